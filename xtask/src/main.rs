@@ -1,0 +1,3 @@
+//! The tasks of this workspace.
+#![forbid(unsafe_code)]
+fn main() {}
