@@ -1,3 +1,256 @@
-//! The tasks of this workspace.
+//! The tasks of this workspace, called as `cargo xtask <task>`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `main` | the table of tasks, and the way from the command line to one of them |
+//! | `run` | where the workspace is, and how a task starts another program |
+//! | `ci` | the longer checks: a table of steps, all run, every failure reported |
+//! | `tidy` | the text check over the sources, one of those steps |
+//! | `golden` | the file of numbers that PyTorch computed |
+//!
+//! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod ci;
+mod golden;
+mod run;
+mod tidy;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::run::Workspace;
+
+/// What a misuse of the command line exits with.
+const USAGE_ERROR: u8 = 2;
+
+/// One line of the table that help, parsing and dispatch share.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    /// One line of the list of tasks.
+    about: &'static str,
+    /// What `--help` adds to it.
+    details: &'static str,
+    run: fn(&Workspace, Vec<OsString>) -> Result<ExitCode>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "train",
+        arguments: "[-- ARGS]",
+        about: "Train LeNet-5 (release build); ARGS go to `lenet train`",
+        details: "Example: cargo xtask train -- --epochs 1\n\
+                  The program's own options: cargo xtask train -- --help",
+        run: |workspace, arguments| {
+            run::hand_over(workspace.lenet(&["train"]).args(passed_on(arguments)))
+        },
+    },
+    Task {
+        name: "download",
+        arguments: "[-- ARGS]",
+        about: "Download a data set; ARGS go to `lenet data download`",
+        details: "Example: cargo xtask download -- --dataset fashion-mnist\n\
+                  The program's own options: cargo xtask download -- --help",
+        run: |workspace, arguments| {
+            run::hand_over(
+                workspace
+                    .lenet(&["data", "download"])
+                    .args(passed_on(arguments)),
+            )
+        },
+    },
+    Task {
+        name: "bench",
+        arguments: "[-- ARGS]",
+        about: "Measure throughput; ARGS go to `cargo bench`",
+        details: "A name runs the benches that contain it: cargo xtask bench -- forward\n\
+                  Criterion's own options follow a second `--`: \
+                  cargo xtask bench -- -- --save-baseline before",
+        run: |workspace, arguments| {
+            let mut command = workspace.cargo("bench");
+            run::hand_over(
+                command
+                    .args(["--package", "lenet-benches"])
+                    .args(passed_on(arguments)),
+            )
+        },
+    },
+    Task {
+        name: "test",
+        arguments: "[-- ARGS]",
+        about: "Run all tests of the workspace; ARGS go to `cargo test`",
+        details: "Example: cargo xtask test -- --package lenet-data idx",
+        run: |workspace, arguments| {
+            let mut command = workspace.cargo("test");
+            run::hand_over(command.arg("--workspace").args(passed_on(arguments)))
+        },
+    },
+    Task {
+        name: "golden",
+        arguments: "[--check]",
+        about: "Write the golden file with PyTorch, or check the committed one",
+        details: "Needs python3 with its venv module. The first run installs PyTorch into\n\
+                  target/golden-venv: several GB on Linux, minutes.",
+        run: golden::main,
+    },
+    Task {
+        name: "ci",
+        arguments: "[--list] [STEP]...",
+        about: "Run the longer checks, all of them or those named",
+        details: "Every step runs, whatever fails before it; the last lines name the failures.\n\
+                  --list prints the steps.",
+        run: ci::main,
+    },
+];
+
+fn main() -> ExitCode {
+    match parse(std::env::args_os().skip(1).collect()) {
+        Request::List => {
+            print!("{}", help());
+            ExitCode::SUCCESS
+        }
+        Request::Help(task) => {
+            print!("{}", task_help(task));
+            ExitCode::SUCCESS
+        }
+        Request::Unknown(name) => {
+            eprint!("error: no task {name:?}\n\n{}", help());
+            ExitCode::from(USAGE_ERROR)
+        }
+        Request::Run(task, arguments) => (task.run)(&Workspace::of_this_program(), arguments)
+            .unwrap_or_else(|error| {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }),
+    }
+}
+
+/// What the command line asks for.
+enum Request {
+    List,
+    Help(&'static Task),
+    Run(&'static Task, Vec<OsString>),
+    Unknown(OsString),
+}
+
+fn parse(mut arguments: Vec<OsString>) -> Request {
+    if arguments.is_empty() {
+        return Request::List;
+    }
+    let name = arguments.remove(0);
+    if is_help(&name) || name == "help" {
+        return match arguments.first() {
+            None => Request::List,
+            Some(name) => find(name).map_or_else(|| Request::Unknown(name.clone()), Request::Help),
+        };
+    }
+    match find(&name) {
+        None => Request::Unknown(name),
+        // Only in first place: what follows `--` belongs to the program called.
+        Some(task) if arguments.first().is_some_and(|first| is_help(first)) => Request::Help(task),
+        Some(task) => Request::Run(task, arguments),
+    }
+}
+
+fn find(name: &OsStr) -> Option<&'static Task> {
+    TASKS.iter().find(|task| task.name == name)
+}
+
+fn is_help(argument: &OsStr) -> bool {
+    argument == "--help" || argument == "-h"
+}
+
+/// The arguments of the program called: all but a leading `--`, which only ends ours.
+fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.first().is_some_and(|first| first == "--") {
+        arguments.remove(0);
+    }
+    arguments
+}
+
+/// Says what is wrong with a task's arguments.
+fn usage_error(task: &str, message: &str) -> ExitCode {
+    eprintln!("error: {message}\nSee `cargo xtask {task} --help`.");
+    ExitCode::from(USAGE_ERROR)
+}
+
+fn help() -> String {
+    let mut text = String::from("Usage: cargo xtask <task> [arguments]\n\nTasks:\n");
+    for task in TASKS {
+        let synopsis = format!("{} {}", task.name, task.arguments);
+        text += &format!("  {synopsis:<21}  {}\n", task.about);
+    }
+    text + "\n`cargo xtask <task> --help` says more about one.\n"
+}
+
+fn task_help(task: &Task) -> String {
+    let Task {
+        name,
+        arguments,
+        about,
+        details,
+        ..
+    } = task;
+    format!("{about}.\n\nUsage: cargo xtask {name} {arguments}\n\n{details}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn os(arguments: &[&str]) -> Vec<OsString> {
+        arguments.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn everything_after_the_task_is_passed_on() {
+        for (given, expected) in [
+            (&["train"][..], &[][..]),
+            (&["train", "--", "--epochs", "1"], &["--epochs", "1"]),
+            (&["train", "--epochs", "1"], &["--epochs", "1"]),
+            (&["train", "--", "--help"], &["--help"]),
+            (&["train", "--", "--", "x"], &["--", "x"]),
+            (&["train", "x", "--", "y"], &["x", "--", "y"]),
+        ] {
+            let Request::Run(task, arguments) = parse(os(given)) else {
+                panic!("{given:?} does not run a task");
+            };
+            assert_eq!(task.name, "train");
+            assert_eq!(passed_on(arguments), os(expected), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn help_is_for_all_tasks_or_for_one() {
+        for given in [&[][..], &["--help"], &["-h"], &["help"]] {
+            assert!(matches!(parse(os(given)), Request::List), "{given:?}");
+        }
+        for task in TASKS {
+            assert!(help().contains(task.about));
+            for given in [
+                [task.name, "--help"],
+                [task.name, "-h"],
+                ["help", task.name],
+            ] {
+                assert!(
+                    matches!(parse(os(&given)), Request::Help(found) if found.name == task.name),
+                    "{given:?}"
+                );
+            }
+            assert!(task_help(task).contains(task.arguments));
+        }
+    }
+
+    #[test]
+    fn an_unknown_task_is_named() {
+        for given in [&["tain"][..], &["help", "tain"], &["tain", "--help"]] {
+            assert!(
+                matches!(parse(os(given)), Request::Unknown(name) if name == "tain"),
+                "{given:?}"
+            );
+        }
+    }
+}

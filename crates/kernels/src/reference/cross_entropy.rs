@@ -1,0 +1,140 @@
+//! Cross-entropy of logits against labels, mean over the batch.
+//!
+//! With label smoothing ε and K classes the target of class k is `t[n,k] = (1-ε) [k = label n] +
+//! ε/K`, as in
+//! [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html) and
+//! Szegedy et al. 2016 (<https://arxiv.org/abs/1512.00567>, section 7): the label's own class has a
+//! share in ε, too.
+
+use crate::error::check_length;
+use crate::{Error, Float, Result};
+
+const OP: &str = "cross_entropy";
+
+/// The sizes of the logits, (N, K).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Images, N; at least 1.
+    pub batch: usize,
+    /// Classes, K.
+    pub classes: usize,
+}
+
+impl Shape {
+    /// (N, K).
+    pub fn logits(&self) -> [usize; 2] {
+        [self.batch, self.classes]
+    }
+
+    /// (N).
+    pub fn labels(&self) -> [usize; 1] {
+        [self.batch]
+    }
+}
+
+/// `loss = 1/N Σ_n Σ_k t[n,k] (log Σ_j exp z[n,j] - z[n,k])`.
+///
+/// The greatest logit is subtracted from all before the exponential, so that no logit is too large.
+///
+/// # Errors
+/// [`Error::EmptyBatch`] if N is 0; [`Error::Length`] if `logits` is not (N, K) or `labels` not (N);
+/// [`Error::Label`] if a label is not below K; [`Error::Setting`] if `label_smoothing` is not
+/// between 0 and 1.
+pub fn forward<T: Float>(
+    shape: &Shape,
+    logits: &[T],
+    labels: &[u32],
+    label_smoothing: f64,
+) -> Result<T> {
+    check(shape, logits, labels, label_smoothing)?;
+    let [on_label, on_all]: [T; 2] = target_shares(shape, label_smoothing);
+    let mut loss = T::ZERO;
+    for (row, &label) in logits.chunks(shape.classes).zip(labels) {
+        let log_sum = log_sum_exp(row);
+        loss += on_label * (log_sum - row[label as usize]);
+        // Without smoothing a logit of minus infinity is a legitimate certainty, and 0 times
+        // infinity would be no number.
+        if label_smoothing > 0.0 {
+            for &logit in row {
+                loss += on_all * (log_sum - logit);
+            }
+        }
+    }
+    Ok(loss / T::from_f64(shape.batch as f64))
+}
+
+/// `d_z[n,k] = (p[n,k] - t[n,k]) / N`, with the softmax `p[n,k] = exp z[n,k] / Σ_j exp z[n,j]`.
+///
+/// # Errors
+/// As [`forward`].
+pub fn backward<T: Float>(
+    shape: &Shape,
+    logits: &[T],
+    labels: &[u32],
+    label_smoothing: f64,
+) -> Result<Vec<T>> {
+    check(shape, logits, labels, label_smoothing)?;
+    let [on_label, on_all]: [T; 2] = target_shares(shape, label_smoothing);
+    let batch = T::from_f64(shape.batch as f64);
+    let mut d_logits = Vec::new();
+    for (row, &label) in logits.chunks(shape.classes).zip(labels) {
+        let log_sum = log_sum_exp(row);
+        for (k, &logit) in row.iter().enumerate() {
+            let probability = (logit - log_sum).exp();
+            let target = if k == label as usize {
+                on_label + on_all
+            } else {
+                on_all
+            };
+            d_logits.push((probability - target) / batch);
+        }
+    }
+    Ok(d_logits)
+}
+
+fn check<T>(shape: &Shape, logits: &[T], labels: &[u32], label_smoothing: f64) -> Result<()> {
+    if shape.batch == 0 {
+        return Err(Error::EmptyBatch { op: OP });
+    }
+    if !(0.0..=1.0).contains(&label_smoothing) {
+        return Err(Error::Setting {
+            op: OP,
+            setting: "label_smoothing",
+            expected: "between 0 and 1",
+            got: label_smoothing,
+        });
+    }
+    check_length(OP, "logits", &shape.logits(), logits)?;
+    check_length(OP, "labels", &shape.labels(), labels)?;
+    let classes = shape.classes;
+    match labels.iter().position(|&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(index) => Err(Error::Label {
+            op: OP,
+            index,
+            classes,
+            label: labels[index],
+        }),
+    }
+}
+
+/// What the label's class gets for being the label, `1-ε`, and what every class gets, `ε/K`.
+fn target_shares<T: Float>(shape: &Shape, label_smoothing: f64) -> [T; 2] {
+    let on_all = label_smoothing / shape.classes as f64;
+    [T::from_f64(1.0 - label_smoothing), T::from_f64(on_all)]
+}
+
+/// `log Σ_j exp z[j]` as `m + log Σ_j exp(z[j] - m)` with the greatest logit m.
+fn log_sum_exp<T: Float>(row: &[T]) -> T {
+    let mut greatest = row[0];
+    for &logit in row {
+        if logit > greatest {
+            greatest = logit;
+        }
+    }
+    let mut sum = T::ZERO;
+    for &logit in row {
+        sum += (logit - greatest).exp();
+    }
+    greatest + sum.ln()
+}

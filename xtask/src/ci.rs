@@ -1,0 +1,333 @@
+//! The longer checks: `cargo xtask ci` runs every step and reports every failure at the end.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::run::{Workspace, checked};
+use crate::{golden, tidy, usage_error};
+
+/// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
+const CRATE_LIMIT: u64 = 10_000_000;
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Workspace) -> Result<()>,
+}
+
+/// In the order in which they run: the quick ones first.
+const STEPS: &[Step] = &[
+    Step {
+        name: "tidy",
+        about: "the sources as text: unfinished code, unexplained exceptions, long files",
+        run: tidy::check,
+    },
+    Step {
+        name: "fmt",
+        about: "the sources are formatted",
+        run: |workspace| checked(workspace.cargo("fmt").args(["--all", "--check"])),
+    },
+    Step {
+        name: "clippy",
+        about: "no lint, in any target of any crate",
+        run: |workspace| {
+            checked(
+                workspace
+                    .cargo("clippy")
+                    .args(words("--workspace --all-targets -- -D warnings")),
+            )
+        },
+    },
+    Step {
+        name: "portable",
+        about: "data, kernels and model compile without their default features",
+        run: |workspace| {
+            checked(workspace.cargo("check").args(words(
+                "-p lenet-data -p lenet-kernels -p lenet-model --no-default-features",
+            )))
+        },
+    },
+    Step {
+        name: "hub",
+        about: "lenet-data with the Hugging Face hub: no lint, and its tests",
+        run: |workspace| {
+            checked(workspace.cargo("clippy").args(words(
+                "-p lenet-data --features hub --all-targets -- -D warnings",
+            )))?;
+            checked(
+                workspace
+                    .cargo("test")
+                    .args(words("-p lenet-data --features hub")),
+            )
+        },
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without a warning",
+        run: |workspace| {
+            let mut command = workspace.cargo("doc");
+            checked(
+                command
+                    .args(words("--workspace --no-deps"))
+                    .env("RUSTDOCFLAGS", "-D warnings"),
+            )
+        },
+    },
+    Step {
+        name: "bench",
+        about: "every bench runs once",
+        run: |workspace| {
+            checked(
+                workspace
+                    .cargo("bench")
+                    .args(words("--package lenet-benches -- --test")),
+            )
+        },
+    },
+    Step {
+        name: "package",
+        about: "lenet-data with its embedded MNIST fits the registry's limit",
+        run: package,
+    },
+    Step {
+        name: "determinism",
+        about: "two trainings from one seed write the same bytes",
+        run: determinism,
+    },
+    Step {
+        name: "golden",
+        about: "PyTorch still computes what the golden file says",
+        run: golden::check,
+    },
+];
+
+/// `cargo xtask ci [--list] [STEP]...`.
+pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode> {
+    if arguments.iter().any(|argument| argument == "--list") {
+        for step in STEPS {
+            println!("{:<12} {}", step.name, step.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    match chosen(&arguments) {
+        Ok(steps) => Ok(run_all(&steps, workspace)),
+        Err(unknown) => {
+            let message = format!("no step {unknown:?}; `cargo xtask ci --list` prints them");
+            Ok(usage_error("ci", &message))
+        }
+    }
+}
+
+/// The steps of these names, or all; an unknown name is the error.
+fn chosen(names: &[OsString]) -> Result<Vec<&'static Step>, OsString> {
+    if names.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let find = |name: &OsString| {
+        STEPS
+            .iter()
+            .find(|step| *name == *step.name)
+            .ok_or_else(|| name.clone())
+    };
+    names.iter().map(find).collect()
+}
+
+/// Runs the steps, whatever fails, and prints a line for each at the end.
+fn run_all(steps: &[&Step], workspace: &Workspace) -> ExitCode {
+    let mut lines = Vec::new();
+    let mut failures = 0;
+    for step in steps {
+        eprintln!("\n== {}: {}", step.name, step.about);
+        let start = Instant::now();
+        let result = (step.run)(workspace);
+        let seconds = start.elapsed().as_secs_f64();
+        let verdict = match &result {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => {
+                failures += 1;
+                eprintln!("{}: {error:#}", step.name);
+                format!("FAILED: {error:#}")
+            }
+        };
+        lines.push(format!("{:<12} {seconds:>6.1} s  {verdict}", step.name));
+    }
+    println!("\n{}", lines.join("\n"));
+    println!("ci: {} passed, {failures} failed", steps.len() - failures);
+    if failures == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The arguments of a command line that quotes nothing.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split_whitespace()
+}
+
+/// Packages lenet-data as for publishing and weighs the result.
+fn package(workspace: &Workspace) -> Result<()> {
+    let folder = empty(workspace, "package")?;
+    let mut command = workspace.cargo("package");
+    command
+        .args(words(
+            "-p lenet-data --no-verify --allow-dirty --target-dir",
+        ))
+        .arg(&folder);
+    // All that the lock file names is here by now: publishing is not what is checked.
+    checked(command.arg("--offline"))?;
+    let files = fs::read_dir(folder.join("package")).context("cargo package wrote no folder")?;
+    let files: Vec<PathBuf> = files
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "crate")
+        })
+        .collect();
+    ensure!(
+        files.len() == 1,
+        "cargo package wrote {} .crate files",
+        files.len()
+    );
+    files.iter().try_for_each(|file| weigh(file, CRATE_LIMIT))
+}
+
+fn weigh(file: &Path, limit: u64) -> Result<()> {
+    let size = fs::metadata(file)?.len();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    println!("{name}: {size} bytes, limit {limit}");
+    ensure!(size < limit, "{name} has {size} bytes, limit {limit}");
+    Ok(())
+}
+
+/// Trains twice from one seed and compares the weights.
+fn determinism(workspace: &Workspace) -> Result<()> {
+    let folder = empty(workspace, "determinism")?;
+    let runs = [folder.join("first"), folder.join("second")];
+    for run in &runs {
+        let mut command = workspace.lenet(&["train"]);
+        command
+            .args(words(
+                "--epochs 1 --seed 7 --limit-train 2048 --quiet --output",
+            ))
+            .arg(run);
+        checked(&mut command)?;
+    }
+    let [first, second] = runs.map(|run| run.join("model.safetensors"));
+    same_bytes(&first, &second)
+}
+
+fn same_bytes(first: &Path, second: &Path) -> Result<()> {
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    let (a, b) = (read(first)?, read(second)?);
+    ensure!(
+        a.len() == b.len(),
+        "the weights have {} and {} bytes",
+        a.len(),
+        b.len()
+    );
+    let differing = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+    if differing > 0 {
+        bail!("the weights differ in {differing} of {} bytes", a.len());
+    }
+    println!("determinism: {} bytes of weights, equal", a.len());
+    Ok(())
+}
+
+/// A fresh folder in target/ for a step to write to.
+fn empty(workspace: &Workspace, step: &str) -> Result<PathBuf> {
+    let folder = workspace.target.join("xtask").join(step);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of this test's own.
+    fn scratch(name: &str) -> Workspace {
+        let target = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
+        Workspace {
+            root: target.clone(),
+            target,
+        }
+    }
+
+    fn names(arguments: &[&str]) -> Result<Vec<&'static str>, OsString> {
+        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+        Ok(chosen(&arguments)?.iter().map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn steps_are_chosen_by_name() {
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["fmt", "tidy"]).unwrap(), ["fmt", "tidy"]);
+        assert_eq!(names(&["fmt", "tydi"]).unwrap_err(), "tydi");
+    }
+
+    #[test]
+    fn a_failure_does_not_stop_the_next_step() {
+        let workspace = scratch("steps");
+        let fails = Step {
+            name: "fails",
+            about: "",
+            run: |_| bail!("on purpose"),
+        };
+        let writes = Step {
+            name: "writes",
+            about: "",
+            run: |workspace| empty(workspace, "proof").map(drop),
+        };
+        assert_eq!(run_all(&[&fails, &writes], &workspace), ExitCode::FAILURE);
+        assert!(
+            workspace.target.join("xtask/proof").is_dir(),
+            "the second step ran"
+        );
+        assert_eq!(run_all(&[&writes], &workspace), ExitCode::SUCCESS);
+        fs::remove_dir_all(&workspace.target).unwrap();
+    }
+
+    #[test]
+    fn weights_that_differ_fail() {
+        let workspace = scratch("bytes");
+        let folder = empty(&workspace, "bytes").unwrap();
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.join(name);
+            fs::write(&path, content).unwrap();
+            path
+        };
+        let a = file("a", b"weights");
+        same_bytes(&a, &file("b", b"weights")).unwrap();
+        let error = same_bytes(&a, &file("c", b"weighty"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("1 of 7"), "{error}");
+        let error = same_bytes(&a, &file("d", b"weight"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("7 and 6"), "{error}");
+        assert!(same_bytes(&a, &folder.join("missing")).is_err());
+        fs::remove_dir_all(&workspace.target).unwrap();
+    }
+
+    #[test]
+    fn a_crate_at_the_limit_fails() {
+        let workspace = scratch("weight");
+        let file = empty(&workspace, "weight").unwrap().join("a.crate");
+        fs::write(&file, [0; 8]).unwrap();
+        weigh(&file, 9).unwrap();
+        let error = weigh(&file, 8).unwrap_err().to_string();
+        assert!(error.contains("8 bytes, limit 8"), "{error}");
+        fs::remove_dir_all(&workspace.target).unwrap();
+    }
+}

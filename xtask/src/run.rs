@@ -1,0 +1,157 @@
+//! Where the workspace is, and how a task starts another program.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+/// The folders that the tasks work in.
+pub struct Workspace {
+    /// Holds the workspace's Cargo.toml.
+    pub root: PathBuf,
+    /// Cargo's target folder: all that the tasks write, except the golden file, lies in it.
+    pub target: PathBuf,
+}
+
+impl Workspace {
+    /// The workspace that this program was built from.
+    pub fn of_this_program() -> Self {
+        // `cargo run` sets the variable; the constant serves the program when called by its path.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
+        let package = PathBuf::from(package);
+        let root = package
+            .parent()
+            .map_or_else(|| package.clone(), Path::to_path_buf);
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+            || root.join("target"),
+            // A relative one means the caller's folder, to cargo as to us.
+            |folder| std::path::absolute(&folder).unwrap_or_else(|_| PathBuf::from(folder)),
+        );
+        Workspace { root, target }
+    }
+
+    /// `cargo SUBCOMMAND` on this workspace, in the caller's working directory.
+    pub fn cargo(&self, subcommand: &str) -> Command {
+        // The cargo that called us, for it may not be the first on PATH.
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let mut command = Command::new(program);
+        command
+            .arg(subcommand)
+            .arg("--manifest-path")
+            .arg(self.root.join("Cargo.toml"));
+        command
+    }
+
+    /// The program `lenet`, built for release, with these arguments.
+    pub fn lenet(&self, arguments: &[&str]) -> Command {
+        let mut command = self.cargo("run");
+        command
+            .args(["--release", "--package", "lenet", "--"])
+            .args(arguments);
+        command
+    }
+}
+
+/// Becomes the command, so that its signals and its exit code are ours; returns only on failure.
+#[cfg(unix)]
+pub fn hand_over(command: &mut Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot run {}", shown(command)))
+}
+
+/// Runs the command and exits with its exit code.
+#[cfg(not(unix))]
+pub fn hand_over(command: &mut Command) -> Result<ExitCode> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    std::process::exit(status.code().unwrap_or(1))
+}
+
+/// Prints the command line, runs it, and fails when it fails.
+pub fn checked(command: &mut Command) -> Result<()> {
+    let line = shown(command);
+    eprintln!("$ {line}");
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {line}"))?;
+    if !status.success() {
+        bail!("{status} from {line}");
+    }
+    Ok(())
+}
+
+/// The command as typed in a shell, its program by name and without `--manifest-path`.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let mut words = vec![
+        program
+            .file_name()
+            .unwrap_or(program.as_os_str())
+            .to_string_lossy(),
+    ];
+    let mut arguments = command.get_args();
+    while let Some(argument) = arguments.next() {
+        if argument == "--manifest-path" {
+            arguments.next();
+        } else {
+            words.push(argument.to_string_lossy());
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    fn workspace() -> Workspace {
+        Workspace {
+            root: PathBuf::from("root"),
+            target: PathBuf::from("root/target"),
+        }
+    }
+
+    #[test]
+    fn the_commands_are_cargos() {
+        let workspace = workspace();
+        assert_eq!(
+            shown(workspace.lenet(&["data", "download"]).arg("--all")),
+            "cargo run --release --package lenet -- data download --all"
+        );
+        let command = workspace.cargo("test");
+        let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+        assert_eq!(arguments[..2], ["test", "--manifest-path"]);
+        assert!(Path::new(&*arguments[2]).ends_with("root/Cargo.toml"));
+    }
+
+    #[test]
+    fn the_root_is_the_folder_of_the_workspace() {
+        let root = Workspace::of_this_program().root;
+        let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_failing_command_is_an_error_and_a_missing_one_too() {
+        let cargo = || {
+            let mut command = Command::new(env!("CARGO"));
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        checked(cargo().arg("--version")).unwrap();
+        let error = checked(cargo().arg("--no-such-flag"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--no-such-flag"), "{error}");
+        let error = checked(&mut Command::new("no-such-program-at-all"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no-such-program-at-all"), "{error}");
+    }
+}
