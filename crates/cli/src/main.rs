@@ -1,3 +1,34 @@
-//! Placeholder.
+//! The program `lenet`: arguments become a configuration, errors become messages and exit codes.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod arguments;
+mod commands;
+mod console;
+mod device;
+mod failure;
+mod output;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    console::install_log(&arguments.verbosity);
+    let result = match arguments.command {
+        Command::Train(train) => commands::train::run(*train, &arguments.verbosity),
+        Command::Eval(eval) => commands::eval::run(&eval),
+        Command::Predict(predict) => commands::predict::run(&predict),
+        Command::Summary(summary) => commands::summary::run(&summary),
+        Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
+        Command::Checks(checks) => commands::checks::run(&checks),
+        Command::Completions { shell } => commands::completions::run(shell),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,2 +1,74 @@
-//! Placeholder.
+//! MNIST and data sets like it: bytes become a [`Dataset`], a [`Dataset`] becomes [`Batch`]es.
+//!
+//! Data travels one way, and each step has one type:
+//!
+//! | step | type | made by |
+//! |---|---|---|
+//! | a file's bytes, digest checked | `Vec<u8>` | [`load`] |
+//! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
+//! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
+//! | images (B, 1, 28, 28) f32, labels (B) u32 | [`Batch`] | [`batches`] |
+//!
+//! The crate knows nothing of models or training. It has no global state and prints nothing; what
+//! it has to say, it says through [`tracing`] and through [`Error`].
+//!
+//! ```
+//! # #[cfg(feature = "embedded-mnist")] {
+//! use lenet_data::{Normalization, batches, embedded, order};
+//!
+//! let (train, validation) = embedded::mnist()?.train.split(5_000, 42);
+//! assert_eq!((train.len(), validation.len()), (55_000, 5_000));
+//!
+//! let first = batches(&train, order(42, 1, train.len()), 128, Normalization::default())
+//!     .next()
+//!     .expect("the set is not empty")?;
+//! assert_eq!(first.images.dims(), [128, 1, 28, 28]);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
+// Sizes come from files: an index out of range must be an error message, never a panic.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+#[cfg(feature = "files")]
+mod atomic;
+mod batch;
+mod dataset;
+#[cfg(feature = "files")]
+mod digest;
+#[cfg(feature = "download")]
+pub mod download;
+#[cfg(feature = "embedded-mnist")]
+pub mod embedded;
+mod error;
+#[cfg(feature = "files")]
+pub mod gzip;
+#[cfg(feature = "hub")]
+pub mod hub;
+pub mod idx;
+mod normalization;
+mod order;
+#[cfg(feature = "files")]
+pub mod picture;
+pub mod registry;
+#[cfg(feature = "files")]
+mod source;
+
+#[cfg(feature = "files")]
+pub use atomic::write_atomic;
+pub use batch::{Batch, batches};
+pub use dataset::{Dataset, Splits};
+#[cfg(feature = "files")]
+pub use digest::Sha256;
+pub use error::{Error, FormatError, Result};
+pub use normalization::Normalization;
+pub use order::order;
+pub use registry::{DatasetSpec, FileSpec, Role};
+#[cfg(feature = "files")]
+pub use source::{ENVIRONMENT, Origin, Search, load, locate};
+
+/// Rows and columns of every image: 28 pixels, as in MNIST.
+pub const IMAGE_SIDE: usize = 28;
+
+/// Pixels of every image: 784.
+pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;

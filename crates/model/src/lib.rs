@@ -1,2 +1,35 @@
-//! Placeholder.
+//! LeNet-5 as a candle model: architecture, seeded initialisation, summary and weights on disk.
+//!
+//! The crate knows nothing of labels, loss or data sets: it maps images (B, 1, 28, 28) to logits
+//! (B, classes), and its parameters to and from a file.
+//!
+//! ```
+//! use candle_core::{DType, Device, Tensor};
+//! use lenet_model::{Architecture, Init, LeNet5};
+//!
+//! let model = LeNet5::new(&Architecture::default(), Init::GlorotUniform, 42, &Device::Cpu)?;
+//! assert_eq!(model.parameters().count(), 61_706);
+//!
+//! let images = Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu)?;
+//! assert_eq!(model.forward(&images)?.dims(), [2, 10]);
+//! # Ok::<(), lenet_model::Error>(())
+//! ```
 #![forbid(unsafe_code)]
+
+mod architecture;
+mod diagram;
+mod error;
+mod init;
+mod lenet5;
+mod parameters;
+pub mod store;
+mod summary;
+mod weights;
+
+pub use architecture::{Activation, Architecture, Padding};
+pub use error::{Error, Result};
+pub use init::Init;
+pub use lenet5::LeNet5;
+pub use parameters::Parameters;
+pub use summary::{Layer, Summary};
+pub use weights::{InputScaling, Metadata, Weights};

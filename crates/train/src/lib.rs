@@ -1,2 +1,63 @@
-//! Placeholder.
+//! Trains LeNet-5: the loop, Adam, metrics, events and the files of a run.
+//!
+//! The crate knows nothing of the command line and prints nothing: what happens goes to
+//! [`Observer`]s as [`Event`]s. A whole training through the public interface of the crates:
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use candle_core::Device;
+//! use lenet_data::embedded;
+//! use lenet_model::{Architecture, Init, LeNet5};
+//! use lenet_train::{Config, Event, Progress, evaluate, fit};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config { epochs: 1, ..Config::default() };
+//!     let mnist = embedded::mnist()?;
+//!     let (train, validation) = mnist.train.split(config.validation, config.seed);
+//! #   // The documentation's test trains on a part.
+//! #   let (train, validation) = (train.take(2_560), validation.take(500));
+//!     let model = LeNet5::new(&Architecture::default(), Init::default(), config.seed, &Device::Cpu)?;
+//!
+//!     let mut print = |event: &Event| {
+//!         if let Event::Epoch(epoch) = event {
+//!             println!("{epoch:?}");
+//!         }
+//!         ControlFlow::Continue(())
+//!     };
+//!     let mut progress = Progress::default();
+//!     let mut keep_nothing = |_: &LeNet5, _: &Progress| Ok(());
+//!     fit(&model, &train, &validation, &config, &mut progress, &mut keep_nothing, &mut [&mut print])?;
+//!
+//!     let result = evaluate(&model, &mnist.test.take(1_000), config.normalization())?;
+//!     println!("test accuracy {:.2} %", 100. * result.accuracy().unwrap_or(f64::NAN));
+//! #   assert!(result.accuracy().unwrap() > 0.6, "{result:?}");
+//!     Ok(())
+//! }
+//! ```
 #![forbid(unsafe_code)]
+
+mod adam;
+pub mod checkpoint;
+mod config;
+mod error;
+mod evaluate;
+mod event;
+mod event_log;
+mod fit;
+mod metrics;
+mod progress;
+mod results;
+mod run_folder;
+
+pub use adam::{Adam, AdamConfig, AdamState};
+pub use checkpoint::Identity;
+pub use config::{Config, Scaling};
+pub use error::{Error, Result};
+pub use evaluate::evaluate;
+pub use event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
+pub use event_log::EventLog;
+pub use fit::{Ending, fit};
+pub use metrics::{ClassMetrics, Metrics};
+pub use progress::{Best, Progress};
+pub use run_folder::RunFolder;

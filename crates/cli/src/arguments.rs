@@ -1,0 +1,402 @@
+//! The command line, as typed. Nothing is looked up or decided here.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use lenet_data::registry;
+
+use crate::device::DeviceName;
+
+/// LeNet-5 on MNIST: train, evaluate and use it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = EXIT_CODES
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 1 internal error, 2 usage or configuration, 3 bad data, model or picture,
+4 network, 5 input or output, 6 training diverged, 7 run folder in use, 8 accuracy below
+--min-accuracy, 130 interrupted, 143 terminated.";
+
+/// How much is said on standard error.
+#[derive(Debug, Args)]
+pub struct Verbosity {
+    /// Say nothing but warnings and errors; RUST_LOG=debug says more.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a network, evaluate it on the test images and write a run folder.
+    Train(Box<Train>),
+    /// Evaluate a trained network: loss, accuracy and the figures of each class.
+    Eval(Eval),
+    /// Classify pictures of 28x28 pixels, white on black.
+    Predict(Predict),
+    /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
+    Summary(Summary),
+    /// List, download and verify data sets.
+    Data(Data),
+    /// Show what this machine offers: instruction set, threads, devices, data found.
+    Checks(Checks),
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Flags override the values of --config, which override the defaults of the classic recipe.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    pub source: Source,
+    /// Passes over the training images [default: 10].
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Images of a step [default: 128].
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Adam's learning rate [default: 0.001].
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub lr: Option<f64>,
+    /// What every random number is drawn from [default: 42].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Training images that are held out for validation [default: 5000].
+    #[arg(long, value_name = "N")]
+    pub validation: Option<usize>,
+    /// Train on so many images only.
+    #[arg(long, value_name = "N")]
+    pub limit_train: Option<usize>,
+    /// How pixels are scaled: to [0, 1], or by MNIST's mean and standard deviation [default: unit].
+    #[arg(long, value_name = "SCALING")]
+    pub scaling: Option<Scaling>,
+    /// The first convolution's padding [default: same].
+    #[arg(long)]
+    pub padding: Option<Padding>,
+    /// The function behind each layer but the last [default: relu].
+    #[arg(long, value_name = "FUNCTION")]
+    pub activation: Option<Activation>,
+    /// How the parameters are drawn [default: glorot-uniform].
+    #[arg(long)]
+    pub init: Option<Init>,
+    /// Take values from a file such as the config.toml of a run.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print the configuration that would be used, and do nothing.
+    #[arg(long)]
+    pub print_config: bool,
+    /// The run folder; it must not exist [default: runs/NAME-1, runs/NAME-2 ...].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// The name of the numbered run folder.
+    #[arg(long, default_value = "train", conflicts_with = "output", value_parser = folder_name)]
+    pub name: String,
+    /// Go on with an interrupted run, by its own configuration.
+    #[arg(
+        long,
+        value_name = "RUN",
+        value_hint = ValueHint::DirPath,
+        conflicts_with_all = [
+            "dataset", "epochs", "batch_size", "lr", "seed", "validation", "limit_train", "scaling",
+            "padding", "activation", "init", "config", "print_config", "output", "name",
+        ]
+    )]
+    pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub hardware: Hardware,
+    /// The form of the result on standard output.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    #[command(flatten)]
+    pub source: Source,
+    /// The trained network: a model.safetensors, or the run folder that holds one.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// The images to evaluate on.
+    #[arg(long, default_value = "test")]
+    pub split: Split,
+    /// Fail with exit code 8 below this accuracy, a part of 1 such as 0.98.
+    #[arg(long, value_name = "PART", value_parser = part_of_one)]
+    pub min_accuracy: Option<f64>,
+    #[command(flatten)]
+    pub hardware: Hardware,
+    /// The form of the result on standard output.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Predict {
+    /// PNG or JPEG files, folders of such, or - for one picture on standard input.
+    #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
+    pub pictures: Vec<PathBuf>,
+    /// The trained network: a model.safetensors, or the run folder that holds one.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub model: PathBuf,
+    /// Show so many of the likeliest classes.
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub top_k: NonZeroUsize,
+    /// The pictures are black on white.
+    #[arg(long)]
+    pub invert: bool,
+    #[command(flatten)]
+    pub hardware: Hardware,
+    /// The form of the results on standard output.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Summary {
+    /// Show the network in this file or run folder.
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_hint = ValueHint::AnyPath,
+        conflicts_with_all = ["classes", "padding", "activation"]
+    )]
+    pub model: Option<PathBuf>,
+    /// Number of classes.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub classes: u16,
+    /// The first convolution's padding.
+    #[arg(long, default_value = "same")]
+    pub padding: Padding,
+    /// The function behind each layer but the last.
+    #[arg(long, value_name = "FUNCTION", default_value = "relu")]
+    pub activation: Activation,
+    /// The form of the summary; svg is a picture of the architecture.
+    #[arg(long, default_value = "text")]
+    pub format: SummaryFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct Data {
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// List the data sets, and where each is on this machine.
+    List {
+        /// Look in this folder only.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        data_dir: Option<PathBuf>,
+        /// The form of the list on standard output.
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+    /// Download data sets into the cache folder, or into --data-dir.
+    Download {
+        /// The data sets.
+        #[arg(default_value = "mnist", value_parser = dataset_names())]
+        datasets: Vec<String>,
+        /// Download into this folder.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        data_dir: Option<PathBuf>,
+        /// Download from this address instead of the known mirrors; can be given several times.
+        #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+        mirror: Vec<String>,
+        /// Download also what is there already.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Read data sets as training does, and show what is in them.
+    Verify {
+        /// The data sets.
+        #[arg(default_value = "mnist", value_parser = dataset_names())]
+        datasets: Vec<String>,
+        /// Look in this folder only.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        data_dir: Option<PathBuf>,
+        /// The form of the result on standard output.
+        #[arg(long, default_value = "text")]
+        format: Format,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Checks {
+    /// The form of the result on standard output.
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// Which data set, and where.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// The data set [default: mnist, or that of the model].
+    #[arg(long, value_name = "NAME", value_parser = dataset_names())]
+    pub dataset: Option<String>,
+    /// The folder that holds the data set's files; else LENET_DATA, the cache folder, a system
+    /// package, or for MNIST the program itself.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where the arithmetic is done.
+#[derive(Debug, Args)]
+pub struct Hardware {
+    /// Threads of the arithmetic [default: one a core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// cpu, cuda, cuda:N or metal.
+    #[arg(long, default_value = "cpu")]
+    pub device: DeviceName,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// A table.
+    Text,
+    /// An object.
+    Json,
+    /// A picture.
+    Svg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// The images to train on, with those held out for validation.
+    Train,
+    /// The images that no choice was made by.
+    Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scaling {
+    /// To [0, 1].
+    Unit,
+    /// By MNIST's mean and standard deviation.
+    Standard,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Padding {
+    /// Two pixels on each side: 61,706 parameters.
+    Same,
+    /// None: 44,426 parameters.
+    Valid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Activation {
+    /// max(0, x).
+    Relu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Init {
+    /// As Keras does.
+    GlorotUniform,
+    /// As PyTorch does.
+    Pytorch,
+}
+
+impl From<Scaling> for lenet_train::Scaling {
+    fn from(scaling: Scaling) -> Self {
+        match scaling {
+            Scaling::Unit => Self::Unit,
+            Scaling::Standard => Self::Standard,
+        }
+    }
+}
+
+impl From<Padding> for lenet_model::Padding {
+    fn from(padding: Padding) -> Self {
+        match padding {
+            Padding::Same => Self::Same,
+            Padding::Valid => Self::Valid,
+        }
+    }
+}
+
+impl From<Activation> for lenet_model::Activation {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Relu => Self::Relu,
+            Activation::Tanh => Self::Tanh,
+        }
+    }
+}
+
+impl From<Init> for lenet_model::Init {
+    fn from(init: Init) -> Self {
+        match init {
+            Init::GlorotUniform => Self::GlorotUniform,
+            Init::Pytorch => Self::PyTorch,
+        }
+    }
+}
+
+fn dataset_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(registry::ALL.iter().map(|spec| spec.name))
+}
+
+/// A name that is a folder's, not a path.
+fn folder_name(name: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+        return Err("a name has letters, digits, - and _; a path goes with --output".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+fn part_of_one(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if (0. ..=1.).contains(&part) => Ok(part),
+        _ => Err("must be between 0 and 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn names_of_folders() {
+        for name in ["train", "my-run_2", "größe"] {
+            assert_eq!(folder_name(name).as_deref(), Ok(name));
+        }
+        for name in ["", ".", "..", "a/b", "../x", "a b"] {
+            assert!(folder_name(name).is_err(), "{name}");
+        }
+    }
+}

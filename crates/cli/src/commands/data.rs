@@ -1,0 +1,180 @@
+//! `lenet data`.
+
+use std::process::ExitCode;
+
+use indicatif::ProgressBar;
+use lenet_data::download::{self, Options, Progress};
+use lenet_data::{DatasetSpec, Search, locate, registry};
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::arguments::{Data, DataCommand, Format, Verbosity};
+use crate::commands::find_dataset;
+use crate::console::byte_bar;
+use crate::failure::{Failure, Outcome};
+use crate::output;
+use crate::signals::StopFlag;
+
+pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
+    match &arguments.command {
+        DataCommand::List { data_dir, format } => {
+            list(&Search::new(data_dir.clone()), *format)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        DataCommand::Verify {
+            datasets,
+            data_dir,
+            format,
+        } => {
+            let search = Search::new(data_dir.clone());
+            for name in datasets {
+                verify(find_dataset(name)?, &search, *format)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        DataCommand::Download {
+            datasets,
+            data_dir,
+            mirror,
+            force,
+        } => {
+            let search = Search::new(data_dir.clone());
+            let options = Options {
+                mirrors: (!mirror.is_empty()).then(|| mirror.clone()),
+                force: *force,
+                ..Options::default()
+            };
+            for name in datasets {
+                download(find_dataset(name)?, &search, &options, verbosity)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: &'static str,
+    title: &'static str,
+    classes: usize,
+    licence: &'static str,
+    citation: &'static str,
+    /// Where the data set is, null where it is not on this machine.
+    location: Option<String>,
+}
+
+fn list(search: &Search, format: Format) -> Outcome<()> {
+    for &spec in registry::ALL {
+        let entry = Entry {
+            name: spec.name,
+            title: spec.title,
+            classes: spec.class_names.len(),
+            licence: spec.licence,
+            citation: spec.citation,
+            location: locate(spec, search).ok().map(|origin| origin.to_string()),
+        };
+        match format {
+            Format::Json => output::json(&entry)?,
+            Format::Text => {
+                let location = entry.location.as_deref().unwrap_or("not here");
+                output::line(format!("{:<15}{} ({} classes): {location}", entry.name, entry.title, entry.classes))?;
+                output::line(format!("{:<15}{}; {}", "", entry.licence, entry.citation))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+struct Verified {
+    dataset: &'static str,
+    origin: String,
+    train: Contents,
+    test: Contents,
+}
+
+#[derive(Debug, Serialize)]
+struct Contents {
+    images: usize,
+    /// Images of each class, in the order of the labels.
+    class_counts: Vec<usize>,
+    /// Mean of the pixels on the scale of 0 to 1.
+    mean: f64,
+    /// Standard deviation of the pixels on the scale of 0 to 1.
+    std: f64,
+}
+
+fn verify(spec: &'static DatasetSpec, search: &Search, format: Format) -> Outcome<()> {
+    let (splits, origin) = lenet_data::load(spec, search)?;
+    let contents = |set: &lenet_data::Dataset| {
+        let (mean, std) = set.pixel_statistics();
+        Contents {
+            images: set.len(),
+            class_counts: set.class_counts(),
+            mean,
+            std,
+        }
+    };
+    let verified = Verified {
+        dataset: spec.name,
+        origin: origin.to_string(),
+        train: contents(&splits.train),
+        test: contents(&splits.test),
+    };
+    if format == Format::Json {
+        return output::json(&verified);
+    }
+    output::line(format!("{}, {}: genuine", spec.title, verified.origin))?;
+    for (name, contents) in [("train", &verified.train), ("test", &verified.test)] {
+        let Contents { images, mean, std, .. } = contents;
+        output::line(format!("{name:<6}{images} images, pixels {mean:.4} ± {std:.4}"))?;
+        let counts = std::iter::zip(spec.class_names, &contents.class_counts);
+        let counts: Vec<String> = counts.map(|(class, count)| format!("{class}: {count}")).collect();
+        output::line(format!("      {}", counts.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn download(
+    spec: &'static DatasetSpec,
+    search: &Search,
+    options: &Options,
+    verbosity: &Verbosity,
+) -> Outcome<()> {
+    let folder = search.download_folder(spec).ok_or_else(|| {
+        Failure::Usage("there is no home folder to download to: name a folder with --data-dir".to_owned())
+    })?;
+    let stop = StopFlag::install().map_err(|error| {
+        Failure::Usage(format!("signals cannot be received on this system: {error}"))
+    })?;
+    let bar = byte_bar(verbosity);
+    let result = download::download(
+        spec,
+        &folder,
+        options,
+        &mut |progress| show(&bar, &progress),
+        &|| stop.is_raised(),
+    );
+    bar.finish_and_clear();
+    result?;
+    output::line(format!("{}: four genuine files in {}", spec.title, folder.display()))
+}
+
+fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+    match progress {
+        Progress::Present { file } => info!("{file}: here already"),
+        Progress::Damaged { file, reason } => warn!("{file}: {reason}; it is fetched again"),
+        Progress::Started { file, address, bytes } => {
+            info!("{file} from {address}");
+            bar.reset();
+            bar.set_message((*file).to_owned());
+            bar.set_length(bytes.unwrap_or(0));
+        }
+        Progress::Received { bytes, .. } => bar.set_position(*bytes),
+        Progress::Retry { address, reason, pause, .. } => {
+            warn!("{address}: {reason}; once more in {:.1} s", pause.as_secs_f64());
+        }
+        Progress::Failed { address, reason, .. } => warn!("{address}: {reason}"),
+        Progress::Done { file, bytes } => info!("{file}: {bytes} bytes, verified"),
+    }
+}

@@ -1,0 +1,95 @@
+//! `lenet eval`.
+
+use std::process::ExitCode;
+
+use lenet_data::Search;
+use lenet_train::{ClassMetrics, evaluate};
+use serde::Serialize;
+
+use crate::arguments::{Eval, Format, Split};
+use crate::commands::{find_dataset, load_weights, normalization};
+use crate::device::set_threads;
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, decimal, percent};
+
+/// What `--format json` prints.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    dataset: &'static str,
+    split: &'static str,
+    count: u64,
+    accuracy: Option<f64>,
+    loss: Option<f64>,
+    errors: u64,
+    per_class: Vec<ClassMetrics>,
+}
+
+pub fn run(arguments: &Eval) -> Outcome {
+    set_threads(arguments.hardware.threads);
+    let device = arguments.hardware.device.open()?;
+    let weights = load_weights(&arguments.model, &device)?;
+    let named = arguments.source.dataset.as_deref();
+    let name = named.or(weights.metadata.dataset.as_deref()).unwrap_or("mnist");
+    let spec = find_dataset(name)?;
+    if spec.class_names.len() != weights.model.architecture().classes {
+        return Err(Failure::Usage(format!(
+            "{} has {} classes, the network {:?} tells {} apart",
+            spec.name,
+            spec.class_names.len(),
+            arguments.model,
+            weights.model.architecture().classes,
+        )));
+    }
+    let (splits, _) = lenet_data::load(spec, &Search::new(arguments.source.data_dir.clone()))?;
+    let (split, dataset) = match arguments.split {
+        Split::Train => ("train", splits.train),
+        Split::Test => ("test", splits.test),
+    };
+    let metrics = evaluate(&weights.model, &dataset, normalization(&weights))?;
+    let evaluation = Evaluation {
+        dataset: spec.name,
+        split,
+        count: metrics.count(),
+        accuracy: metrics.accuracy(),
+        loss: metrics.loss(),
+        errors: metrics.errors(),
+        per_class: metrics.per_class(dataset.class_names()),
+    };
+    match arguments.format {
+        Format::Json => output::json(&evaluation)?,
+        Format::Text => print(&evaluation)?,
+    }
+    if let Some(minimum) = arguments.min_accuracy
+        && evaluation.accuracy.is_none_or(|accuracy| accuracy < minimum)
+    {
+        return Err(Failure::BelowMinimum(format!(
+            "accuracy {}, less than the {} of --min-accuracy",
+            percent(evaluation.accuracy),
+            percent(Some(minimum))
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(evaluation: &Evaluation) -> Outcome<()> {
+    output::line(format!(
+        "{} {}: accuracy {}, {} errors in {} images, loss {}",
+        evaluation.dataset,
+        evaluation.split,
+        percent(evaluation.accuracy),
+        evaluation.errors,
+        evaluation.count,
+        decimal(evaluation.loss),
+    ))?;
+    let row = |class: &str, figures: [&str; 4]| {
+        let [precision, recall, f1, support] = figures;
+        output::line(format!("{class:<14}{precision:>11}{recall:>11}{f1:>11}{support:>9}"))
+    };
+    row("class", ["precision", "recall", "F1", "images"])?;
+    for class in &evaluation.per_class {
+        let figures = [class.precision, class.recall, class.f1].map(percent);
+        let [precision, recall, f1] = &figures;
+        row(&class.class, [precision, recall, f1, &class.support.to_string()])?;
+    }
+    Ok(())
+}

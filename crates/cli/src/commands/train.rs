@@ -1,0 +1,309 @@
+//! `lenet train`.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
+use lenet_model::{InputScaling, LeNet5, Metadata};
+use lenet_train::{
+    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, Progress, RunFolder, Scores,
+    evaluate, fit,
+};
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::arguments::{Format, Train, Verbosity};
+use crate::commands::find_dataset;
+use crate::console::Console;
+use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
+use crate::failure::{Failure, Outcome};
+use crate::output;
+use crate::signals::StopFlag;
+
+/// What computes: candle's own operations.
+const ENGINE: &str = "candle";
+
+/// Where numbered run folders go.
+const RUNS: &str = "runs";
+
+pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
+    let config = match &arguments.resume {
+        Some(folder) if folder.join("summary.json").exists() => return already_finished(folder),
+        Some(folder) => RunFolder::read_config(folder)?,
+        None => resolve(&arguments)?,
+    };
+    if arguments.print_config {
+        output::line(config.to_toml()?.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stop = StopFlag::install().map_err(|error| {
+        Failure::Usage(format!("signals cannot be received on this system: {error}"))
+    })?;
+    let threads = set_threads(arguments.hardware.threads);
+    let device = arguments.hardware.device.open()?;
+    let spec = find_dataset(&config.dataset)?;
+    // Before the run folder is made: whatever is wrong with the data leaves none behind.
+    let data = load(spec, &config, arguments.source.data_dir.clone())?;
+    let folder = match (&arguments.resume, &arguments.output) {
+        (Some(path), _) => RunFolder::open(path)?,
+        (None, Some(path)) => RunFolder::create(path)?,
+        (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name)?,
+    };
+    folder.write_config(&config)?;
+    announce(&config, &data, &folder, &arguments, threads);
+
+    let architecture = config.architecture(data.train.classes());
+    let model = LeNet5::new(&architecture, config.init, config.seed, &device)?;
+    let metadata = metadata(&config, &model, &data);
+    let identity = identity(&config, &data);
+    let mut progress = match arguments.resume {
+        Some(_) => folder.resume(&model, &identity)?,
+        None => Progress::default(),
+    };
+    let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
+    let mut console = Console::new(verbosity, config.epochs);
+    let mut stop_on_signal = |_: &Event| match stop.is_raised() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let ending = fit(
+        &model,
+        &data.train,
+        &data.validation,
+        &config,
+        &mut progress,
+        &mut |model, progress| folder.save(model, progress, &identity, &metadata),
+        &mut [&mut log, &mut console, &mut stop_on_signal],
+    )?;
+    drop(console);
+    if ending == Ending::Stopped || stop.is_raised() {
+        draw(&folder);
+        warn!(
+            "stopped after {} steps; go on with `lenet train --resume {}`",
+            progress.steps_done,
+            folder.path().display()
+        );
+        return Ok(stop.exit_code());
+    }
+
+    // The one time that the test images are looked at.
+    let tested = evaluate(&model, &data.test, config.normalization())?;
+    let summary = summary(&config, &model, &progress, &tested, &data, threads);
+    log.write(&summary);
+    let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
+    let text = text.map_err(Failure::Output)?;
+    folder.write("summary.json", format!("{text}\n").as_bytes())?;
+    draw(&folder);
+    match arguments.format {
+        Format::Json => output::json(&summary)?,
+        Format::Text => print(&summary, &folder)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn already_finished(folder: &Path) -> Outcome {
+    let config = RunFolder::read_config(folder)?;
+    let epochs = config.epochs;
+    output::line(format!("{folder:?} is already finished: {epochs} of {epochs} epochs"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Defaults, then the file of `--config`, then flags.
+fn resolve(arguments: &Train) -> Outcome<Config> {
+    let mut config = match &arguments.config {
+        Some(path) => read_config_file(path)?,
+        None => Config::default(),
+    };
+    fn set<T: Clone, U: From<T>>(value: &mut U, flag: &Option<T>) {
+        if let Some(flag) = flag {
+            *value = flag.clone().into();
+        }
+    }
+    set(&mut config.dataset, &arguments.source.dataset);
+    set(&mut config.epochs, &arguments.epochs);
+    set(&mut config.batch_size, &arguments.batch_size);
+    set(&mut config.learning_rate, &arguments.lr);
+    set(&mut config.seed, &arguments.seed);
+    set(&mut config.validation, &arguments.validation);
+    set(&mut config.scaling, &arguments.scaling);
+    set(&mut config.padding, &arguments.padding);
+    set(&mut config.activation, &arguments.activation);
+    set(&mut config.init, &arguments.init);
+    config.limit_train = arguments.limit_train.or(config.limit_train);
+    config.check()?;
+    Ok(config)
+}
+
+fn read_config_file(path: &Path) -> Outcome<Config> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("{path:?}: cannot read: {error}")))?;
+    Config::from_toml(&text).map_err(|error| Failure::Usage(format!("{path:?}: {error}")))
+}
+
+/// The images of a training.
+struct Data {
+    spec: &'static DatasetSpec,
+    origin: Origin,
+    train: Dataset,
+    validation: Dataset,
+    test: Dataset,
+}
+
+fn load(spec: &'static DatasetSpec, config: &Config, data_dir: Option<PathBuf>) -> Outcome<Data> {
+    let (Splits { train, test }, origin) = lenet_data::load(spec, &Search::new(data_dir))?;
+    if config.validation >= train.len() {
+        return Err(Failure::Usage(format!(
+            "validation {}: must be less than the {} training images of {}",
+            config.validation,
+            train.len(),
+            spec.name
+        )));
+    }
+    let (train, validation) = train.split(config.validation, config.seed);
+    let train = match config.limit_train {
+        Some(limit) => train.take(limit),
+        None => train,
+    };
+    Ok(Data {
+        spec,
+        origin,
+        train,
+        validation,
+        test,
+    })
+}
+
+/// What is needed to judge a run comes first: what runs where, on what, with which settings.
+fn announce(config: &Config, data: &Data, folder: &RunFolder, arguments: &Train, threads: usize) {
+    info!(
+        "lenet {}, candle {CANDLE_VERSION}, engine {ENGINE}, {} ({}), {threads} threads",
+        env!("CARGO_PKG_VERSION"),
+        arguments.hardware.device,
+        instruction_set(),
+    );
+    info!("data set {}, {}", data.spec.title, data.origin);
+    let settings = config.to_toml().unwrap_or_default();
+    let settings: Vec<&str> = settings.lines().collect();
+    info!("{}", settings.join(", "));
+    info!("run folder {}", folder.path().display());
+}
+
+fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
+    let normalization = config.normalization();
+    let input = InputScaling {
+        mean: normalization.mean,
+        std: normalization.std,
+    };
+    let class_names = data.train.class_names().to_vec();
+    Metadata {
+        dataset: Some(data.spec.name.to_owned()),
+        data_sha256: data.spec.digests(),
+        ..Metadata::new(model.architecture().clone(), class_names, input)
+    }
+}
+
+fn identity(config: &Config, data: &Data) -> Identity {
+    Identity {
+        config: config.clone(),
+        train_images: data.train.len(),
+        validation_images: data.validation.len(),
+        data_sha256: data.spec.digests(),
+    }
+}
+
+/// `summary.json`: the figures of a finished run.
+#[derive(Debug, Serialize)]
+struct Summary {
+    dataset: &'static str,
+    recipe: String,
+    engine: &'static str,
+    parameters: usize,
+    epochs: u32,
+    seed: u64,
+    threads: usize,
+    train_seconds: f64,
+    images_per_second: f64,
+    best_epoch: u32,
+    validation: Option<Scores>,
+    test: Test,
+    class_names: Vec<String>,
+    confusion: Vec<Vec<u64>>,
+    per_class: Vec<ClassMetrics>,
+}
+
+#[derive(Debug, Serialize)]
+struct Test {
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+    errors: u64,
+    count: u64,
+}
+
+fn summary(
+    config: &Config,
+    model: &LeNet5,
+    progress: &Progress,
+    tested: &Metrics,
+    data: &Data,
+    threads: usize,
+) -> Summary {
+    let train_seconds = progress.train_seconds();
+    let images = data.train.len() as f64 * f64::from(progress.epochs_done);
+    Summary {
+        dataset: data.spec.name,
+        recipe: config.recipe.clone(),
+        engine: ENGINE,
+        parameters: model.parameters().count(),
+        epochs: progress.epochs_done,
+        seed: config.seed,
+        threads,
+        train_seconds,
+        images_per_second: images / train_seconds,
+        best_epoch: progress.best.as_ref().map_or(0, |best| best.epoch),
+        validation: progress.best.as_ref().and_then(|best| best.validation),
+        test: Test {
+            loss: tested.loss(),
+            accuracy: tested.accuracy(),
+            errors: tested.errors(),
+            count: tested.count(),
+        },
+        class_names: data.train.class_names().to_vec(),
+        confusion: tested.confusion(),
+        per_class: tested.per_class(data.train.class_names()),
+    }
+}
+
+/// Pictures may fail without spoiling the run: its weights and figures are written.
+fn draw(folder: &RunFolder) {
+    if let Err(error) = lenet_report::write_report(folder.path()) {
+        warn!("no pictures of this run: {error}");
+    }
+}
+
+fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
+    let Test {
+        loss,
+        accuracy,
+        errors,
+        count,
+    } = summary.test;
+    output::line(format!(
+        "test accuracy {}, {errors} errors in {count} images, loss {}",
+        output::percent(accuracy),
+        output::decimal(loss)
+    ))?;
+    output::line(format!(
+        "best epoch {} of {}, validation accuracy {}",
+        summary.best_epoch,
+        summary.epochs,
+        output::percent(summary.validation.map(|scores| scores.accuracy)),
+    ))?;
+    output::line(format!(
+        "trained in {:.1} s, {:.0} images/s",
+        summary.train_seconds, summary.images_per_second
+    ))?;
+    let page = folder.file("report.html");
+    output::line(format!("weights, curves and report: {}", page.display()))
+}

@@ -1,0 +1,184 @@
+//! What people see on standard error: log lines, and progress on a terminal.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lenet_train::{Epoch, Event, Observer, Step};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::Verbosity;
+use crate::output::percent;
+
+/// All bars; log lines step aside for them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Without a terminal, a step is reported so often.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// So many steps are reported one by one: what is wrong with a training shows early.
+const EARLY_STEPS: u64 = 10;
+
+/// Sends log lines to standard error: `info` and above, `warn` with `--quiet`, or what `RUST_LOG`
+/// says.
+pub fn install_log(verbosity: &Verbosity) {
+    let default = if verbosity.quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .without_time()
+        .with_writer(|| StandardError)
+        .init();
+}
+
+/// Standard error, written to while no bar is drawn.
+struct StandardError;
+
+impl Write for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A closed standard error is no reason to stop: the run folder has it all.
+        BARS.suspend(|| {
+            let _ = io::stderr().write_all(line);
+        });
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A bar of bytes for a download; hidden without a terminal and with `--quiet`.
+pub fn byte_bar(verbosity: &Verbosity) -> ProgressBar {
+    bar(verbosity, "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+}
+
+fn bar(verbosity: &Verbosity, template: &str) -> ProgressBar {
+    if verbosity.quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+    BARS.add(ProgressBar::no_length().with_style(style))
+}
+
+/// Shows a training: a bar with loss, accuracy, images a second and the time left on a terminal,
+/// plain lines elsewhere.
+pub struct Console {
+    bar: ProgressBar,
+    epochs: u32,
+    steps_reported: u64,
+    last_line: Instant,
+}
+
+impl Console {
+    pub fn new(verbosity: &Verbosity, epochs: u32) -> Self {
+        Self {
+            bar: bar(verbosity, "{prefix} [{bar:24}] {pos}/{len} {msg}"),
+            epochs,
+            steps_reported: 0,
+            last_line: Instant::now(),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let early = self.steps_reported < EARLY_STEPS;
+        let due = self.bar.is_hidden() && self.last_line.elapsed() >= LINE_INTERVAL;
+        if early || due {
+            self.last_line = Instant::now();
+            info!(
+                "epoch {} step {}/{}: loss {:.4}, mean loss {:.4}, accuracy {}, {:.0} images/s",
+                step.epoch,
+                step.step,
+                step.steps_per_epoch,
+                step.loss,
+                step.epoch_loss,
+                percent(Some(step.epoch_accuracy)),
+                step.images_per_second,
+            );
+        }
+        self.steps_reported += 1;
+        let left = time_left(step, self.epochs, self.bar.elapsed());
+        self.bar.set_length(step.steps_per_epoch as u64);
+        self.bar.set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
+        self.bar.set_message(format!(
+            "loss {:.4} accuracy {} {:.0} images/s {left}",
+            step.epoch_loss,
+            percent(Some(step.epoch_accuracy)),
+            step.images_per_second,
+        ));
+        self.bar.set_position(step.step as u64);
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        self.bar.reset();
+        let validation = epoch.validation.map_or(String::new(), |scores| {
+            format!(
+                " | validation loss {:.4} accuracy {}",
+                scores.loss,
+                percent(Some(scores.accuracy))
+            )
+        });
+        info!(
+            "epoch {}/{}: loss {:.4} accuracy {}{validation} | {:.1} s, {:.0} images/s{}",
+            epoch.epoch,
+            self.epochs,
+            epoch.train.loss,
+            percent(Some(epoch.train.accuracy)),
+            epoch.seconds,
+            epoch.images_per_second,
+            if epoch.is_best { ", best so far" } else { "" },
+        );
+    }
+}
+
+impl Observer for Console {
+    fn notice(&mut self, event: &Event) -> ControlFlow<()> {
+        match event {
+            Event::Started(started) => info!(
+                "{} training and {} validation images, {} classes, {} parameters; {} steps of {} images an epoch{}",
+                started.train_images,
+                started.validation_images,
+                started.classes,
+                started.parameters,
+                started.steps_per_epoch,
+                started.batch_size,
+                match started.steps_done {
+                    0 => String::new(),
+                    done => format!("; going on after step {done}"),
+                },
+            ),
+            Event::Untrained(untrained) if untrained.is_suspicious() => warn!(
+                "step 0: loss {:.4}, but a guess has ln(classes) = {:.4}: look at the data, the scaling and the initialisation",
+                untrained.loss, untrained.expected
+            ),
+            Event::Untrained(untrained) => info!(
+                "step 0: loss {:.4}, a guess has ln(classes) = {:.4}",
+                untrained.loss, untrained.expected
+            ),
+            Event::Step(step) => self.step(step),
+            Event::Epoch(epoch) => self.epoch(epoch),
+            _ => self.bar.finish_and_clear(),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The time that the steps left will take at the present speed, without the validations.
+fn time_left(step: &Step, epochs: u32, in_epoch: Duration) -> String {
+    let whole_epochs = (epochs - step.epoch) as usize * step.steps_per_epoch;
+    let steps_left = (whole_epochs + step.steps_per_epoch - step.step) as f64;
+    let seconds = (in_epoch.as_secs_f64() / step.step as f64 * steps_left) as u64;
+    format!("{}:{:02} left", seconds / 60, seconds % 60)
+}

@@ -1,0 +1,117 @@
+//! What the program says and returns when a command fails.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// Why a command failed. Libraries say what happened; here it becomes a class of failure, which is
+/// what a script wants to know.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Arguments or a configuration that mean nothing: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// The data's error.
+    #[error(transparent)]
+    Data(#[from] lenet_data::Error),
+    /// The model's error.
+    #[error(transparent)]
+    Model(#[from] lenet_model::Error),
+    /// The training's error.
+    #[error(transparent)]
+    Train(#[from] lenet_train::Error),
+    /// The pictures' error.
+    #[error(transparent)]
+    Report(#[from] lenet_report::Error),
+    /// candle's own error.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// Standard output cannot be written to, as on a full disk.
+    #[error("standard output: {0}")]
+    Output(io::Error),
+    /// Inputs of which some could not be used; each was reported when it was met: exit code 3.
+    #[error("{0}")]
+    Inputs(String),
+    /// An evaluation below what was demanded: exit code 8.
+    #[error("{0}")]
+    BelowMinimum(String),
+}
+
+/// The result of a command.
+pub type Outcome<T = ExitCode> = Result<T, Failure>;
+
+// The classes of failure; `lenet --help` shows them.
+const INTERNAL: u8 = 1;
+const USAGE: u8 = 2;
+const BAD_INPUT: u8 = 3;
+const NETWORK: u8 = 4;
+const IO: u8 = 5;
+const DIVERGED: u8 = 6;
+const BUSY: u8 = 7;
+const BELOW_MINIMUM: u8 = 8;
+/// 128 + SIGINT, as shells count.
+const INTERRUPTED: u8 = 130;
+
+impl Failure {
+    /// Says on standard error what went wrong, and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        // Whoever reads standard output may have seen enough.
+        if let Failure::Output(error) = &self
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return ExitCode::SUCCESS;
+        }
+        // Nothing can be done where standard error is closed too.
+        let _ = writeln!(io::stderr(), "error: {self}");
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => USAGE,
+            Failure::Data(error) => data_code(error),
+            Failure::Model(error) => model_code(error),
+            Failure::Train(error) => train_code(error),
+            Failure::Report(_) | Failure::Output(_) => IO,
+            Failure::Candle(_) => INTERNAL,
+            Failure::Inputs(_) => BAD_INPUT,
+            Failure::BelowMinimum(_) => BELOW_MINIMUM,
+        }
+    }
+}
+
+fn data_code(error: &lenet_data::Error) -> u8 {
+    use lenet_data::Error;
+    match error {
+        Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => BAD_INPUT,
+        Error::NotFound { .. } => BAD_INPUT,
+        Error::UnknownDataset { .. } => USAGE,
+        Error::Io { .. } => IO,
+        Error::Download { .. } => NETWORK,
+        Error::Interrupted => INTERRUPTED,
+        _ => INTERNAL,
+    }
+}
+
+fn model_code(error: &lenet_model::Error) -> u8 {
+    use lenet_model::Error;
+    match error {
+        Error::Io { .. } => IO,
+        Error::Candle(_) => INTERNAL,
+        _ => BAD_INPUT,
+    }
+}
+
+fn train_code(error: &lenet_train::Error) -> u8 {
+    use lenet_train::Error;
+    match error {
+        Error::ConfigValue { .. } | Error::ConfigSyntax(_) => USAGE,
+        Error::RunExists { .. } | Error::OtherTraining { .. } => USAGE,
+        Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => BAD_INPUT,
+        Error::Diverged { .. } => DIVERGED,
+        Error::Busy { .. } => BUSY,
+        Error::Io { .. } => IO,
+        Error::Data(error) => data_code(error),
+        Error::Model(error) => model_code(error),
+        _ => INTERNAL,
+    }
+}

@@ -1,0 +1,30 @@
+//! Results on standard output.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use crate::failure::{Failure, Outcome};
+
+/// Writes text and a line break to standard output.
+///
+/// Unlike `println!` it gives an error instead of a panic where nobody reads any more.
+pub fn line(text: impl std::fmt::Display) -> Outcome<()> {
+    writeln!(io::stdout(), "{text}").map_err(Failure::Output)
+}
+
+/// Writes a value as one line of JSON to standard output.
+pub fn json(value: &impl Serialize) -> Outcome<()> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::Output(error.into()))?;
+    line(text)
+}
+
+/// A part of 1 as a percentage, `n/a` where there is none.
+pub fn percent(part: Option<f64>) -> String {
+    part.map_or("n/a".to_owned(), |part| format!("{:.2} %", 100. * part))
+}
+
+/// A number with four decimals, `n/a` where there is none.
+pub fn decimal(number: Option<f64>) -> String {
+    number.map_or("n/a".to_owned(), |number| format!("{number:.4}"))
+}

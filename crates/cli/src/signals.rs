@@ -1,0 +1,47 @@
+//! SIGINT and SIGTERM: the first asks for an orderly end, the second ends at once.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Which signal has asked to stop, if any.
+#[derive(Debug, Clone, Default)]
+pub struct StopFlag(Arc<AtomicUsize>);
+
+impl StopFlag {
+    /// From now on the first SIGINT or SIGTERM raises the flag, and the next one ends the process
+    /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing.
+    ///
+    /// # Errors
+    /// The operating system's own.
+    pub fn install() -> io::Result<Self> {
+        let stop = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            let asked_before = Arc::new(AtomicBool::new(false));
+            // In this order: the first signal finds the condition false, and then sets it.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked_before))?;
+            flag::register(signal, asked_before)?;
+            flag::register_usize(signal, Arc::clone(&stop.0), signal as usize)?;
+        }
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        Ok(stop)
+    }
+
+    /// Whether a signal has come.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// The exit code of an orderly end: 128 + the signal that asked for it, or 0.
+    pub fn exit_code(&self) -> ExitCode {
+        match self.0.load(Ordering::Relaxed) {
+            0 => ExitCode::SUCCESS,
+            signal => ExitCode::from(128 + signal as u8),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Images and labels of a set, some at a time, as tensors.
+
+use candle_core::{Device, Tensor};
+
+use crate::{Dataset, IMAGE_PIXELS, IMAGE_SIDE, Normalization, Result};
+
+/// Some images with their labels.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The normalised images, (B, 1, 28, 28) f32.
+    pub images: Tensor,
+    /// Their labels, (B) u32.
+    pub labels: Tensor,
+}
+
+impl Batch {
+    /// The batch on another device; on its own one nothing is copied.
+    ///
+    /// # Errors
+    /// The device's own.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self {
+            images: self.images.to_device(device)?,
+            labels: self.labels.to_device(device)?,
+        })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.elem_count()
+    }
+
+    /// Whether there is no image; [`batches`] makes no such batch.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The batches of a set in the order that `order` gives, as [`order`](crate::order()) makes it or
+/// `0..n`. The last batch holds what is left over; indices that the set does not have are passed
+/// over. A `batch_size` of 0 is taken as 1.
+///
+/// This is the one place where a byte becomes a float, and where an image and its label are fetched:
+/// both by the same index.
+pub fn batches(
+    dataset: &Dataset,
+    order: impl IntoIterator<Item = u32>,
+    batch_size: usize,
+    normalization: Normalization,
+) -> impl Iterator<Item = Result<Batch>> {
+    let table = normalization.table();
+    let mut order = order.into_iter();
+    std::iter::from_fn(move || {
+        let mut pixels: Vec<f32> = Vec::with_capacity(batch_size * IMAGE_PIXELS);
+        let mut labels = Vec::with_capacity(batch_size);
+        for index in order.by_ref().take(batch_size.max(1)) {
+            if let Some((image, label)) = dataset.get(index as usize) {
+                #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
+                pixels.extend(image.iter().map(|&pixel| table[usize::from(pixel)]));
+                labels.push(u32::from(label));
+            }
+        }
+        (!labels.is_empty()).then(|| batch(pixels, labels))
+    })
+}
+
+fn batch(pixels: Vec<f32>, labels: Vec<u32>) -> Result<Batch> {
+    let count = labels.len();
+    let shape = (count, 1, IMAGE_SIDE, IMAGE_SIDE);
+    Ok(Batch {
+        images: Tensor::from_vec(pixels, shape, &Device::Cpu)?,
+        labels: Tensor::from_vec(labels, count, &Device::Cpu)?,
+    })
+}

@@ -1,0 +1,266 @@
+//! What can go wrong between a file's bytes and a batch.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of the functions of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a data set, a download or a picture could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file is not what it should be.
+    #[error("{path:?}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// Bytes that did not come from a file are not what they should be.
+    #[error("{0}")]
+    Format(#[from] FormatError),
+    /// A file or folder could not be read or written.
+    #[error("{path:?}: cannot {operation}: {source}")]
+    Io {
+        /// What was tried: `read`, `create` ...
+        operation: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// No data set has this name.
+    #[error("there is no data set {name:?}; the names are {known}")]
+    UnknownDataset {
+        /// The name asked for.
+        name: String,
+        /// The names that exist, separated by commas.
+        known: String,
+    },
+    /// A folder that the user named lacks a file of the data set.
+    #[error("{folder:?} holds no file {file} (nor {file}.gz) of the data set {dataset}")]
+    MissingFile {
+        /// The folder.
+        folder: PathBuf,
+        /// The decompressed file's name.
+        file: &'static str,
+        /// The data set's name.
+        dataset: &'static str,
+    },
+    /// The data set is on none of the places where it is looked for.
+    #[error(
+        "the data set {dataset} is not on this machine (looked in {looked}); \
+         `lenet data download {dataset}` fetches it, or name its folder with --data-dir"
+    )]
+    NotFound {
+        /// The data set's name.
+        dataset: &'static str,
+        /// The places that were looked in.
+        looked: String,
+    },
+    /// No mirror delivered a file.
+    #[error(
+        "{file} of {dataset} could not be downloaded:{attempts}\n\
+         without a network, put the file into a folder and name it with --data-dir"
+    )]
+    Download {
+        /// The data set's name.
+        dataset: &'static str,
+        /// The file's name.
+        file: String,
+        /// One line a mirror, each with its address and the reason, each after a line break.
+        attempts: String,
+    },
+    /// The Hugging Face hub did not deliver a data set.
+    #[error("the Hugging Face hub's {repository}: {reason}")]
+    Hub {
+        /// The repository, `owner/name`.
+        repository: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("stopped on request")]
+    Interrupted,
+    /// A tensor could not be made.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+/// One variant for each way in which bytes can lie about what they are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Fewer bytes than the header of an IDX file has.
+    #[error("{found} bytes, an IDX {kind} file needs at least {needed}")]
+    HeaderTooShort {
+        /// `image` or `label`.
+        kind: &'static str,
+        /// Bytes that there are.
+        found: usize,
+        /// Bytes of the header.
+        needed: usize,
+    },
+    /// The first two bytes of an IDX file are zero; these are not.
+    #[error("not an IDX file: it starts with {found:02x?}{hint}")]
+    NotIdx {
+        /// The first four bytes.
+        found: [u8; 4],
+        /// What the file looks like instead, as the end of the sentence; may be empty.
+        hint: &'static str,
+    },
+    /// An IDX file of another element type than unsigned bytes.
+    #[error("IDX element type 0x{found:02x}, only 0x08 (unsigned bytes) is read")]
+    ElementType {
+        /// The type byte.
+        found: u8,
+    },
+    /// An IDX file with another number of dimensions.
+    #[error("IDX file of {found} dimensions, a {kind} file has {expected}{hint}")]
+    Dimensions {
+        /// `image` or `label`.
+        kind: &'static str,
+        /// Dimensions that there are.
+        found: u8,
+        /// Dimensions that there should be.
+        expected: u8,
+        /// A guess at the cause, as the end of the sentence; may be empty.
+        hint: &'static str,
+    },
+    /// The dimensions' product does not fit into this machine's memory addresses.
+    #[error("the header claims {dimensions:?} elements, more than any file can hold")]
+    Overflow {
+        /// The dimensions as the header gives them.
+        dimensions: Vec<u32>,
+    },
+    /// Fewer bytes than the header claims.
+    #[error("the header claims {claimed} bytes in all, the file has {found}: {missing} are missing", missing = claimed - found)]
+    TooShort {
+        /// Bytes by the header, itself included.
+        claimed: usize,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// More bytes than the header claims.
+    #[error("the header claims {claimed} bytes in all, the file has {found}: {extra} too many", extra = found - claimed)]
+    TooLong {
+        /// Bytes by the header, itself included.
+        claimed: usize,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// Images of another size.
+    #[error("images of {rows}x{columns} pixels, this network takes 28x28")]
+    ImageSize {
+        /// Rows of an image.
+        rows: u32,
+        /// Columns of an image.
+        columns: u32,
+    },
+    /// A data set of no images.
+    #[error("0 images: there is nothing to train on or to evaluate")]
+    NoImages,
+    /// As many labels as images there must be.
+    #[error("{images} images but {labels} labels")]
+    CountMismatch {
+        /// Number of images.
+        images: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+    /// A label outside of the classes.
+    #[error("label {label} at index {index}, the {classes} classes are 0 to {last}", last = classes - 1)]
+    LabelOutOfRange {
+        /// Index of the label in its file.
+        index: usize,
+        /// The label.
+        label: u8,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// More classes than a byte has values, or none.
+    #[error("{found} classes, the number must be between 1 and 256")]
+    ClassCount {
+        /// Number of class names.
+        found: usize,
+    },
+    /// The compressed stream ends too early.
+    #[error("the gzip stream is cut off")]
+    GzipTruncated,
+    /// The compressed stream or its checksum is damaged.
+    #[error("the gzip stream is damaged: {reason}")]
+    GzipDamaged {
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// Bytes after the end of the compressed stream.
+    #[error("{extra} bytes follow the end of the gzip stream")]
+    GzipTrailing {
+        /// Number of bytes.
+        extra: usize,
+    },
+    /// The decompressed bytes are compressed again.
+    #[error("a gzip stream inside a gzip stream: decompress the file once")]
+    GzipNested,
+    /// More decompressed bytes than may be.
+    #[error("decompresses to more than {limit} bytes, the most that this file may hold")]
+    GzipTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The embedded copy does not decompress: the program's own file is damaged.
+    #[error("the embedded copy of {file} is damaged: {reason}")]
+    Embedded {
+        /// The file's name.
+        file: &'static str,
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// The bytes are not those that the registry knows.
+    #[error(
+        "the content is not that of the genuine file (SHA-256 {found}, expected {expected}); \
+         `lenet data download --force` replaces it"
+    )]
+    Digest {
+        /// SHA-256 of the decompressed bytes.
+        found: String,
+        /// SHA-256 of the genuine file.
+        expected: String,
+    },
+    /// A folder, a pipe or a device instead of a file.
+    #[error("not a regular file but {kind}")]
+    NotAFile {
+        /// What it is instead.
+        kind: &'static str,
+    },
+    /// A file larger than any that is read here.
+    #[error("{found} bytes, more than the {limit} that such a file may have")]
+    FileTooLarge {
+        /// Bytes of the file.
+        found: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A parquet file that has another layout than the hub's data sets of pictures.
+    #[error("not a parquet file of pictures and labels: {reason}")]
+    Parquet {
+        /// What is missing or wrong, and in which row.
+        reason: String,
+    },
+    /// A picture that cannot be decoded.
+    #[error("not a picture that can be read: {reason}")]
+    Picture {
+        /// The decoder's reason.
+        reason: String,
+    },
+    /// A picture of another size.
+    #[error("a picture of {width}x{height} pixels, only 28x28 is taken")]
+    PictureSize {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+}

@@ -1,0 +1,145 @@
+//! A server that sends exactly what a test tells it to.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// The longest that a connection of a test lives.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// One request.
+pub struct Asked {
+    /// The path.
+    pub path: String,
+    /// How many requests this server has had before.
+    pub before: usize,
+    pub stream: TcpStream,
+}
+
+/// A server on a port of this machine; it ends with the test.
+pub struct Server {
+    address: SocketAddr,
+    paths: Arc<Mutex<Vec<String>>>,
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Answers each request with what `answer` writes, then closes the connection.
+    pub fn start(answer: impl Fn(&mut Asked) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (paths, ends) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (log, stop, answer) = (Arc::clone(&paths), Arc::clone(&ends), Arc::new(answer));
+        let accept = move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (log, answer, stream) =
+                    (Arc::clone(&log), Arc::clone(&answer), stream.unwrap());
+                thread::spawn(move || serve(stream, &log, &*answer));
+            }
+        };
+        Self {
+            address,
+            paths,
+            ends,
+            thread: Some(thread::spawn(accept)),
+        }
+    }
+
+    /// A mirror that has everything.
+    pub fn genuine() -> Self {
+        Self::start(|asked| {
+            let body = super::genuine(&asked.path);
+            asked.respond("200 OK", &[], &body);
+        })
+    }
+
+    /// A mirror that answers every request alike.
+    pub fn fixed(status: &'static str, headers: &'static [&'static str], body: Vec<u8>) -> Self {
+        Self::start(move |asked| asked.respond(status, headers, &body))
+    }
+
+    /// The base address.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The paths asked for so far.
+    pub fn paths(&self) -> Vec<String> {
+        self.paths.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&mut Asked)) {
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream.set_write_timeout(Some(BOUND)).unwrap();
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) if head.len() < 8192 => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let before = {
+        let mut log = log.lock().unwrap();
+        log.push(path.clone());
+        log.len() - 1
+    };
+    answer(&mut Asked {
+        path,
+        before,
+        stream,
+    });
+}
+
+impl Asked {
+    /// A whole answer with its length.
+    pub fn respond(&mut self, status: &str, headers: &[&str], body: &[u8]) {
+        let length = format!("Content-Length: {}", body.len());
+        self.head(status, &[headers, &[&length]].concat());
+        self.send(body);
+    }
+
+    pub fn head(&mut self, status: &str, headers: &[&str]) {
+        let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        self.send(format!("HTTP/1.1 {status}\r\n{lines}Connection: close\r\n\r\n").as_bytes());
+    }
+
+    /// Whether the client still took it.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Sends nothing until the client hangs up.
+    pub fn hang(&mut self) {
+        let _ = self.stream.read(&mut [0]);
+    }
+}
+
+/// The base address of a port on which nobody listens.
+pub fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}

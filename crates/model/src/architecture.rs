@@ -1,0 +1,116 @@
+//! What there is to choose in LeNet-5.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The form of the network; everything else about LeNet-5 is fixed.
+///
+/// The default is the network of the classic recipe: 61,706 parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Architecture {
+    /// Number of classes, the width of the last layer: 1 to 256.
+    pub classes: usize,
+    /// What the first convolution does at the border.
+    pub padding: Padding,
+    /// The function behind each layer but the last.
+    pub activation: Activation,
+}
+
+impl Default for Architecture {
+    fn default() -> Self {
+        Self {
+            classes: 10,
+            padding: Padding::Same,
+            activation: Activation::Relu,
+        }
+    }
+}
+
+/// What the first convolution does at the border of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// Two pixels of 0 on each side, so that 28x28 stays 28x28. LeCun et al. 1998 have the same
+    /// geometry from pictures of 32x32. 61,706 parameters with ten classes.
+    Same,
+    /// None: 28x28 becomes 24x24, as Keras does by default. 44,426 parameters with ten classes.
+    Valid,
+}
+
+impl Padding {
+    /// Pixels of 0 on each side.
+    pub fn pixels(self) -> usize {
+        match self {
+            Padding::Same => 2,
+            Padding::Valid => 0,
+        }
+    }
+}
+
+/// The function behind each layer but the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// max(0, x).
+    Relu,
+    /// The hyperbolic tangent, close to what LeCun et al. 1998 used.
+    Tanh,
+}
+
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Padding::Same => "same",
+            Padding::Valid => "valid",
+        })
+    }
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Activation::Relu => "relu",
+            Activation::Tanh => "tanh",
+        })
+    }
+}
+
+/// One of the ten parameters: its name on disk and its shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParameterShape {
+    pub(crate) name: &'static str,
+    pub(crate) dims: Vec<usize>,
+}
+
+impl Architecture {
+    /// Rows and columns of the maps that the second pooling leaves: 5, or 4 without padding.
+    pub(crate) fn pooled_side(&self) -> usize {
+        let conv1 = 28 + 2 * self.padding.pixels() - 4;
+        let conv2 = conv1 / 2 - 4;
+        conv2 / 2
+    }
+
+    /// The parameters in the order of the forward pass, by PyTorch's names and shapes: weights of
+    /// convolutions (out, in, rows, columns), weights of linear layers (out, in).
+    pub(crate) fn parameter_shapes(&self) -> Vec<ParameterShape> {
+        let flat = 16 * self.pooled_side() * self.pooled_side();
+        let shape = |name, dims: &[usize]| ParameterShape {
+            name,
+            dims: dims.to_vec(),
+        };
+        vec![
+            shape("conv1.weight", &[6, 1, 5, 5]),
+            shape("conv1.bias", &[6]),
+            shape("conv2.weight", &[16, 6, 5, 5]),
+            shape("conv2.bias", &[16]),
+            shape("fc1.weight", &[120, flat]),
+            shape("fc1.bias", &[120]),
+            shape("fc2.weight", &[84, 120]),
+            shape("fc2.bias", &[84]),
+            shape("fc3.weight", &[self.classes, 84]),
+            shape("fc3.bias", &[self.classes]),
+        ]
+    }
+}

@@ -1,0 +1,249 @@
+//! LeNet-5.
+
+use candle_core::{Device, Module, Tensor};
+use candle_nn::{Conv2d, Conv2dConfig, Linear};
+
+use crate::architecture::{Activation, Architecture};
+use crate::init::Init;
+use crate::parameters::Parameters;
+use crate::{Error, Result};
+
+/// LeNet-5: two convolutions of 5x5, each with average pooling, and three linear layers.
+///
+/// The network of LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to
+/// document recognition", <https://doi.org/10.1109/5.726791>, section II.B, in the form that is
+/// usual today: every map of the second convolution sees all six maps of the first, pooling has no
+/// weights, and the last layer gives logits instead of distances.
+#[derive(Debug, Clone)]
+pub struct LeNet5 {
+    architecture: Architecture,
+    parameters: Parameters,
+    conv1: Conv2d,
+    conv2: Conv2d,
+    fc1: Linear,
+    fc2: Linear,
+    fc3: Linear,
+}
+
+impl LeNet5 {
+    /// A network with freshly drawn parameters; equal arguments give equal parameters.
+    ///
+    /// # Errors
+    /// A number of classes other than 1 to 256, and the device's own.
+    pub fn new(
+        architecture: &Architecture,
+        init: Init,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        check_classes(architecture)?;
+        let parameters = Parameters::draw(architecture, init, seed, device)?;
+        Self::with_parameters(architecture, parameters)
+    }
+
+    /// A network with the parameters that `tensor` gives by name.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape, and a number of classes other than 1 to 256.
+    pub fn from_tensors(
+        architecture: &Architecture,
+        tensor: impl Fn(&str) -> Option<Tensor>,
+    ) -> Result<Self> {
+        check_classes(architecture)?;
+        let parameters = Parameters::from_tensors(architecture, tensor)?;
+        Self::with_parameters(architecture, parameters)
+    }
+
+    /// The logits (B, classes) of normalised images (B, 1, 28, 28). Shapes are those of padding
+    /// `same`; those of `valid` follow in brackets where they differ.
+    ///
+    /// # Errors
+    /// Images of another shape, type or device than the parameters.
+    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let x = self.conv1.forward(images)?; // (B, 6, 28, 28)  [24, 24]
+        let x = self.activate(&x)?;
+        let x = x.avg_pool2d(2)?; // (B, 6, 14, 14)  [12, 12]
+        let x = self.conv2.forward(&x)?; // (B, 16, 10, 10)  [8, 8]
+        let x = self.activate(&x)?;
+        let x = x.avg_pool2d(2)?; // (B, 16, 5, 5)  [4, 4]
+        let x = x.flatten_from(1)?; // (B, 400)  [256]
+        let x = self.activate(&self.fc1.forward(&x)?)?; // (B, 120)
+        let x = self.activate(&self.fc2.forward(&x)?)?; // (B, 84)
+        let logits = self.fc3.forward(&x)?; // (B, classes)
+        Ok(logits)
+    }
+
+    /// The form of the network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The parameters; to change their values changes the network.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The device that the parameters are on.
+    pub fn device(&self) -> &Device {
+        self.fc3.weight().device()
+    }
+
+    fn activate(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        match self.architecture.activation {
+            Activation::Relu => x.relu(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+
+    fn with_parameters(architecture: &Architecture, parameters: Parameters) -> Result<Self> {
+        // A clone of a variable shares its storage and its identity: gradients are found by it.
+        let tensor = |name: &'static str| {
+            let var = parameters.get(name).ok_or(Error::MissingTensor { name })?;
+            Ok::<_, Error>(var.as_tensor().clone())
+        };
+        let padded = Conv2dConfig {
+            padding: architecture.padding.pixels(),
+            ..Conv2dConfig::default()
+        };
+        let unpadded = Conv2dConfig::default();
+        Ok(Self {
+            conv1: Conv2d::new(tensor("conv1.weight")?, Some(tensor("conv1.bias")?), padded),
+            conv2: Conv2d::new(tensor("conv2.weight")?, Some(tensor("conv2.bias")?), unpadded),
+            fc1: Linear::new(tensor("fc1.weight")?, Some(tensor("fc1.bias")?)),
+            fc2: Linear::new(tensor("fc2.weight")?, Some(tensor("fc2.bias")?)),
+            fc3: Linear::new(tensor("fc3.weight")?, Some(tensor("fc3.bias")?)),
+            architecture: architecture.clone(),
+            parameters,
+        })
+    }
+}
+
+impl Module for LeNet5 {
+    fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        LeNet5::forward(self, images).map_err(|error| match error {
+            Error::Candle(error) => error,
+            other => candle_core::Error::wrap(other),
+        })
+    }
+}
+
+fn check_classes(architecture: &Architecture) -> Result<()> {
+    match architecture.classes {
+        1..=256 => Ok(()),
+        found => Err(Error::ClassCount { found }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::*;
+    use crate::{Padding, Summary};
+
+    /// The shapes in the comments of `forward`, and those of the summary, against the real ones.
+    #[test]
+    fn shapes_are_as_written() {
+        for (padding, written) in [
+            (
+                Padding::Same,
+                [
+                    vec![3, 6, 28, 28],
+                    vec![3, 6, 14, 14],
+                    vec![3, 16, 10, 10],
+                    vec![3, 16, 5, 5],
+                    vec![3, 400],
+                    vec![3, 120],
+                    vec![3, 84],
+                    vec![3, 10],
+                ],
+            ),
+            (
+                Padding::Valid,
+                [
+                    vec![3, 6, 24, 24],
+                    vec![3, 6, 12, 12],
+                    vec![3, 16, 8, 8],
+                    vec![3, 16, 4, 4],
+                    vec![3, 256],
+                    vec![3, 120],
+                    vec![3, 84],
+                    vec![3, 10],
+                ],
+            ),
+        ] {
+            let architecture = Architecture {
+                padding,
+                ..Architecture::default()
+            };
+            let model = LeNet5::new(&architecture, Init::default(), 1, &Device::Cpu).unwrap();
+            let mut x = Tensor::zeros((3, 1, 28, 28), DType::F32, &Device::Cpu).unwrap();
+            let mut real = Vec::new();
+            for layer in [
+                &model.conv1 as &dyn Module,
+                &|x: &Tensor| x.avg_pool2d(2),
+                &model.conv2,
+                &|x: &Tensor| x.avg_pool2d(2),
+                &|x: &Tensor| x.flatten_from(1),
+                &model.fc1,
+                &model.fc2,
+                &model.fc3,
+            ] {
+                x = layer.forward(&x).unwrap();
+                real.push(x.dims().to_vec());
+            }
+            assert_eq!(real, written);
+            let summed: Vec<_> = Summary::new(&architecture)
+                .layers
+                .into_iter()
+                .map(|layer| [&[3], &layer.output_shape[..]].concat())
+                .collect();
+            assert_eq!(summed, written);
+        }
+    }
+
+    #[test]
+    fn parameter_counts() {
+        for (padding, classes, count) in [
+            (Padding::Same, 10, 61_706),
+            (Padding::Valid, 10, 44_426),
+            (Padding::Same, 26, 61_706 + 16 * 85),
+        ] {
+            let architecture = Architecture {
+                padding,
+                classes,
+                ..Architecture::default()
+            };
+            let model = LeNet5::new(&architecture, Init::default(), 1, &Device::Cpu).unwrap();
+            assert_eq!(model.parameters().count(), count);
+            assert_eq!(Summary::new(&architecture).parameters(), count);
+        }
+    }
+
+    #[test]
+    fn impossible_class_counts_are_refused() {
+        for classes in [0, 257] {
+            let architecture = Architecture {
+                classes,
+                ..Architecture::default()
+            };
+            let error = LeNet5::new(&architecture, Init::default(), 1, &Device::Cpu).unwrap_err();
+            assert!(error.to_string().contains("between 1 and 256"), "{error}");
+        }
+    }
+
+    #[test]
+    fn snapshot_and_restore() {
+        let model = LeNet5::new(&Architecture::default(), Init::PyTorch, 1, &Device::Cpu).unwrap();
+        let images = Tensor::ones((1, 1, 28, 28), DType::F32, &Device::Cpu).unwrap();
+        let logits = |model: &LeNet5| model.forward(&images).unwrap().to_vec2::<f32>().unwrap();
+        let before = logits(&model);
+        let snapshot = model.parameters().snapshot().unwrap();
+        for var in model.parameters().vars() {
+            var.set(&var.affine(2., 0.25).unwrap()).unwrap();
+        }
+        assert_ne!(logits(&model), before);
+        model.parameters().restore(&snapshot).unwrap();
+        assert_eq!(logits(&model), before);
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong with a training.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of the functions of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a training could not begin, go on or be written down.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value of the configuration is out of its range.
+    #[error("{name} {value}: must be {allowed}")]
+    ConfigValue {
+        /// The value's name in `config.toml`.
+        name: &'static str,
+        /// The value.
+        value: String,
+        /// The range, as the end of the sentence.
+        allowed: String,
+    },
+    /// The configuration is not TOML of this form.
+    #[error("{0}")]
+    ConfigSyntax(toml::de::Error),
+    /// The configuration has a value that TOML cannot hold.
+    #[error("the configuration cannot be written: {0}")]
+    ConfigUnwritable(toml::ser::Error),
+    /// The loss or a gradient is no number any more.
+    #[error(
+        "the training diverged at epoch {epoch}, step {step}: loss {loss}, learning rate \
+         {learning_rate}, the gradient of {tensor} has {max_abs_gradient} as its largest value; \
+         a smaller learning rate may help"
+    )]
+    Diverged {
+        /// The epoch, from 1.
+        epoch: u32,
+        /// The step within the epoch, from 1.
+        step: usize,
+        /// The batch's mean loss.
+        loss: f64,
+        /// The step's learning rate.
+        learning_rate: f64,
+        /// The first parameter whose gradient is no number, else the one with the largest.
+        tensor: &'static str,
+        /// The largest absolute value of its gradient; NaN if one of them is that.
+        max_abs_gradient: f32,
+    },
+    /// The folder of a new run exists already.
+    #[error("{path:?} exists already; runs are never overwritten: choose another --output, or go on with --resume {path:?}")]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process works in the folder.
+    #[error("{path:?} is in use by another run ({holder})")]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+        /// What the other process wrote about itself.
+        holder: String,
+    },
+    /// A run's folder has no checkpoint that can be used.
+    #[error("{path:?} has no checkpoint to resume from{reasons}")]
+    NoCheckpoint {
+        /// The run's folder.
+        path: PathBuf,
+        /// Why each that there is cannot be used, one line each after a line break.
+        reasons: String,
+    },
+    /// A checkpoint belongs to another training.
+    #[error("the checkpoint is of another training: {what} was {stored}, now it is {now}")]
+    OtherTraining {
+        /// What differs.
+        what: String,
+        /// Its value in the checkpoint.
+        stored: String,
+        /// Its value now.
+        now: String,
+    },
+    /// A checkpoint is not of the form that this program writes.
+    #[error("the checkpoint cannot be read: {0}")]
+    CheckpointForm(String),
+    /// A file or folder could not be read or written.
+    #[error("{path:?}: cannot {operation}: {source}")]
+    Io {
+        /// What was tried: `read`, `create` ...
+        operation: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The data's error.
+    #[error(transparent)]
+    Data(#[from] lenet_data::Error),
+    /// The model's error.
+    #[error(transparent)]
+    Model(#[from] lenet_model::Error),
+    /// candle's own error.
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}

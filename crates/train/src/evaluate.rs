@@ -1,0 +1,30 @@
+//! Loss, accuracy and confusion of a network on a set.
+
+use candle_nn::loss::cross_entropy;
+use lenet_data::{Dataset, Normalization, batches};
+use lenet_model::LeNet5;
+
+use crate::{Metrics, Result};
+
+/// Images of a step of evaluation. Larger ones are not faster, but need more memory.
+const BATCH: usize = 256;
+
+/// Runs the network over a set.
+///
+/// # Errors
+/// candle's own, as for labels that the network has no output for.
+pub fn evaluate(
+    model: &LeNet5,
+    dataset: &Dataset,
+    normalization: Normalization,
+) -> Result<Metrics> {
+    let mut metrics = Metrics::new(model.architecture().classes);
+    for batch in batches(dataset, 0..dataset.len() as u32, BATCH, normalization) {
+        let batch = batch?.to_device(model.device())?;
+        // Detached from the graph, which otherwise keeps the maps of every layer for a backward pass.
+        let logits = model.forward(&batch.images)?.detach();
+        let loss = cross_entropy(&logits, &batch.labels)?;
+        metrics.add(&loss, &logits, &batch.labels)?;
+    }
+    Ok(metrics)
+}

@@ -1,0 +1,242 @@
+//! The training loop.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use candle_core::backprop::GradStore;
+use candle_nn::Optimizer as _;
+use candle_nn::loss::cross_entropy;
+use lenet_data::{Batch, Dataset, batches, order};
+use lenet_model::LeNet5;
+
+use crate::event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
+use crate::progress::{Best, Progress};
+use crate::{Adam, Config, Error, Metrics, Result, evaluate};
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With the last epoch. The model has the parameters that validation chose.
+    Finished,
+    /// Before, as an observer asked. The model has the parameters of the last step.
+    Stopped,
+}
+
+/// Trains `model` on `train`, from where `progress` stands to the last epoch of `config`.
+///
+/// After each epoch the images of `validation` are evaluated; at the end the model gets the
+/// parameters of the best epoch: the highest accuracy, and of equal ones the lowest loss. Without
+/// validation images the last epoch counts as the best.
+///
+/// `save` is called with the progress after each epoch and after a stop; [`Progress`] holds all
+/// that a later call needs to go on, bit for bit. Every event goes to each of the `observers`.
+///
+/// # Errors
+/// [`Error::Diverged`] where the loss or a gradient is no number, before it reaches a parameter;
+/// what `save` returns; candle's own, as for labels that the model has no output for.
+pub fn fit(
+    model: &LeNet5,
+    train: &Dataset,
+    validation: &Dataset,
+    config: &Config,
+    progress: &mut Progress,
+    save: &mut dyn FnMut(&LeNet5, &Progress) -> Result<()>,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Ending> {
+    config.check()?;
+    let batches_of = |order| batches(train, order, config.batch_size, config.normalization());
+    let steps_per_epoch = train.len().div_ceil(config.batch_size);
+    let classes = model.architecture().classes;
+    let mut adam = Adam::new(model.parameters().vars(), config.adam())?;
+    if let Some(state) = &progress.adam {
+        adam.set_state(state.clone())?;
+    }
+
+    let mut stop = tell(observers, &started(model, train, validation, config, progress));
+    if progress.steps_done == 0
+        && let Some(first) = batches_of(order(config.seed, 1, train.len())).next()
+    {
+        stop |= tell(observers, &Event::Untrained(untrained(model, &first?)?));
+    }
+
+    while progress.epochs_done < config.epochs {
+        let epoch = progress.epochs_done + 1;
+        let mut order = order(config.seed, epoch, train.len());
+        order.drain(..progress.step * config.batch_size);
+        let mut metrics = progress.epoch_metrics.take().unwrap_or_else(|| Metrics::new(classes));
+        let seconds_before = progress.epoch_seconds;
+        let images_before = metrics.count();
+        let begun = Instant::now();
+
+        for batch in batches_of(order) {
+            if stop {
+                break;
+            }
+            let batch = batch?.to_device(model.device())?;
+            let logits = model.forward(&batch.images)?;
+            let loss = cross_entropy(&logits, &batch.labels)?;
+            let gradients = loss.backward()?;
+            let loss = metrics.add(&loss, &logits, &batch.labels)?;
+            check_finite(model, loss, &gradients, epoch, progress.step + 1, &adam)?;
+            adam.step(&gradients)?;
+
+            progress.step += 1;
+            progress.steps_done += 1;
+            progress.epoch_seconds = seconds_before + begun.elapsed().as_secs_f64();
+            let images = (metrics.count() - images_before) as f64;
+            let scores = scores(&metrics);
+            stop = tell(
+                observers,
+                &Event::Step(Step {
+                    epoch,
+                    step: progress.step,
+                    steps_per_epoch,
+                    global_step: progress.steps_done,
+                    loss,
+                    epoch_loss: scores.loss,
+                    epoch_accuracy: scores.accuracy,
+                    learning_rate: adam.learning_rate(),
+                    images_per_second: images / begun.elapsed().as_secs_f64(),
+                }),
+            );
+        }
+        if progress.step < steps_per_epoch {
+            let step = progress.step;
+            progress.adam = Some(adam.state());
+            progress.epoch_metrics = Some(metrics);
+            save(model, progress)?;
+            tell(observers, &Event::Stopped { epoch, step });
+            return Ok(Ending::Stopped);
+        }
+
+        let validated = evaluate(model, validation, config.normalization())?;
+        let validated = (!validation.is_empty()).then(|| scores(&validated));
+        let is_best = progress.is_improved_by(validated);
+        let seconds = progress.epoch_seconds;
+        let row = Epoch {
+            epoch,
+            train: scores(&metrics),
+            validation: validated,
+            learning_rate: adam.learning_rate(),
+            seconds,
+            images_per_second: train.len() as f64 / seconds,
+            is_best,
+        };
+        if is_best {
+            progress.best = Some(Best {
+                epoch,
+                validation: validated,
+                parameters: model.parameters().snapshot()?,
+            });
+        }
+        progress.epochs_done = epoch;
+        progress.step = 0;
+        progress.epoch_seconds = 0.;
+        progress.adam = Some(adam.state());
+        progress.history.push(row.clone());
+        save(model, progress)?;
+        stop |= tell(observers, &Event::Epoch(row));
+        if stop && epoch < config.epochs {
+            tell(observers, &Event::Stopped { epoch, step: steps_per_epoch });
+            return Ok(Ending::Stopped);
+        }
+    }
+    if let Some(best) = &progress.best {
+        model.parameters().restore(&best.parameters)?;
+    }
+    Ok(Ending::Finished)
+}
+
+/// Gives an event to every observer; whether one of them asks to stop.
+fn tell(observers: &mut [&mut dyn Observer], event: &Event) -> bool {
+    let mut stop = false;
+    for observer in observers {
+        stop |= matches!(observer.notice(event), ControlFlow::Break(()));
+    }
+    stop
+}
+
+fn started(
+    model: &LeNet5,
+    train: &Dataset,
+    validation: &Dataset,
+    config: &Config,
+    progress: &Progress,
+) -> Event {
+    Event::Started(Started {
+        train_images: train.len(),
+        validation_images: validation.len(),
+        classes: model.architecture().classes,
+        parameters: model.parameters().count(),
+        epochs: config.epochs,
+        batch_size: config.batch_size,
+        steps_per_epoch: train.len().div_ceil(config.batch_size),
+        steps_done: progress.steps_done,
+    })
+}
+
+fn untrained(model: &LeNet5, batch: &Batch) -> Result<Untrained> {
+    let batch = batch.to_device(model.device())?;
+    let logits = model.forward(&batch.images)?;
+    let loss = cross_entropy(&logits, &batch.labels)?;
+    let classes = model.architecture().classes;
+    Ok(Untrained {
+        loss: Metrics::new(classes).add(&loss, &logits, &batch.labels)?,
+        expected: (classes as f64).ln(),
+    })
+}
+
+/// The scores of metrics that have seen an image; without one, zeros that nobody is shown.
+fn scores(metrics: &Metrics) -> Scores {
+    Scores {
+        loss: metrics.loss().unwrap_or(0.),
+        accuracy: metrics.accuracy().unwrap_or(0.),
+    }
+}
+
+/// Stops a training that has become meaningless, before a parameter has.
+fn check_finite(
+    model: &LeNet5,
+    loss: f64,
+    gradients: &GradStore,
+    epoch: u32,
+    step: usize,
+    adam: &Adam,
+) -> Result<()> {
+    // The sum of squares is finite only if every element is.
+    let mut sick = !loss.is_finite();
+    for var in model.parameters().vars() {
+        if let Some(gradient) = gradients.get(&var) {
+            sick |= !gradient.sqr()?.sum_all()?.to_scalar::<f32>()?.is_finite();
+        }
+    }
+    if !sick {
+        return Ok(());
+    }
+    let (mut tensor, mut largest) = ("no parameter", 0_f32);
+    for (name, var) in model.parameters().iter() {
+        let Some(gradient) = gradients.get(var) else {
+            continue;
+        };
+        let values = gradient.flatten_all()?.to_vec1::<f32>()?;
+        // `f32::max` passes NaN over, which is just what is looked for.
+        let own = values.iter().fold(0_f32, |max, value| match value.abs() {
+            value if value.is_nan() || value > max => value,
+            _ => max,
+        });
+        if largest.is_nan() {
+            break;
+        }
+        if own.is_nan() || own > largest {
+            (tensor, largest) = (name, own);
+        }
+    }
+    Err(Error::Diverged {
+        epoch,
+        step,
+        loss,
+        learning_rate: adam.learning_rate(),
+        tensor,
+        max_abs_gradient: largest,
+    })
+}
