@@ -55,7 +55,10 @@ impl Write for StandardError {
 
 /// A bar of bytes for a download; hidden without a terminal and with `--quiet`.
 pub fn byte_bar(verbosity: &Verbosity) -> ProgressBar {
-    bar(verbosity, "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}")
+    bar(
+        verbosity,
+        "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}",
+    )
 }
 
 fn bar(verbosity: &Verbosity, template: &str) -> ProgressBar {
@@ -63,7 +66,9 @@ fn bar(verbosity: &Verbosity, template: &str) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+    let style = style
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ");
     BARS.add(ProgressBar::no_length().with_style(style))
 }
 
@@ -105,7 +110,8 @@ impl Console {
         self.steps_reported += 1;
         let left = time_left(step, self.epochs, self.bar.elapsed());
         self.bar.set_length(step.steps_per_epoch as u64);
-        self.bar.set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
+        self.bar
+            .set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
         self.bar.set_message(format!(
             "loss {:.4} accuracy {} {:.0} images/s {left}",
             step.epoch_loss,

@@ -22,8 +22,8 @@ pub enum Failure {
     /// The pictures' error.
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
-    /// candle's own error.
-    #[error(transparent)]
+    /// candle's own error. It may bring a backtrace of many lines: our sentence comes first.
+    #[error("a tensor operation failed: {0}")]
     Candle(#[from] candle_core::Error),
     /// Standard output cannot be written to, as on a full disk.
     #[error("standard output: {0}")]

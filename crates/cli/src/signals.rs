@@ -28,7 +28,10 @@ impl StopFlag {
             flag::register_usize(signal, Arc::clone(&stop.0), signal as usize)?;
         }
         #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        flag::register(
+            signal_hook::consts::SIGHUP,
+            Arc::new(AtomicBool::new(false)),
+        )?;
         Ok(stop)
     }
 

@@ -40,11 +40,15 @@ mod tests {
     #[test]
     fn published_examples() {
         assert!(
-            Sha256::of(b"abc").is("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+            Sha256::of(b"abc")
+                .is("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         );
         assert!(
             Sha256::of(b"").is("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
         );
-        assert!(!Sha256::of(b"abd").is("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+        assert!(
+            !Sha256::of(b"abd")
+                .is("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        );
     }
 }

@@ -40,7 +40,12 @@ pub fn mnist_test() -> Result<Dataset, FormatError> {
 /// As [`mnist`].
 pub fn files() -> Result<[Vec<u8>; 4], FormatError> {
     let [a, b, c, d] = specs();
-    Ok([decompress(a)?, decompress(b)?, decompress(c)?, decompress(d)?])
+    Ok([
+        decompress(a)?,
+        decompress(b)?,
+        decompress(c)?,
+        decompress(d)?,
+    ])
 }
 
 type Compressed = (&'static FileSpec, &'static [u8]);

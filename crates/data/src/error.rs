@@ -118,7 +118,7 @@ pub enum FormatError {
         found: u8,
     },
     /// An IDX file with another number of dimensions.
-    #[error("IDX file of {found} dimensions, a {kind} file has {expected}{hint}")]
+    #[error("an IDX file of {found} dimensions, {kind} files have {expected}{hint}")]
     Dimensions {
         /// `image` or `label`.
         kind: &'static str,

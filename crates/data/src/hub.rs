@@ -4,6 +4,8 @@
 //! is not used: it panics on a damaged picture and gives floats. Here the rows become the bytes of
 //! IDX files again, and the registry's SHA-256 decides about them as about any mirror's.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use candle_datasets::hub::{FileReader, from_hub};
 use hf_hub::HFClientSync;
 use parquet::record::{Field, Row};
@@ -39,8 +41,9 @@ pub(crate) fn rows(spec: &DatasetSpec) -> [usize; 2] {
 pub(crate) fn fetch_rows(repository: &'static str, rows: [usize; 2]) -> Result<[Vec<u8>; 4]> {
     let failed = |reason: String| Error::Hub { repository, reason };
     let client = HFClientSync::new().map_err(|error| failed(error.to_string()))?;
-    let readers =
-        from_hub(&client, repository.to_owned()).map_err(|error| failed(error.to_string()))?;
+    let readers = contained(|| from_hub(&client, repository.to_owned()))
+        .map_err(failed)?
+        .map_err(|error| failed(error.to_string()))?;
     // The readers have lost their files' names: the number of rows tells the splits apart.
     let split = |wanted: usize| {
         let reader = readers.iter().find(|reader| {
@@ -69,6 +72,10 @@ pub(crate) fn fetch_rows(repository: &'static str, rows: [usize; 2]) -> Result<[
 /// picture is damaged or not of 28x28 pixels, a label does not fit into a byte, there are more rows
 /// than 1,000,000 or other than the file claims.
 pub fn idx_from_parquet(reader: &dyn FileReader) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
+    contained(|| parse_rows(reader)).unwrap_or_else(|reason| Err(FormatError::Parquet { reason }))
+}
+
+fn parse_rows(reader: &dyn FileReader) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
     let parquet = |reason: String| FormatError::Parquet { reason };
     let claimed = reader.metadata().file_metadata().num_rows();
     let count = u32::try_from(claimed).ok().filter(|_| claimed <= MAX_ROWS);
@@ -100,6 +107,19 @@ pub fn idx_from_parquet(reader: &dyn FileReader) -> Result<(Vec<u8>, Vec<u8>), F
     Ok((images, labels))
 }
 
+/// Runs what may panic: the parquet reader has assertions that a damaged file can break.
+///
+/// # Errors
+/// The panic's message.
+fn contained<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    // Nothing that the closure changes is used after a panic.
+    panic::catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        format!("the reader crashed: {}", text.unwrap_or("no reason given"))
+    })
+}
+
 /// The words of an IDX header, big-endian.
 fn header<const WORDS: usize>(words: [u32; WORDS]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
@@ -114,11 +134,11 @@ fn parse(row: &Row) -> Result<([u8; IMAGE_PIXELS], u8), String> {
         Field::Bytes(file) => picture::decode(file.data()).map_err(|error| error.to_string())?,
         _ => return Err("the column `image.bytes` holds no bytes".to_owned()),
     };
-    let label = match column(row, "label")? {
-        &Field::Long(label) => label,
-        &Field::Int(label) => i64::from(label),
-        &Field::Byte(label) => i64::from(label),
-        &Field::UByte(label) => i64::from(label),
+    let label = match *column(row, "label")? {
+        Field::Long(label) => label,
+        Field::Int(label) => i64::from(label),
+        Field::Byte(label) => i64::from(label),
+        Field::UByte(label) => i64::from(label),
         _ => return Err("the column `label` holds no integer".to_owned()),
     };
     let label = u8::try_from(label).map_err(|_| format!("label {label}, a label is 0 to 255"))?;

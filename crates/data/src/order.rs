@@ -71,9 +71,8 @@ mod tests {
     /// Runs of this release must be repeatable by the next: the draw itself is pinned.
     #[test]
     fn draw_is_pinned() {
-        assert_eq!(order(42, 1, 10), PINNED);
+        assert_eq!(order(42, 1, 10), [5, 7, 2, 6, 1, 8, 9, 3, 4, 0]);
     }
-    const PINNED: [u32; 10] = [0; 10];
 
     /// Each value should come first equally often: 60,000 draws of six values, of which each
     /// position's count has a standard deviation of 91.

@@ -88,13 +88,20 @@ impl Search {
 pub fn locate(spec: &'static DatasetSpec, search: &Search) -> Result<Origin> {
     let folders = search.folders(spec);
     for folder in &folders {
-        match spec.files.iter().find(|file| stored(folder, file).is_none()) {
+        match spec
+            .files
+            .iter()
+            .find(|file| stored(folder, file).is_none())
+        {
             None => return Ok(Origin::Folder(folder.clone())),
             Some(missing) => tracing::debug!(?folder, file = missing.name, "not here"),
         }
     }
     if let Some(data_dir) = &search.data_dir {
-        let missing = spec.files.iter().find(|file| stored(data_dir, file).is_none());
+        let missing = spec
+            .files
+            .iter()
+            .find(|file| stored(data_dir, file).is_none());
         return Err(Error::MissingFile {
             folder: data_dir.clone(),
             file: missing.map_or("", |file| file.name),
@@ -188,9 +195,10 @@ fn read_genuine(
     })
 }
 
-/// The path under which a folder stores a file, raw or compressed.
+/// The path under which a folder stores a file, compressed or raw. Where there are both, the
+/// compressed one counts: it is the one that a download replaces.
 fn stored(folder: &Path, file: &FileSpec) -> Option<PathBuf> {
-    let names = [file.name.to_owned(), format!("{}.gz", file.name)];
+    let names = [format!("{}.gz", file.name), file.name.to_owned()];
     names
         .iter()
         .map(|name| folder.join(name))

@@ -53,8 +53,13 @@ pub enum Error {
     /// The metadata is not what this program writes.
     #[error("the metadata of the weights cannot be read: {0}")]
     Metadata(#[from] serde_json::Error),
+    /// The metadata stands under another key than this program writes.
+    #[error("the metadata of the weights is damaged: its key is not \"lenet\"")]
+    MetadataKey,
     /// The file was written by a later release.
-    #[error("written in format {found} by a later release of lenet; this one reads up to {supported}")]
+    #[error(
+        "written in format {found} by a later release of lenet; this one reads up to {supported}"
+    )]
     Version {
         /// The file's format.
         found: u32,

@@ -113,11 +113,20 @@ mod tests {
         let values = Init::GlorotUniform.values(1, "fc1.weight", 48_000, &[120, 400]);
         let bound = (6.0_f64 / 520.).sqrt();
         let largest = values.iter().fold(0_f32, |max, v| max.max(v.abs()));
-        assert!(f64::from(largest) <= bound && f64::from(largest) > 0.999 * bound, "{largest}");
+        assert!(
+            f64::from(largest) <= bound && f64::from(largest) > 0.999 * bound,
+            "{largest}"
+        );
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / 48_000.;
         let variance = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / 48_000.;
-        assert!(mean.abs() < 5. * bound / 3_f64.sqrt() / 48_000_f64.sqrt(), "{mean}");
-        assert!((variance.sqrt() / (bound / 3_f64.sqrt()) - 1.).abs() < 0.01, "{variance}");
+        assert!(
+            mean.abs() < 5. * bound / 3_f64.sqrt() / 48_000_f64.sqrt(),
+            "{mean}"
+        );
+        assert!(
+            (variance.sqrt() / (bound / 3_f64.sqrt()) - 1.).abs() < 0.01,
+            "{variance}"
+        );
     }
 
     #[test]
@@ -125,7 +134,10 @@ mod tests {
         let bias = Init::PyTorch.values(1, "fc1.bias", 120, &[120, 400]);
         let largest = bias.iter().fold(0_f32, |max, v| max.max(v.abs()));
         assert!(largest <= 0.05 && largest > 0.045, "{largest}");
-        assert_eq!(Init::GlorotUniform.values(1, "fc1.bias", 3, &[120, 400]), [0.; 3]);
+        assert_eq!(
+            Init::GlorotUniform.values(1, "fc1.bias", 3, &[120, 400]),
+            [0.; 3]
+        );
     }
 
     #[test]

@@ -108,7 +108,11 @@ impl LeNet5 {
         let unpadded = Conv2dConfig::default();
         Ok(Self {
             conv1: Conv2d::new(tensor("conv1.weight")?, Some(tensor("conv1.bias")?), padded),
-            conv2: Conv2d::new(tensor("conv2.weight")?, Some(tensor("conv2.bias")?), unpadded),
+            conv2: Conv2d::new(
+                tensor("conv2.weight")?,
+                Some(tensor("conv2.bias")?),
+                unpadded,
+            ),
             fc1: Linear::new(tensor("fc1.weight")?, Some(tensor("fc1.bias")?)),
             fc2: Linear::new(tensor("fc2.weight")?, Some(tensor("fc2.bias")?)),
             fc3: Linear::new(tensor("fc3.weight")?, Some(tensor("fc3.bias")?)),

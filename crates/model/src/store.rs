@@ -52,13 +52,17 @@ pub fn encode(tensors: &Tensors, object: Value) -> Result<Vec<u8>> {
         Value::Object(map) => map,
         other => Map::from_iter([("value".to_owned(), other)]),
     };
-    let views = raw.iter().map(|(&name, (dims, bytes))| (name, *dims, bytes.as_slice()));
+    let views = raw
+        .iter()
+        .map(|(&name, (dims, bytes))| (name, *dims, bytes.as_slice()));
     let digest = digest(&object, views)?;
     object.insert(DIGEST.to_owned(), Value::String(digest));
     let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&object)?)]);
     let views = raw
         .iter()
-        .map(|(&name, (dims, bytes))| Ok((name, TensorView::new(Dtype::F32, dims.to_vec(), bytes)?)))
+        .map(|(&name, (dims, bytes))| {
+            Ok((name, TensorView::new(Dtype::F32, dims.to_vec(), bytes)?))
+        })
         .collect::<Result<Vec<_>>>()?;
     Ok(safetensors::serialize(views, Some(metadata))?)
 }
@@ -72,7 +76,13 @@ pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
     let (_, header) = SafeTensors::read_metadata(bytes)?;
     let file = SafeTensors::deserialize(bytes)?;
     let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
-    let object = header.metadata().as_ref().and_then(|map| map.get(KEY));
+    let metadata = header.metadata().as_ref();
+    // A sealed object under another key is ours too: then it is the key that is damaged.
+    let sealed = |text: &&String| text.starts_with('{') && text.contains(DIGEST);
+    let object = metadata.and_then(|map| map.get(KEY).or_else(|| map.values().find(sealed)));
+    if metadata.is_some_and(|map| !map.contains_key(KEY)) && object.is_some() {
+        return Err(Error::MetadataKey);
+    }
     let object = object.map(|text| unseal(text, &views)).transpose()?;
     let mut tensors = Tensors::new();
     for (name, view) in views {
@@ -88,7 +98,9 @@ fn unseal(text: &str, views: &BTreeMap<&str, TensorView<'_>>) -> Result<Value> {
         Some(Value::String(digest)) => digest,
         _ => String::new(),
     };
-    let views = views.iter().map(|(&name, view)| (name, view.shape(), view.data()));
+    let views = views
+        .iter()
+        .map(|(&name, view)| (name, view.shape(), view.data()));
     let found = digest(&object, views)?;
     if found != expected {
         return Err(Error::Digest { found, expected });

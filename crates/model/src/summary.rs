@@ -79,7 +79,12 @@ impl Summary {
             },
             linear("fc1", flat, 120, format!("linear, {activation}")),
             linear("fc2", 120, 84, format!("linear, {activation}")),
-            linear("fc3", 84, architecture.classes, "linear (logits)".to_owned()),
+            linear(
+                "fc3",
+                84,
+                architecture.classes,
+                "linear (logits)".to_owned(),
+            ),
         ];
         Self {
             architecture: architecture.clone(),
@@ -116,7 +121,16 @@ impl fmt::Display for Summary {
         };
         writeln!(f, "LeNet-5")?;
         rule(f, "─")?;
-        row(f, ["layer", "operation", "output shape", "parameters", "mult-adds"])?;
+        row(
+            f,
+            [
+                "layer",
+                "operation",
+                "output shape",
+                "parameters",
+                "mult-adds",
+            ],
+        )?;
         rule(f, "═")?;
         row(f, ["input", "grey image", "(B, 1, 28, 28)", "0", "0"])?;
         for layer in &self.layers {
@@ -179,14 +193,28 @@ mod tests {
     #[test]
     fn table_shows_every_layer_and_the_totals() {
         let table = Summary::new(&Architecture::default()).to_string();
-        for text in ["conv1", "pool2", "fc3", "(B, 16, 10, 10)", "48,120", "61,706", "416,520"] {
+        for text in [
+            "conv1",
+            "pool2",
+            "fc3",
+            "(B, 16, 10, 10)",
+            "48,120",
+            "61,706",
+            "416,520",
+        ] {
             assert!(table.contains(text), "{text} in\n{table}");
         }
     }
 
     #[test]
     fn groups_of_three_digits() {
-        let cases = [(0, "0"), (999, "999"), (1_000, "1,000"), (61_706, "61,706"), (1_234_567, "1,234,567")];
+        let cases = [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (61_706, "61,706"),
+            (1_234_567, "1,234,567"),
+        ];
         for (number, text) in cases {
             assert_eq!(grouped(number), text);
         }

@@ -132,8 +132,12 @@ impl Weights {
             None => metadata_by_shapes(&tensors)?,
         };
         metadata.check()?;
-        let model = LeNet5::from_tensors(&metadata.architecture, |name| tensors.get(name).cloned())?;
-        if let Some(name) = tensors.keys().find(|name| model.parameters().get(name).is_none()) {
+        let model =
+            LeNet5::from_tensors(&metadata.architecture, |name| tensors.get(name).cloned())?;
+        if let Some(name) = tensors
+            .keys()
+            .find(|name| model.parameters().get(name).is_none())
+        {
             return Err(Error::ExtraTensor { name: name.clone() });
         }
         Ok(Self { model, metadata })

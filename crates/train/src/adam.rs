@@ -88,7 +88,11 @@ impl Optimizer for Adam {
     type Config = AdamConfig;
 
     fn new(vars: Vec<Var>, config: AdamConfig) -> Result<Self> {
-        let zeros = || vars.iter().map(|var| var.zeros_like()).collect::<Result<_>>();
+        let zeros = || {
+            vars.iter()
+                .map(|var| var.zeros_like())
+                .collect::<Result<_>>()
+        };
         let state = AdamState {
             step: 0,
             first_moments: zeros()?,
@@ -121,6 +125,9 @@ impl Optimizer for Adam {
             let Some(gradient) = gradients.get(var) else {
                 continue;
             };
+            // A gradient holds on to the graph that it was computed from, and the moments would hold
+            // on to every gradient since the beginning.
+            let gradient = &gradient.detach();
             *m = ((&*m * beta1)? + (gradient * (1. - beta1))?)?;
             *v = ((&*v * beta2)? + (gradient.sqr()? * (1. - beta2))?)?;
             let m_hat = (&*m / correction1)?;
@@ -190,6 +197,17 @@ mod tests {
         let mut without_state = Adam::new(vec![z.clone()], AdamConfig::default()).unwrap();
         descend(&mut without_state, &z, 10);
         assert_eq!(x.to_vec1::<f64>().unwrap(), z.to_vec1::<f64>().unwrap());
+    }
+
+    /// A25: what outlives a step holds on to no graph, or memory would grow with every step.
+    #[test]
+    fn moments_hold_no_graph() {
+        let x = var(&[2., -1., 0.5]);
+        let mut adam = Adam::new(vec![x.clone()], AdamConfig::default()).unwrap();
+        descend(&mut adam, &x, 2);
+        let state = adam.state();
+        assert!(!state.first_moments[0].track_op());
+        assert!(!state.second_moments[0].track_op());
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl Identity {
             let names = now_fields.keys().chain(then_fields.keys());
             for name in names {
                 let of = |fields: &serde_json::Map<_, serde_json::Value>| {
-                    fields.get(name).map_or("absent".to_owned(), ToString::to_string)
+                    fields
+                        .get(name)
+                        .map_or("absent".to_owned(), ToString::to_string)
                 };
                 if of(&now_fields) != of(&then_fields) {
                     return Err(Error::OtherTraining {
@@ -126,7 +128,10 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
         }),
         adam_step: progress.adam.as_ref().map(|adam| adam.step),
         history: progress.history.clone(),
-        best: progress.best.as_ref().map(|best| (best.epoch, best.validation)),
+        best: progress
+            .best
+            .as_ref()
+            .map(|best| (best.epoch, best.validation)),
     };
     let numbers = serde_json::to_value(&numbers).map_err(lenet_model::Error::from)?;
     Ok(store::encode(&tensors, numbers)?)
@@ -173,7 +178,9 @@ pub fn decode(bytes: &[u8], model: &LeNet5, identity: &Identity) -> Result<Progr
         None => None,
     };
     if let Some(name) = tensors.keys().next() {
-        return Err(Error::Model(lenet_model::Error::ExtraTensor { name: name.clone() }));
+        return Err(Error::Model(lenet_model::Error::ExtraTensor {
+            name: name.clone(),
+        }));
     }
     let epoch_metrics = match numbers.epoch_metrics {
         Some(sums) => {

@@ -119,10 +119,18 @@ impl Config {
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.) {
             let allowed = "a finite number above 0".to_owned();
-            return Err(outside("learning_rate", self.learning_rate.to_string(), allowed));
+            return Err(outside(
+                "learning_rate",
+                self.learning_rate.to_string(),
+                allowed,
+            ));
         }
         if self.limit_train == Some(0) {
-            return Err(outside("limit_train", "0".to_owned(), "1 or more".to_owned()));
+            return Err(outside(
+                "limit_train",
+                "0".to_owned(),
+                "1 or more".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -173,7 +181,13 @@ mod tests {
     #[test]
     fn a_part_is_enough() {
         let config = Config::from_toml("\u{feff}epochs = 3\r\n").unwrap();
-        assert_eq!(config, Config { epochs: 3, ..Config::default() });
+        assert_eq!(
+            config,
+            Config {
+                epochs: 3,
+                ..Config::default()
+            }
+        );
     }
 
     /// FAULTS B15.
@@ -189,7 +203,10 @@ mod tests {
             assert!(error.contains(place), "{text:?}: {error}");
         }
         let unknown = Config::from_toml("epoch = 4").unwrap_err().to_string();
-        assert!(unknown.contains("unknown field `epoch`") && unknown.contains("`epochs`"), "{unknown}");
+        assert!(
+            unknown.contains("unknown field `epoch`") && unknown.contains("`epochs`"),
+            "{unknown}"
+        );
     }
 
     /// FAULTS A23.
@@ -197,12 +214,30 @@ mod tests {
     fn values_out_of_range_are_named_with_their_range() {
         for (text, message) in [
             ("epochs = 0", "epochs 0: must be between 1 and 100000"),
-            ("batch_size = 0", "batch_size 0: must be between 1 and 65536"),
-            ("batch_size = 65537", "batch_size 65537: must be between 1 and 65536"),
-            ("learning_rate = 0.0", "learning_rate 0: must be a finite number above 0"),
-            ("learning_rate = -1e-3", "learning_rate -0.001: must be a finite number above 0"),
-            ("learning_rate = nan", "learning_rate NaN: must be a finite number above 0"),
-            ("learning_rate = inf", "learning_rate inf: must be a finite number above 0"),
+            (
+                "batch_size = 0",
+                "batch_size 0: must be between 1 and 65536",
+            ),
+            (
+                "batch_size = 65537",
+                "batch_size 65537: must be between 1 and 65536",
+            ),
+            (
+                "learning_rate = 0.0",
+                "learning_rate 0: must be a finite number above 0",
+            ),
+            (
+                "learning_rate = -1e-3",
+                "learning_rate -0.001: must be a finite number above 0",
+            ),
+            (
+                "learning_rate = nan",
+                "learning_rate NaN: must be a finite number above 0",
+            ),
+            (
+                "learning_rate = inf",
+                "learning_rate inf: must be a finite number above 0",
+            ),
             ("limit_train = 0", "limit_train 0: must be 1 or more"),
         ] {
             assert_eq!(Config::from_toml(text).unwrap_err().to_string(), message);

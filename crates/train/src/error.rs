@@ -29,7 +29,7 @@ pub enum Error {
     /// The loss or a gradient is no number any more.
     #[error(
         "the training diverged at epoch {epoch}, step {step}: loss {loss}, learning rate \
-         {learning_rate}, the gradient of {tensor} has {max_abs_gradient} as its largest value; \
+         {learning_rate:?}, the gradient of {tensor} has {max_abs_gradient} as its largest value; \
          a smaller learning rate may help"
     )]
     Diverged {
@@ -47,7 +47,9 @@ pub enum Error {
         max_abs_gradient: f32,
     },
     /// The folder of a new run exists already.
-    #[error("{path:?} exists already; runs are never overwritten: choose another --output, or go on with --resume {path:?}")]
+    #[error(
+        "{path:?} exists already; runs are never overwritten: choose another --output, or go on with --resume {path:?}"
+    )]
     RunExists {
         /// The folder.
         path: PathBuf,

@@ -52,7 +52,10 @@ pub fn fit(
         adam.set_state(state.clone())?;
     }
 
-    let mut stop = tell(observers, &started(model, train, validation, config, progress));
+    let mut stop = tell(
+        observers,
+        &started(model, train, validation, config, progress),
+    );
     if progress.steps_done == 0
         && let Some(first) = batches_of(order(config.seed, 1, train.len())).next()
     {
@@ -63,7 +66,10 @@ pub fn fit(
         let epoch = progress.epochs_done + 1;
         let mut order = order(config.seed, epoch, train.len());
         order.drain(..progress.step * config.batch_size);
-        let mut metrics = progress.epoch_metrics.take().unwrap_or_else(|| Metrics::new(classes));
+        let mut metrics = progress
+            .epoch_metrics
+            .take()
+            .unwrap_or_else(|| Metrics::new(classes));
         let seconds_before = progress.epoch_seconds;
         let images_before = metrics.count();
         let begun = Instant::now();
@@ -137,7 +143,13 @@ pub fn fit(
         save(model, progress)?;
         stop |= tell(observers, &Event::Epoch(row));
         if stop && epoch < config.epochs {
-            tell(observers, &Event::Stopped { epoch, step: steps_per_epoch });
+            tell(
+                observers,
+                &Event::Stopped {
+                    epoch,
+                    step: steps_per_epoch,
+                },
+            );
             return Ok(Ending::Stopped);
         }
     }

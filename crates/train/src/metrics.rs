@@ -201,6 +201,10 @@ mod tests {
         let metrics = Metrics::new(2);
         assert_eq!((metrics.loss(), metrics.accuracy()), (None, None));
         let figures = metrics.per_class(&["a".into(), "b".into()]);
-        assert!(figures.iter().all(|f| f.precision.is_none() && f.f1.is_none()));
+        assert!(
+            figures
+                .iter()
+                .all(|f| f.precision.is_none() && f.f1.is_none())
+        );
     }
 }

@@ -197,7 +197,10 @@ impl RunFolder {
         };
         let mut paths: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "safetensors")
+            })
             .collect();
         // The names hold the number of steps with leading zeros.
         paths.sort_unstable_by(|a, b| b.cmp(a));

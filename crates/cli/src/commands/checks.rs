@@ -57,7 +57,10 @@ fn print(machine: &Machine) -> Outcome<()> {
     let mut rows = vec![
         ("lenet", machine.lenet.to_owned()),
         ("candle", machine.candle.to_owned()),
-        ("system", format!("{} {}", machine.system, machine.architecture)),
+        (
+            "system",
+            format!("{} {}", machine.system, machine.architecture),
+        ),
         ("instruction set", machine.instruction_set.to_owned()),
         ("cores", machine.cores.to_string()),
         ("CUDA", built(machine.cuda).to_owned()),

@@ -77,7 +77,10 @@ fn list(search: &Search, format: Format) -> Outcome<()> {
             Format::Json => output::json(&entry)?,
             Format::Text => {
                 let location = entry.location.as_deref().unwrap_or("not here");
-                output::line(format!("{:<15}{} ({} classes): {location}", entry.name, entry.title, entry.classes))?;
+                output::line(format!(
+                    "{:<15}{} ({} classes): {location}",
+                    entry.name, entry.title, entry.classes
+                ))?;
                 output::line(format!("{:<15}{}; {}", "", entry.licence, entry.citation))?;
             }
         }
@@ -126,10 +129,16 @@ fn verify(spec: &'static DatasetSpec, search: &Search, format: Format) -> Outcom
     }
     output::line(format!("{}, {}: genuine", spec.title, verified.origin))?;
     for (name, contents) in [("train", &verified.train), ("test", &verified.test)] {
-        let Contents { images, mean, std, .. } = contents;
-        output::line(format!("{name:<6}{images} images, pixels {mean:.4} ± {std:.4}"))?;
+        let Contents {
+            images, mean, std, ..
+        } = contents;
+        output::line(format!(
+            "{name:<6}{images} images, pixels {mean:.4} ± {std:.4}"
+        ))?;
         let counts = std::iter::zip(spec.class_names, &contents.class_counts);
-        let counts: Vec<String> = counts.map(|(class, count)| format!("{class}: {count}")).collect();
+        let counts: Vec<String> = counts
+            .map(|(class, count)| format!("{class}: {count}"))
+            .collect();
         output::line(format!("      {}", counts.join(", ")))?;
     }
     Ok(())
@@ -142,10 +151,14 @@ fn download(
     verbosity: &Verbosity,
 ) -> Outcome<()> {
     let folder = search.download_folder(spec).ok_or_else(|| {
-        Failure::Usage("there is no home folder to download to: name a folder with --data-dir".to_owned())
+        Failure::Usage(
+            "there is no home folder to download to: name a folder with --data-dir".to_owned(),
+        )
     })?;
     let stop = StopFlag::install().map_err(|error| {
-        Failure::Usage(format!("signals cannot be received on this system: {error}"))
+        Failure::Usage(format!(
+            "signals cannot be received on this system: {error}"
+        ))
     })?;
     let bar = byte_bar(verbosity);
     let result = download::download(
@@ -157,24 +170,42 @@ fn download(
     );
     bar.finish_and_clear();
     result?;
-    output::line(format!("{}: four genuine files in {}", spec.title, folder.display()))
+    output::line(format!(
+        "{}: four genuine files in {}",
+        spec.title,
+        folder.display()
+    ))
 }
 
 fn show(bar: &ProgressBar, progress: &Progress<'_>) {
     match progress {
         Progress::Present { file } => info!("{file}: here already"),
         Progress::Damaged { file, reason } => warn!("{file}: {reason}; it is fetched again"),
-        Progress::Started { file, address, bytes } => {
+        Progress::Started {
+            file,
+            address,
+            bytes,
+        } => {
             info!("{file} from {address}");
             bar.reset();
             bar.set_message((*file).to_owned());
             bar.set_length(bytes.unwrap_or(0));
         }
         Progress::Received { bytes, .. } => bar.set_position(*bytes),
-        Progress::Retry { address, reason, pause, .. } => {
-            warn!("{address}: {reason}; once more in {:.1} s", pause.as_secs_f64());
+        Progress::Retry {
+            address,
+            reason,
+            pause,
+            ..
+        } => {
+            warn!(
+                "{address}: {reason}; once more in {:.1} s",
+                pause.as_secs_f64()
+            );
         }
-        Progress::Failed { address, reason, .. } => warn!("{address}: {reason}"),
+        Progress::Failed {
+            address, reason, ..
+        } => warn!("{address}: {reason}"),
         Progress::Done { file, bytes } => info!("{file}: {bytes} bytes, verified"),
     }
 }

@@ -29,7 +29,9 @@ pub fn run(arguments: &Eval) -> Outcome {
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(&arguments.model, &device)?;
     let named = arguments.source.dataset.as_deref();
-    let name = named.or(weights.metadata.dataset.as_deref()).unwrap_or("mnist");
+    let name = named
+        .or(weights.metadata.dataset.as_deref())
+        .unwrap_or("mnist");
     let spec = find_dataset(name)?;
     if spec.class_names.len() != weights.model.architecture().classes {
         return Err(Failure::Usage(format!(
@@ -60,7 +62,9 @@ pub fn run(arguments: &Eval) -> Outcome {
         Format::Text => print(&evaluation)?,
     }
     if let Some(minimum) = arguments.min_accuracy
-        && evaluation.accuracy.is_none_or(|accuracy| accuracy < minimum)
+        && evaluation
+            .accuracy
+            .is_none_or(|accuracy| accuracy < minimum)
     {
         return Err(Failure::BelowMinimum(format!(
             "accuracy {}, less than the {} of --min-accuracy",
@@ -83,13 +87,18 @@ fn print(evaluation: &Evaluation) -> Outcome<()> {
     ))?;
     let row = |class: &str, figures: [&str; 4]| {
         let [precision, recall, f1, support] = figures;
-        output::line(format!("{class:<14}{precision:>11}{recall:>11}{f1:>11}{support:>9}"))
+        output::line(format!(
+            "{class:<14}{precision:>11}{recall:>11}{f1:>11}{support:>9}"
+        ))
     };
     row("class", ["precision", "recall", "F1", "images"])?;
     for class in &evaluation.per_class {
         let figures = [class.precision, class.recall, class.f1].map(percent);
         let [precision, recall, f1] = &figures;
-        row(&class.class, [precision, recall, f1, &class.support.to_string()])?;
+        row(
+            &class.class,
+            [precision, recall, f1, &class.support.to_string()],
+        )?;
     }
     Ok(())
 }

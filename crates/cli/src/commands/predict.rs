@@ -63,7 +63,9 @@ pub fn run(arguments: &Predict) -> Outcome {
         tracing::warn!("{dark_on_light} of {seen} pictures look black on white: {hint}");
     }
     if failed > 0 {
-        return Err(Failure::Inputs(format!("{failed} of {seen} pictures could not be read")));
+        return Err(Failure::Inputs(format!(
+            "{failed} of {seen} pictures could not be read"
+        )));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,12 +85,19 @@ fn files(named: &Path) -> Vec<Outcome<PathBuf>> {
         Err(source) => {
             let operation = "read";
             let path = named.to_owned();
-            return vec![Err(lenet_data::Error::Io { operation, path, source }.into())];
+            return vec![Err(lenet_data::Error::Io {
+                operation,
+                path,
+                source,
+            }
+            .into())];
         }
     };
     let is_picture = |path: &PathBuf| {
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        ["png", "jpg", "jpeg"].iter().any(|known| extension == *known)
+        ["png", "jpg", "jpeg"]
+            .iter()
+            .any(|known| extension == *known)
     };
     paths.retain(is_picture);
     paths.sort_unstable();
@@ -111,22 +120,27 @@ fn read(file: &Path) -> Outcome<[u8; IMAGE_PIXELS]> {
         path: file.to_owned(),
         source,
     })?;
-    Ok(picture::decode(&bytes).map_err(|source| lenet_data::Error::File {
-        path: file.to_owned(),
-        source,
-    })?)
+    Ok(
+        picture::decode(&bytes).map_err(|source| lenet_data::Error::File {
+            path: file.to_owned(),
+            source,
+        })?,
+    )
 }
 
 /// The probability of each class.
-fn classify(
-    weights: &Weights,
-    pixels: &[u8; IMAGE_PIXELS],
-    device: &Device,
-) -> Outcome<Vec<f32>> {
+fn classify(weights: &Weights, pixels: &[u8; IMAGE_PIXELS], device: &Device) -> Outcome<Vec<f32>> {
     let table = normalization(weights).table();
-    let input: Vec<f32> = pixels.iter().map(|&pixel| table[usize::from(pixel)]).collect();
+    let input: Vec<f32> = pixels
+        .iter()
+        .map(|&pixel| table[usize::from(pixel)])
+        .collect();
     let image = Tensor::from_vec(input, (1, 1, IMAGE_SIDE, IMAGE_SIDE), device)?;
-    let logits = weights.model.forward(&image)?.flatten_all()?.to_vec1::<f32>()?;
+    let logits = weights
+        .model
+        .forward(&image)?
+        .flatten_all()?
+        .to_vec1::<f32>()?;
     Ok(softmax(&logits))
 }
 
@@ -138,7 +152,12 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
     exps.into_iter().map(|exp| exp / sum).collect()
 }
 
-fn print(arguments: &Predict, weights: &Weights, file: &Path, probabilities: &[f32]) -> Outcome<()> {
+fn print(
+    arguments: &Predict,
+    weights: &Weights,
+    file: &Path,
+    probabilities: &[f32],
+) -> Outcome<()> {
     let names = &weights.metadata.class_names;
     let mut ranked: Vec<(&String, f32)> =
         std::iter::zip(names, probabilities.iter().copied()).collect();
@@ -188,7 +207,10 @@ mod tests {
         let probabilities = softmax(&[1_000., 999., -1_000.]);
         let expected = [0.731_058_6, 0.268_941_43, 0.];
         for (probability, expected) in std::iter::zip(probabilities, expected) {
-            assert!((probability - expected).abs() < 1e-6, "{probability} {expected}");
+            assert!(
+                (probability - expected).abs() < 1e-6,
+                "{probability} {expected}"
+            );
         }
     }
 }

@@ -22,7 +22,10 @@ struct Json<'a> {
 
 pub fn run(arguments: &Summary) -> Outcome {
     let architecture = match &arguments.model {
-        Some(path) => load_weights(path, &Device::Cpu)?.model.architecture().clone(),
+        Some(path) => load_weights(path, &Device::Cpu)?
+            .model
+            .architecture()
+            .clone(),
         None => Architecture {
             classes: usize::from(arguments.classes),
             padding: arguments.padding.into(),

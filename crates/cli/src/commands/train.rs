@@ -39,7 +39,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = StopFlag::install().map_err(|error| {
-        Failure::Usage(format!("signals cannot be received on this system: {error}"))
+        Failure::Usage(format!(
+            "signals cannot be received on this system: {error}"
+        ))
     })?;
     let threads = set_threads(arguments.hardware.threads);
     let device = arguments.hardware.device.open()?;
@@ -91,7 +93,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     // The one time that the test images are looked at.
     let tested = evaluate(&model, &data.test, config.normalization())?;
     let summary = summary(&config, &model, &progress, &tested, &data, threads);
-    log.write(&summary);
+    log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
     let text = text.map_err(Failure::Output)?;
     folder.write("summary.json", format!("{text}\n").as_bytes())?;
@@ -106,7 +108,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
 fn already_finished(folder: &Path) -> Outcome {
     let config = RunFolder::read_config(folder)?;
     let epochs = config.epochs;
-    output::line(format!("{folder:?} is already finished: {epochs} of {epochs} epochs"))?;
+    output::line(format!(
+        "{folder:?} is already finished: {epochs} of {epochs} epochs"
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -156,20 +156,17 @@ fn explain(error: ureq::Error, agent: &ureq::Agent, timeouts: Timeouts) -> Failu
         }
         ureq::Error::Timeout(_) => (format!("no answer within {response:?}"), Again::Never),
         ureq::Error::HostNotFound => ("no host of this name was found".to_owned(), Again::Never),
-        ureq::Error::Io(error) => {
-            let broke_off = matches!(
-                error.kind(),
-                io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::UnexpectedEof
-            );
-            if broke_off {
+        ureq::Error::Io(error) => match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::UnexpectedEof => {
                 (format!("the connection broke off: {error}"), Again::Soon)
-            } else {
-                (format!("cannot connect: {error}"), Again::Never)
             }
-        }
+            // As rustls wraps its errors in those of a stream.
+            io::ErrorKind::InvalidData => (format!("no TLS connection: {error}"), Again::Never),
+            _ => (format!("cannot connect: {error}"), Again::Never),
+        },
         ureq::Error::Protocol(error) => (format!("no HTTP answer: {error}"), Again::Never),
         ureq::Error::Rustls(error) => (format!("no TLS connection: {error}"), Again::Never),
         other => (other.to_string(), Again::Never),

@@ -80,7 +80,7 @@ fn c2_a_server_that_never_finishes_the_tls_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     assert_reason(
-        &failure(&[base.clone()]),
+        &failure(std::slice::from_ref(&base)),
         &base,
         "no connection within 400ms",
     );

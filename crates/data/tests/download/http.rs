@@ -152,14 +152,13 @@ fn c7_redirects_that_are_not_followed() {
 #[test]
 fn mirrors_that_are_no_web_addresses() {
     for (base, reason) in [
-        ("file:///srv", ": only http and https are followed"),
+        ("file:///srv", "only http and https are followed"),
         (
             "mirror.example",
-            ": an address starts with http:// or https://",
+            "an address starts with http:// or https://",
         ),
     ] {
-        let reason = format!("{base}/train-images-idx3-ubyte.gz{reason}");
-        assert_reason(&failure(&[base.to_owned()]), base, &reason);
+        assert_reason(&failure(&[base.to_owned()]), base, reason);
     }
     let message = failure(&[]);
     assert!(
