@@ -20,7 +20,9 @@ fn main() {
     let mnist = embedded::mnist().unwrap();
     // Every batch of an epoch is full, whatever the batch size.
     let train = mnist.train.take(59_904);
-    assert!(BATCH_SIZES.iter().all(|size| train.len() % size == 0));
+    for size in BATCH_SIZES {
+        assert_eq!(train.len() % size, 0);
+    }
 
     let mut criterion = Criterion::default()
         .sample_size(10)

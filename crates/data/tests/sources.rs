@@ -332,8 +332,10 @@ fn fashion_mnist_of_the_system_package() {
 
 #[test]
 fn a_data_set_that_is_nowhere() {
-    let mut search = Search::default();
-    search.environment = Some("/nowhere".into());
+    let search = Search {
+        environment: Some("/nowhere".into()),
+        ..Search::default()
+    };
     if Path::new(FASHION_MNIST.system_folder.unwrap()).exists() {
         println!("skipped: the system package is installed, so the data set is here");
         return;

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::summary::{Layer, Summary};
+use crate::summary::{Layer, Summary, grouped};
 
 const WIDTH: f64 = 1180.;
 const HEIGHT: f64 = 380.;
 /// The height at which maps and bars are centred.
-const MIDDLE: f64 = 190.;
+const MIDDLE: f64 = 178.;
 /// Offset of one sheet behind the other, in both directions.
 const SHEET: f64 = 5.;
 
@@ -16,8 +16,9 @@ pub(crate) fn svg(summary: &Summary) -> String {
     let mut svg = String::new();
     let architecture = &summary.architecture;
     let title = format!(
-        "LeNet-5: {} parameters, {} classes",
-        summary.parameters(),
+        "LeNet-5: {} parameters, {} multiply-adds, {} classes",
+        grouped(summary.parameters()),
+        grouped(summary.multiply_adds()),
         architecture.classes
     );
     // Writing to a String cannot fail; the results of `write!` are dropped throughout.
@@ -27,6 +28,7 @@ pub(crate) fn svg(summary: &Summary) -> String {
 <title>{title}</title>
 <style>
 text {{ font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2933; text-anchor: middle; }}
+.title {{ font-size: 19px; font-weight: 600; text-anchor: start; }}
 .name {{ font-size: 15px; font-weight: 600; }}
 .note {{ font-size: 12.5px; fill: #52606d; }}
 .input {{ fill: #e4e7eb; stroke: #52606d; }}
@@ -37,6 +39,7 @@ text {{ font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: 
 .flow {{ stroke: #9aa5b1; stroke-width: 1.2; stroke-dasharray: 3 3; fill: none; }}
 </style>
 <rect width="{WIDTH}" height="{HEIGHT}" rx="12" fill="#ffffff"/>
+<text class="title" x="40" y="46">{title}</text>
 "##
     );
     let mut columns = vec![Column::input()];
@@ -69,7 +72,7 @@ struct Column {
     class: &'static str,
     form: Form,
     name: String,
-    notes: [String; 2],
+    notes: [String; 3],
 }
 
 enum Form {
@@ -85,7 +88,7 @@ impl Column {
             class: "input",
             form: Form::Maps(1, 28),
             name: "input".to_owned(),
-            notes: ["1 @ 28×28".to_owned(), String::new()],
+            notes: ["1 @ 28×28", "grey, 0 to 1", ""].map(str::to_owned),
         }
     }
 
@@ -103,15 +106,21 @@ impl Column {
                 (Form::Units(units), units.to_string())
             }
         };
-        let operation = match layer.parameters {
-            0 => "average 2×2".to_owned(),
-            count => format!("{count} par."),
+        let operation = match class {
+            "conv" => "conv 5×5",
+            "pool" => "average 2×2",
+            "last" => "logits",
+            _ => "linear",
+        };
+        let parameters = match layer.parameters {
+            0 => String::new(),
+            count => format!("{} par.", grouped(count)),
         };
         Self {
             class,
             form,
             name: layer.name.to_owned(),
-            notes: [size, operation],
+            notes: [size, operation.to_owned(), parameters],
         }
     }
 
@@ -119,7 +128,7 @@ impl Column {
     fn side(&self) -> f64 {
         match self.form {
             Form::Maps(_, side) => 24. + side as f64 * 3.2,
-            Form::Units(units) => 40. + 1.5 * (units as f64).min(120.),
+            Form::Units(units) => 24. + 1.2 * (units as f64).min(120.),
         }
     }
 
@@ -162,11 +171,12 @@ impl Column {
             }
         }
         let centre = left + self.width() / 2.;
-        let [size, operation] = &self.notes;
+        let [size, operation, parameters] = &self.notes;
         for (class, text, y) in [
-            ("name", &self.name, 318.),
-            ("note", size, 338.),
-            ("note", operation, 356.),
+            ("name", &self.name, 298.),
+            ("note", size, 318.),
+            ("note", operation, 336.),
+            ("note", parameters, 354.),
         ] {
             let _ = writeln!(
                 svg,
@@ -202,14 +212,21 @@ mod tests {
             "conv1",
             "6 @ 28×28",
             "16 @ 10×10",
-            "48120 par.",
+            "48,120 par.",
             "fc3",
-            "LeNet-5: 61706 parameters",
+            "LeNet-5: 61,706 parameters",
         ] {
             assert!(svg.contains(text), "{text} in\n{svg}");
         }
         assert_eq!(svg.matches("class=\"conv\"").count(), 6 + 16);
         assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+    }
+
+    /// README shows the file: `lenet summary --format svg > crates/model/architecture.svg`.
+    #[test]
+    fn the_picture_in_the_repository_is_this_one() {
+        let stored = include_str!("../architecture.svg").replace('\r', "");
+        assert_eq!(stored, Summary::new(&Architecture::default()).to_svg());
     }
 
     /// Nothing may be drawn outside of the picture, however many classes there are.
@@ -231,7 +248,7 @@ mod tests {
                     "{rect}"
                 );
                 assert!(
-                    number("y") >= 0. && number("y") + number("height") <= 305.,
+                    number("y") >= 0. && number("y") + number("height") <= 282.,
                     "{rect}"
                 );
             }

@@ -60,7 +60,8 @@ impl Untrained {
     /// Whether the loss is farther from that of a guess than a sound initialisation brings it: more
     /// than a tenth.
     pub fn is_suspicious(&self) -> bool {
-        !((self.loss - self.expected).abs() <= 0.1 * self.expected)
+        let distance = (self.loss - self.expected).abs();
+        distance.is_nan() || distance > 0.1 * self.expected
     }
 }
 

@@ -4,7 +4,19 @@ use serde::Serialize;
 
 use crate::Epoch;
 
-/// The columns of `results.csv`, in their order. Losses are means of an image, accuracies parts of
+/// The heading of `results.csv`. It stands there before the first epoch is over, too.
+const HEADING: [&str; 8] = [
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+];
+
+/// A row of `results.csv`, in the order of the heading. Losses are means of an image, accuracies parts of
 /// 1; the validation's are empty where nothing was held out.
 #[derive(Serialize)]
 struct Row {
@@ -23,7 +35,10 @@ struct Row {
 /// The table is written anew after each epoch rather than appended to: it is whole at any moment,
 /// and also after a resume that goes back behind its last row.
 pub(crate) fn table(history: &[Epoch]) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut builder = csv::WriterBuilder::new();
+    let mut writer = builder.has_headers(false).from_writer(Vec::new());
+    // Writing plain numbers to memory cannot fail.
+    let _ = writer.write_record(HEADING);
     for epoch in history {
         let row = Row {
             epoch: epoch.epoch,
@@ -35,7 +50,6 @@ pub(crate) fn table(history: &[Epoch]) -> Vec<u8> {
             seconds: epoch.seconds,
             images_per_second: epoch.images_per_second,
         };
-        // Writing plain numbers to memory cannot fail.
         let _ = writer.serialize(row);
     }
     writer.into_inner().unwrap_or_default()
@@ -61,6 +75,8 @@ mod tests {
         let first = epoch.clone();
         epoch.epoch = 2;
         epoch.validation = None;
+        let empty = String::from_utf8(table(&[])).unwrap();
+        assert_eq!(empty.trim_end().split(',').collect::<Vec<_>>(), HEADING);
         let text = String::from_utf8(table(&[first, epoch])).unwrap();
         assert_eq!(
             text,
