@@ -49,6 +49,9 @@ const STEPS: &[Step] = &[
         run: |workspace| {
             checked(workspace.cargo("check").args(words(
                 "-p lenet-data -p lenet-kernels -p lenet-model --no-default-features",
+            )))?;
+            checked(workspace.cargo("check").args(words(
+                "-p lenet -p lenet-train --no-default-features --all-targets",
             )))
         },
     },
@@ -59,11 +62,9 @@ const STEPS: &[Step] = &[
             checked(workspace.cargo("clippy").args(words(
                 "-p lenet-data --features hub --all-targets -- -D warnings",
             )))?;
-            checked(
-                workspace
-                    .cargo("test")
-                    .args(words("-p lenet-data --features hub")),
-            )
+            checked(workspace.cargo("test").args(words(
+                "-p lenet-data --features hub --test hub --test download",
+            )))
         },
     },
     Step {

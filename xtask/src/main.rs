@@ -52,7 +52,7 @@ const TASKS: &[Task] = &[
         name: "download",
         arguments: "[-- ARGS]",
         about: "Download a data set; ARGS go to `lenet data download`",
-        details: "Example: cargo xtask download -- --dataset fashion-mnist\n\
+        details: "Example: cargo xtask download -- fashion-mnist\n\
                   The program's own options: cargo xtask download -- --help",
         run: |workspace, arguments| {
             run::hand_over(

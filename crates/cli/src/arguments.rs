@@ -61,6 +61,7 @@ pub enum Command {
 
 /// Flags override the values of --config, which override the defaults of the classic recipe.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Train {
     #[command(flatten)]
     pub source: Source,
@@ -71,7 +72,7 @@ pub struct Train {
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// Adam's learning rate [default: 0.001].
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
     /// What every random number is drawn from [default: 42].
     #[arg(long, value_name = "N")]
@@ -153,8 +154,8 @@ pub struct Predict {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: PathBuf,
     /// Show so many of the likeliest classes.
-    #[arg(long, value_name = "N", default_value = "2")]
-    pub top_k: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub top_k: u16,
     /// The pictures are black on white.
     #[arg(long)]
     pub invert: bool,
@@ -258,7 +259,7 @@ pub struct Source {
 #[derive(Debug, Args)]
 pub struct Hardware {
     /// Threads of the arithmetic [default: one a core].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// cpu, cuda, cuda:N or metal.
     #[arg(long, default_value = "cpu")]
@@ -370,6 +371,13 @@ fn folder_name(name: &str) -> Result<String, String> {
         return Err("a name has letters, digits, - and _; a path goes with --output".to_owned());
     }
     Ok(name.to_owned())
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(threads) if threads.get() <= 1_024 => Ok(threads),
+        _ => Err("must be between 1 and 1024".to_owned()),
+    }
 }
 
 fn part_of_one(text: &str) -> Result<f64, String> {

@@ -26,7 +26,11 @@ const EARLY_STEPS: u64 = 10;
 /// says.
 pub fn install_log(verbosity: &Verbosity) {
     let default = if verbosity.quiet { "warn" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let asked = if asked.is_empty() { default } else { &asked };
+    let parsed = EnvFilter::try_new(asked);
+    let misunderstood = parsed.as_ref().err().map(ToString::to_string);
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
@@ -34,6 +38,9 @@ pub fn install_log(verbosity: &Verbosity) {
         .without_time()
         .with_writer(|| StandardError)
         .init();
+    if let Some(error) = misunderstood {
+        warn!("RUST_LOG={asked:?} is not understood: {error}");
+    }
 }
 
 /// Standard error, written to while no bar is drawn.
@@ -77,6 +84,8 @@ fn bar(verbosity: &Verbosity, template: &str) -> ProgressBar {
 pub struct Console {
     bar: ProgressBar,
     epochs: u32,
+    train_images: usize,
+    batch_size: usize,
     steps_reported: u64,
     last_line: Instant,
 }
@@ -86,6 +95,8 @@ impl Console {
         Self {
             bar: bar(verbosity, "{prefix} [{bar:24}] {pos}/{len} {msg}"),
             epochs,
+            train_images: 0,
+            batch_size: 0,
             steps_reported: 0,
             last_line: Instant::now(),
         }
@@ -108,7 +119,7 @@ impl Console {
             );
         }
         self.steps_reported += 1;
-        let left = time_left(step, self.epochs, self.bar.elapsed());
+        let left = self.time_left(step);
         self.bar.set_length(step.steps_per_epoch as u64);
         self.bar
             .set_prefix(format!("epoch {}/{}", step.epoch, self.epochs));
@@ -119,6 +130,14 @@ impl Console {
             step.images_per_second,
         ));
         self.bar.set_position(step.step as u64);
+    }
+
+    /// The time that the images left will take at the present speed, without the validations.
+    fn time_left(&self, step: &Step) -> String {
+        let whole_epochs = (self.epochs - step.epoch) as usize * self.train_images;
+        let images_left = whole_epochs + (step.steps_per_epoch - step.step) * self.batch_size;
+        let seconds = (images_left as f64 / step.images_per_second) as u64;
+        format!("{}:{:02} left", seconds / 60, seconds % 60)
     }
 
     fn epoch(&mut self, epoch: &Epoch) {
@@ -146,19 +165,23 @@ impl Console {
 impl Observer for Console {
     fn notice(&mut self, event: &Event) -> ControlFlow<()> {
         match event {
-            Event::Started(started) => info!(
-                "{} training and {} validation images, {} classes, {} parameters; {} steps of {} images an epoch{}",
-                started.train_images,
-                started.validation_images,
-                started.classes,
-                started.parameters,
-                started.steps_per_epoch,
-                started.batch_size,
-                match started.steps_done {
-                    0 => String::new(),
-                    done => format!("; going on after step {done}"),
-                },
-            ),
+            Event::Started(started) => {
+                self.train_images = started.train_images;
+                self.batch_size = started.batch_size;
+                info!(
+                    "{} training and {} validation images, {} classes, {} parameters; {} steps of {} images an epoch{}",
+                    started.train_images,
+                    started.validation_images,
+                    started.classes,
+                    started.parameters,
+                    started.steps_per_epoch,
+                    started.batch_size,
+                    match started.steps_done {
+                        0 => String::new(),
+                        done => format!("; going on after step {done}"),
+                    },
+                );
+            }
             Event::Untrained(untrained) if untrained.is_suspicious() => warn!(
                 "step 0: loss {:.4}, but a guess has ln(classes) = {:.4}: look at the data, the scaling and the initialisation",
                 untrained.loss, untrained.expected
@@ -179,12 +202,4 @@ impl Drop for Console {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// The time that the steps left will take at the present speed, without the validations.
-fn time_left(step: &Step, epochs: u32, in_epoch: Duration) -> String {
-    let whole_epochs = (epochs - step.epoch) as usize * step.steps_per_epoch;
-    let steps_left = (whole_epochs + step.steps_per_epoch - step.step) as f64;
-    let seconds = (in_epoch.as_secs_f64() / step.step as f64 * steps_left) as u64;
-    format!("{}:{:02} left", seconds / 60, seconds % 60)
 }

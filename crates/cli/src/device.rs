@@ -55,10 +55,13 @@ impl DeviceName {
                  build it with `cargo build --release -p lenet --features {feature}`"
             ))
         };
+        let unusable = |error| Failure::Usage(format!("--device {self} cannot be used: {error}"));
         match self {
             DeviceName::Cpu => Ok(Device::Cpu),
-            DeviceName::Cuda(number) if cfg!(feature = "cuda") => Ok(Device::new_cuda(number)?),
-            DeviceName::Metal if cfg!(feature = "metal") => Ok(Device::new_metal(0)?),
+            DeviceName::Cuda(number) if cfg!(feature = "cuda") => {
+                Device::new_cuda(number).map_err(unusable)
+            }
+            DeviceName::Metal if cfg!(feature = "metal") => Device::new_metal(0).map_err(unusable),
             DeviceName::Cuda(_) => Err(missing("cuda")),
             DeviceName::Metal => Err(missing("metal")),
         }
@@ -70,8 +73,8 @@ impl DeviceName {
 pub fn set_threads(threads: Option<NonZeroUsize>) -> usize {
     if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-        if pool.build_global().is_err() {
-            tracing::warn!("--threads came too late: the threads are running already");
+        if let Err(error) = pool.build_global() {
+            tracing::warn!("--threads {threads} has no effect: {error}");
         }
     }
     rayon::current_num_threads()

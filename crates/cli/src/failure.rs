@@ -19,9 +19,9 @@ pub enum Failure {
     /// The training's error.
     #[error(transparent)]
     Train(#[from] lenet_train::Error),
-    /// The pictures' error.
-    #[error(transparent)]
-    Report(#[from] lenet_report::Error),
+    /// Signals cannot be received on this system.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
     /// candle's own error. It may bring a backtrace of many lines: our sentence comes first.
     #[error("a tensor operation failed: {0}")]
     Candle(#[from] candle_core::Error),
@@ -71,8 +71,8 @@ impl Failure {
             Failure::Data(error) => data_code(error),
             Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
-            Failure::Report(_) | Failure::Output(_) => IO,
-            Failure::Candle(_) => INTERNAL,
+            Failure::Output(_) => IO,
+            Failure::Signals(_) | Failure::Candle(_) => INTERNAL,
             Failure::Inputs(_) => BAD_INPUT,
             Failure::BelowMinimum(_) => BELOW_MINIMUM,
         }
@@ -86,7 +86,7 @@ fn data_code(error: &lenet_data::Error) -> u8 {
         Error::NotFound { .. } => BAD_INPUT,
         Error::UnknownDataset { .. } => USAGE,
         Error::Io { .. } => IO,
-        Error::Download { .. } => NETWORK,
+        Error::Download { .. } | Error::Hub { .. } => NETWORK,
         Error::Interrupted => INTERRUPTED,
         _ => INTERNAL,
     }
@@ -107,7 +107,8 @@ fn train_code(error: &lenet_train::Error) -> u8 {
         Error::ConfigValue { .. } | Error::ConfigSyntax(_) => USAGE,
         Error::RunExists { .. } | Error::OtherTraining { .. } => USAGE,
         Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => BAD_INPUT,
-        Error::Diverged { .. } => DIVERGED,
+        Error::Diverged { .. } | Error::DivergedAfter { .. } => DIVERGED,
+        Error::ConfigFile { source, .. } => train_code(source),
         Error::Busy { .. } => BUSY,
         Error::Io { .. } => IO,
         Error::Data(error) => data_code(error),

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::failure::{Failure, Outcome};
+
 /// Which signal has asked to stop, if any.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag(Arc<AtomicUsize>);
@@ -17,8 +19,12 @@ impl StopFlag {
     /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing.
     ///
     /// # Errors
-    /// The operating system's own.
-    pub fn install() -> io::Result<Self> {
+    /// [`Failure::Signals`] with the operating system's own.
+    pub fn install() -> Outcome<Self> {
+        Self::register().map_err(Failure::Signals)
+    }
+
+    fn register() -> io::Result<Self> {
         let stop = Self::default();
         for signal in [SIGINT, SIGTERM] {
             let asked_before = Arc::new(AtomicBool::new(false));

@@ -51,8 +51,9 @@ pub fn batches(
     let table = normalization.table();
     let mut order = order.into_iter();
     std::iter::from_fn(move || {
-        let mut pixels: Vec<f32> = Vec::with_capacity(batch_size * IMAGE_PIXELS);
-        let mut labels = Vec::with_capacity(batch_size);
+        let capacity = batch_size.min(dataset.len());
+        let mut pixels: Vec<f32> = Vec::with_capacity(capacity * IMAGE_PIXELS);
+        let mut labels = Vec::with_capacity(capacity);
         for index in order.by_ref().take(batch_size.max(1)) {
             if let Some((image, label)) = dataset.get(index as usize) {
                 #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]

@@ -221,7 +221,8 @@ pub enum FormatError {
     /// The bytes are not those that the registry knows.
     #[error(
         "the content is not that of the genuine file (SHA-256 {found}, expected {expected}); \
-         `lenet data download --force` replaces it"
+         `lenet data download --force` with the data set's name, and with the same --data-dir if one \
+         was given, replaces it"
     )]
     Digest {
         /// SHA-256 of the decompressed bytes.

@@ -65,7 +65,7 @@ pub use normalization::Normalization;
 pub use order::order;
 pub use registry::{DatasetSpec, FileSpec, Role};
 #[cfg(feature = "files")]
-pub use source::{ENVIRONMENT, Origin, Search, load, locate};
+pub use source::{ENVIRONMENT, Origin, Search, load, locate, read_file};
 
 /// Rows and columns of every image: 28 pixels, as in MNIST.
 pub const IMAGE_SIDE: usize = 28;

@@ -57,19 +57,18 @@ impl Search {
         }
     }
 
-    /// The folder that a download of this data set goes to: `data_dir`, else the data set's own
-    /// folder below `LENET_DATA`, else below the user's cache folder.
+    /// The folder that a download of this data set goes to: its own one below `data_dir`, else below
+    /// `LENET_DATA`, else below the user's cache folder. Files of different sets have the same names.
     pub fn download_folder(&self, spec: &DatasetSpec) -> Option<PathBuf> {
         let below = |parent: &PathBuf| parent.join(spec.name);
-        self.data_dir
-            .clone()
-            .or_else(|| self.environment.as_ref().map(below))
-            .or_else(|| self.cache.as_ref().map(below))
+        let parents = [&self.data_dir, &self.environment, &self.cache];
+        parents.into_iter().flatten().next().map(below)
     }
 
     /// The folders to try, most wanted first.
     fn folders(&self, spec: &DatasetSpec) -> Vec<PathBuf> {
-        let own = |parent: &PathBuf| [parent.clone(), parent.join(spec.name)];
+        // The data set's own folder first, for that is where downloads go.
+        let own = |parent: &PathBuf| [parent.join(spec.name), parent.clone()];
         if let Some(data_dir) = &self.data_dir {
             return own(data_dir).to_vec();
         }
@@ -207,7 +206,11 @@ fn stored(folder: &Path, file: &FileSpec) -> Option<PathBuf> {
 
 /// Reads a regular file of at most `limit` bytes. Whatever happens to the file meanwhile, the bytes
 /// are copied, never mapped: a file that shrinks gives an error of its format, not a signal.
-pub(crate) fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// [`Error::Io`] where it cannot be read; [`Error::File`] where it is a folder, a pipe or a device,
+/// or larger.
+pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>> {
     let failed = |source| Error::Io {
         operation: "read",
         path: path.to_owned(),

@@ -39,6 +39,9 @@ pub enum Error {
         /// What to do instead.
         hint: &'static str,
     },
+    /// A folder, a pipe or a device instead of a file.
+    #[error("not a regular file")]
+    NotAFile,
     /// A file larger than any LeNet-5.
     #[error("{found} bytes, a LeNet-5 has at most {limit}")]
     TooLarge {
@@ -119,6 +122,14 @@ pub enum Error {
         found: String,
         /// Digest in the metadata.
         expected: String,
+    },
+    /// A snapshot of another number of parameters.
+    #[error("a snapshot of {found} parameters for a network of {expected}")]
+    Snapshot {
+        /// Parameters of the network.
+        expected: usize,
+        /// Tensors of the snapshot.
+        found: usize,
     },
     /// The names of the classes are not as many as the outputs.
     #[error("{names} class names for {classes} outputs")]

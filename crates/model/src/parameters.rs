@@ -95,8 +95,15 @@ impl Parameters {
     /// Sets the values to those of a [`Parameters::snapshot`]; the model sees them at once.
     ///
     /// # Errors
-    /// [`Error::Shape`] where a tensor has another shape, and the device's own.
+    /// [`Error::Snapshot`] where it has another number of tensors, [`Error::Shape`] where one has
+    /// another shape, and the device's own.
     pub fn restore(&self, snapshot: &[Tensor]) -> Result<()> {
+        if snapshot.len() != self.0.len() {
+            return Err(Error::Snapshot {
+                expected: self.0.len(),
+                found: snapshot.len(),
+            });
+        }
         for ((name, var), value) in std::iter::zip(&self.0, snapshot) {
             if var.dims() != value.dims() {
                 return Err(Error::Shape {

@@ -1,7 +1,8 @@
 //! A trained network on disk: the tensors, and all that is needed to use them.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
 use candle_core::Device;
@@ -157,13 +158,20 @@ impl Weights {
             path: path.to_owned(),
             source,
         };
-        let found = fs::metadata(path).map_err(io)?.len();
+        let metadata = fs::metadata(path).map_err(io)?;
+        // Asked before opening: a pipe waits for its writer, and a device may never end.
+        if !metadata.is_file() {
+            return Err(in_file(Error::NotAFile));
+        }
+        let found = metadata.len();
         if found > MAX_BYTES {
             let limit = MAX_BYTES;
             return Err(in_file(Error::TooLarge { found, limit }));
         }
         // The file is read, not mapped: it may be replaced while it is in use.
-        let bytes = fs::read(path).map_err(io)?;
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(io)?;
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
         Self::from_bytes(&bytes, device).map_err(in_file)
     }
 }

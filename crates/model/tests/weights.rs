@@ -282,6 +282,10 @@ fn errors_of_a_file_name_it() {
         error.contains("lenet-no-such-file.safetensors\": cannot read"),
         "{error}"
     );
+    let folder = Weights::load(&folder, &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    assert!(folder.ends_with(": not a regular file"), "{folder}");
     let other = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let error = Weights::load(other.as_ref(), &Device::Cpu)
         .unwrap_err()

@@ -42,19 +42,23 @@ pub struct Results {
 }
 
 impl Results {
-    /// The epoch of the highest validation accuracy, the earliest of equals; `None` without
-    /// validation.
+    /// The epoch of the highest validation accuracy, of equal ones that of the lowest loss, of those
+    /// the earliest: as training chooses the weights that it keeps. `None` without validation.
     pub fn best_epoch(&self) -> Option<u64> {
-        let mut best: Option<(u64, f64)> = None;
+        let mut best: Option<(u64, f64, f64)> = None;
         for epoch in &self.epochs {
             let Some(accuracy) = epoch.val_accuracy.filter(|accuracy| accuracy.is_finite()) else {
                 continue;
             };
-            if best.is_none_or(|(_, highest)| accuracy > highest) {
-                best = Some((epoch.epoch, accuracy));
+            let loss = epoch.val_loss.unwrap_or(f64::INFINITY);
+            let is_better = |(_, highest, lowest): (u64, f64, f64)| {
+                accuracy > highest || (accuracy == highest && loss < lowest)
+            };
+            if best.is_none_or(is_better) {
+                best = Some((epoch.epoch, accuracy, loss));
             }
         }
-        best.map(|(epoch, _)| epoch)
+        best.map(|(epoch, ..)| epoch)
     }
 }
 

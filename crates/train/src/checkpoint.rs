@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use lenet_model::store::{self, Tensors};
 use lenet_model::{LeNet5, Parameters};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub struct Identity {
     pub validation_images: usize,
     /// SHA-256 of the data set's files, by their names.
     pub data_sha256: BTreeMap<String, String>,
+    /// What computes: engine, device, instruction set and threads. Another one may go on, but not to
+    /// the same bits.
+    pub arithmetic: String,
 }
 
 impl Identity {
@@ -34,10 +37,17 @@ impl Identity {
             serde_json::to_value(identity).map_err(|error| Error::CheckpointForm(error.to_string()))
         });
         let (now, then) = (now?, then?);
+        if self.arithmetic != stored.arithmetic {
+            tracing::warn!(
+                before = stored.arithmetic,
+                now = self.arithmetic,
+                "the result will not be bit-identical to that of an uninterrupted training"
+            );
+        }
         let (Some(now), Some(then)) = (now.as_object(), then.as_object()) else {
             return Ok(());
         };
-        for (what, now) in now {
+        for (what, now) in now.iter().filter(|(what, _)| *what != "arithmetic") {
             let then = then.get(what).unwrap_or(&serde_json::Value::Null);
             let (now_fields, then_fields) = match (now.as_object(), then.as_object()) {
                 (Some(now), Some(then)) => (now.clone(), then.clone()),
@@ -219,7 +229,7 @@ fn take_all(tensors: &mut Tensors, prefix: &str, parameters: &Parameters) -> Res
                 found: tensor.dims().to_vec(),
             }));
         }
-        taken.push(tensor.to_device(&Device::Cpu)?.to_device(var.device())?);
+        taken.push(tensor);
     }
     Ok(taken)
 }

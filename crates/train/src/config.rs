@@ -1,6 +1,8 @@
 //! The configuration of a training: all that decides its result.
 
-use lenet_data::Normalization;
+use std::path::Path;
+
+use lenet_data::{Normalization, read_file};
 use lenet_model::{Activation, Architecture, Init, Padding};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,19 @@ impl Config {
     pub const MAX_BATCH_SIZE: usize = 65_536;
     /// The largest seed: TOML has signed integers of 64 bits.
     pub const MAX_SEED: u64 = i64::MAX as u64;
+
+    /// Reads a file such as `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where it cannot be read or has more than a mebibyte;
+    /// [`Error::ConfigFile`] with its path where [`Config::from_toml`] fails.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = read_file(path, 1 << 20)?;
+        Self::from_toml(&String::from_utf8_lossy(&bytes)).map_err(|error| Error::ConfigFile {
+            path: path.to_owned(),
+            source: Box::new(error),
+        })
+    }
 
     /// Reads what [`Config::to_toml`] wrote, or a part of it; what is missing has its default.
     ///

@@ -23,6 +23,14 @@ pub enum Error {
     /// The configuration is not TOML of this form.
     #[error("{0}")]
     ConfigSyntax(toml::de::Error),
+    /// A file holds no configuration that can be used.
+    #[error("{path:?}: {source}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
     /// The configuration has a value that TOML cannot hold.
     #[error("the configuration cannot be written: {0}")]
     ConfigUnwritable(toml::ser::Error),
@@ -46,10 +54,21 @@ pub enum Error {
         /// The largest absolute value of its gradient; NaN if one of them is that.
         max_abs_gradient: f32,
     },
-    /// The folder of a new run exists already.
+    /// An epoch left a network that computes no numbers.
     #[error(
-        "{path:?} exists already; runs are never overwritten: choose another --output, or go on with --resume {path:?}"
+        "the training diverged in epoch {epoch}: {what} is {value} after its last step; a smaller \
+         learning rate may help"
     )]
+    DivergedAfter {
+        /// The epoch, from 1.
+        epoch: u32,
+        /// What is no number: a parameter, or the validation loss.
+        what: &'static str,
+        /// Its value: NaN or an infinity.
+        value: f64,
+    },
+    /// The folder of a new run exists already.
+    #[error("{path:?} exists already; runs are never overwritten: choose another --output")]
     RunExists {
         /// The folder.
         path: PathBuf,

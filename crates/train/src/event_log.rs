@@ -1,7 +1,7 @@
 //! `events.jsonl`: every event, one JSON object a line.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,7 @@ impl EventLog {
     /// # Errors
     /// [`Error::Io`] where it can not be opened.
     pub fn append_to(path: &Path) -> Result<Self> {
-        let file = File::options().append(true).create(true).open(path);
-        let file = file.map_err(|source| Error::Io {
+        let file = open_at_line_start(path).map_err(|source| Error::Io {
             operation: "create",
             path: path.to_owned(),
             source,
@@ -37,8 +36,16 @@ impl EventLog {
         })
     }
 
-    /// Writes any record as a line.
+    /// Writes any record as a line, and everything before it to the file.
     pub fn write(&mut self, record: &impl Serialize) {
+        self.buffer(record);
+        if let Some(file) = &mut self.file {
+            let flushed = file.flush();
+            self.warn_of(flushed);
+        }
+    }
+
+    fn buffer(&mut self, record: &impl Serialize) {
         let Some(file) = &mut self.file else {
             return;
         };
@@ -56,15 +63,27 @@ impl EventLog {
     }
 }
 
+/// Opens a file to append to, without the part of a line that a killed process may have left.
+fn open_at_line_start(path: &Path) -> io::Result<File> {
+    let whole = match fs::read(path) {
+        Ok(bytes) => bytes
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let file = File::options().append(true).create(true).open(path)?;
+    file.set_len(whole as u64)?;
+    Ok(file)
+}
+
 impl Observer for EventLog {
     fn notice(&mut self, event: &Event) -> ControlFlow<()> {
-        self.write(event);
-        // A step's line may wait for the next ones; whoever follows the file sees each epoch.
-        if !matches!(event, Event::Step(_))
-            && let Some(file) = &mut self.file
-        {
-            let flushed = file.flush();
-            self.warn_of(flushed);
+        match event {
+            // A step's line may wait for the next ones; whoever follows the file sees each epoch.
+            Event::Step(_) => self.buffer(event),
+            _ => self.write(event),
         }
         ControlFlow::Continue(())
     }

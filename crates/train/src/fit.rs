@@ -117,6 +117,7 @@ pub fn fit(
 
         let validated = evaluate(model, validation, config.normalization())?;
         let validated = (!validation.is_empty()).then(|| scores(&validated));
+        check_outcome(model, epoch, validated)?;
         let is_best = progress.is_improved_by(validated);
         let seconds = progress.epoch_seconds;
         let row = Epoch {
@@ -203,6 +204,24 @@ fn scores(metrics: &Metrics) -> Scores {
     Scores {
         loss: metrics.loss().unwrap_or(0.),
         accuracy: metrics.accuracy().unwrap_or(0.),
+    }
+}
+
+/// Stops a training whose last step, finite in itself, made a network that computes no numbers:
+/// neither its weights nor its checkpoint would be of use.
+fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Result<()> {
+    let not_finite = |what, value| Error::DivergedAfter { epoch, what, value };
+    for (name, var) in model.parameters().iter() {
+        let sum = var.sqr()?.sum_all()?.to_scalar::<f32>()?;
+        if !sum.is_finite() {
+            return Err(not_finite(name, f64::from(sum)));
+        }
+    }
+    match validated {
+        Some(scores) if !scores.loss.is_finite() => {
+            Err(not_finite("the validation loss", scores.loss))
+        }
+        _ => Ok(()),
     }
 }
 

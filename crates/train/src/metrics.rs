@@ -24,7 +24,8 @@ pub struct ClassMetrics {
     pub precision: Option<f64>,
     /// Of the images of this class, the part that was found; none where there are no such.
     pub recall: Option<f64>,
-    /// The harmonic mean of precision and recall; none where both are 0 or one is none.
+    /// The harmonic mean of precision and recall, 0 where one of them is; none where there are
+    /// neither images of this class nor any taken for it.
     pub f1: Option<f64>,
     /// Number of images of this class.
     pub support: u64,

@@ -1,10 +1,12 @@
 //! The folder of a run: created once, never overwritten, locked while it is worked in.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use lenet_data::write_atomic;
+use candle_core::Tensor;
+use lenet_data::{read_file, write_atomic};
 use lenet_model::{LeNet5, Metadata, Weights};
 
 use crate::checkpoint::{self, Identity};
@@ -13,6 +15,9 @@ use crate::{Config, Error, Result, results};
 
 /// How many checkpoints are kept: should the newest be damaged, there is the one before.
 const CHECKPOINTS_KEPT: usize = 2;
+
+/// The most bytes of a checkpoint: that of LeNet-5 with 256 classes has 1.4 MB.
+const MAX_CHECKPOINT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The folder of a run.
 #[derive(Debug)]
@@ -82,14 +87,21 @@ impl RunFolder {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&lock_path).unwrap_or_default();
-                let holder = holder.trim().to_owned();
+                let holder = match holder.trim() {
+                    "" => "another process".to_owned(),
+                    holder => holder.to_owned(),
+                };
                 return Err(Error::Busy { path, holder });
             }
             Err(TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
         }
         // For whoever finds the folder locked. The lock itself is the kernel's, and ends with us.
         let _ = lock.set_len(0);
-        let _ = writeln!(lock, "process {}", std::process::id());
+        let _ = writeln!(lock, "process {}{}", std::process::id(), on_host());
+        // What a killed process was writing is of no use to anybody; no other process is here.
+        for folder in [path.clone(), path.join("checkpoint")] {
+            remove_temporary_files(&folder);
+        }
         Ok(Self { path, _lock: lock })
     }
 
@@ -122,16 +134,18 @@ impl RunFolder {
     /// Reads the `config.toml` of the run in a folder, which need not be open.
     ///
     /// # Errors
-    /// [`Error::Io`], and as [`Config::from_toml`].
+    /// As [`Config::read`].
     pub fn read_config(folder: &Path) -> Result<Config> {
         let path = folder.join("config.toml");
-        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
-        Config::from_toml(&text)
+        Config::read(&path)
     }
 
-    /// Writes where the training stands: `results.csv`, a checkpoint, and `model.safetensors` with
-    /// the parameters of the best epoch, or the present ones before the first epoch is over. Of the
-    /// checkpoints the newest two are kept.
+    /// Writes where the training stands: `model.safetensors` with the parameters of the best epoch,
+    /// or the present ones before the first epoch is over; `results.csv`; and a checkpoint, of which
+    /// the newest two are kept.
+    ///
+    /// The checkpoint comes last: whatever interrupts this, one that exists was preceded by all that
+    /// it stands for.
     ///
     /// # Errors
     /// As [`RunFolder::write`]; what was written before stays as it is.
@@ -142,36 +156,73 @@ impl RunFolder {
         identity: &Identity,
         metadata: &Metadata,
     ) -> Result<()> {
+        let best = progress.best.as_ref();
+        // The best epoch's parameters are in the file already, unless it is the one just over.
+        if best.is_none_or(|best| best.epoch == progress.epochs_done && progress.step == 0) {
+            self.write_weights(model, progress, metadata)?;
+        }
+        self.write_results(progress)?;
         let folder = self.file("checkpoint");
         fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         let name = format!("checkpoint/step-{:010}.safetensors", progress.steps_done);
         self.write(&name, &checkpoint::encode(model, progress, identity)?)?;
-        self.write("results.csv", &results::table(&progress.history))?;
-        let best = progress.best.as_ref();
-        // The best epoch's parameters are in the file already, unless it is the one just over.
-        if best.is_none_or(|best| best.epoch == progress.epochs_done && progress.step == 0) {
-            let weights = Weights {
-                model: model.clone(),
-                metadata: metadata.clone(),
-            };
-            self.write("model.safetensors", &weights.to_bytes()?)?;
-        }
         for old in self.checkpoints()?.into_iter().skip(CHECKPOINTS_KEPT) {
             fs::remove_file(&old).map_err(io_error("remove", &old))?;
         }
         Ok(())
     }
 
-    /// Sets the model and the progress to the newest checkpoint that is whole; damaged ones are
-    /// warned of and passed over.
+    /// Writes `results.csv`: its heading, and a row for each epoch that is over.
     ///
     /// # Errors
-    /// [`Error::NoCheckpoint`] where none can be used; [`Error::OtherTraining`] where the newest
+    /// As [`RunFolder::write`].
+    pub fn write_results(&self, progress: &Progress) -> Result<()> {
+        self.write("results.csv", &results::table(&progress.history))
+    }
+
+    /// Writes `model.safetensors`: the parameters of the best epoch, or the model's own where no
+    /// epoch is over.
+    ///
+    /// # Errors
+    /// As [`RunFolder::write`].
+    pub fn write_weights(
+        &self,
+        model: &LeNet5,
+        progress: &Progress,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let model = match &progress.best {
+            None => model.clone(),
+            Some(best) => {
+                let names = model.parameters().iter().map(|(name, _)| name);
+                let named: BTreeMap<&str, &Tensor> = names.zip(&best.parameters).collect();
+                LeNet5::from_tensors(model.architecture(), |name| {
+                    named.get(name).copied().cloned()
+                })?
+            }
+        };
+        let metadata = metadata.clone();
+        self.write(
+            "model.safetensors",
+            &Weights { model, metadata }.to_bytes()?,
+        )
+    }
+
+    /// Sets the model and the progress to the newest checkpoint that is whole; damaged ones are
+    /// warned of and passed over. A run that was interrupted before its first checkpoint begins anew.
+    ///
+    /// # Errors
+    /// [`Error::NoCheckpoint`] where there are some but none can be used; [`Error::OtherTraining`] where the newest
     /// belongs to another configuration or other data.
     pub fn resume(&self, model: &LeNet5, identity: &Identity) -> Result<Progress> {
+        let paths = self.checkpoints()?;
+        if paths.is_empty() {
+            tracing::info!("there is no checkpoint yet: the training begins anew");
+            return Ok(Progress::default());
+        }
         let mut reasons = String::new();
-        for path in self.checkpoints()? {
-            let read = fs::read(&path).map_err(io_error("read", &path));
+        for path in paths {
+            let read = read_file(&path, MAX_CHECKPOINT_BYTES).map_err(Error::from);
             match read.and_then(|bytes| checkpoint::decode(&bytes, model, identity)) {
                 Ok(progress) => return Ok(progress),
                 Err(error @ Error::OtherTraining { .. }) => return Err(error),
@@ -206,6 +257,24 @@ impl RunFolder {
         paths.sort_unstable_by(|a, b| b.cmp(a));
         Ok(paths)
     }
+}
+
+/// Removes what [`write_atomic`] and the report leave where their process is killed: files
+/// that end in `.tmp`. Nothing is lost where that fails.
+fn remove_temporary_files(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// ` on NAME` where this machine tells its name without unsafe code, else nothing.
+fn on_host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
+    name.map_or(String::new(), |name| format!(" on {}", name.trim()))
 }
 
 /// The highest number among the folders `name-1`, `name-2` ... of a folder.

@@ -17,6 +17,7 @@ fn identity(config: &Config) -> Identity {
         train_images: 200,
         validation_images: 50,
         data_sha256: [("images".to_owned(), "00".to_owned())].into(),
+        arithmetic: "candle".to_owned(),
     }
 }
 
@@ -152,6 +153,39 @@ fn a4_a5_damaged_checkpoints_are_passed_over() {
         before,
         "a failed resume changed the model"
     );
+}
+
+/// A1: killed before its first checkpoint, or between the weights and the checkpoint, a run goes on
+/// to whole files.
+#[test]
+fn a1_what_a_kill_leaves_is_made_whole() {
+    let (_, _, config) = small();
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    let folder = RunFolder::create(&path).unwrap();
+    folder.write_config(&config).unwrap();
+    let begun = folder
+        .resume(&network(&config), &identity(&config))
+        .unwrap();
+    assert_eq!(begun.steps_done, 0);
+
+    stopped(&folder, &config, 8);
+    let read = |name: &str| fs::read(path.join(name)).unwrap();
+    let (weights, results) = (read("model.safetensors"), read("results.csv"));
+    for name in ["model.safetensors", "results.csv"] {
+        fs::remove_file(path.join(name)).unwrap();
+    }
+    fs::write(path.join("checkpoint/.step.safetensors.1.tmp"), "half").unwrap();
+    drop(folder);
+    let folder = RunFolder::open(&path).unwrap();
+    assert_eq!(checkpoints(&path).len(), 1);
+    let model = network(&config);
+    let progress = folder.resume(&model, &identity(&config)).unwrap();
+    folder
+        .write_weights(&model, &progress, &metadata(&config))
+        .unwrap();
+    folder.write_results(&progress).unwrap();
+    assert!(read("model.safetensors") == weights && read("results.csv") == results);
 }
 
 /// A6 and A7

@@ -37,13 +37,13 @@ pub fn run(arguments: &Predict) -> Outcome {
     for named in &arguments.pictures {
         for file in files(named) {
             seen += 1;
-            let pixels = file.and_then(|file| Ok((read(&file)?, file)));
-            let (mut pixels, file) = match pixels {
-                Ok(read) => read,
+            let file_name = file.as_ref().unwrap_or(named).clone();
+            let mut pixels = match file.and_then(|file| read(&file)) {
+                Ok(pixels) => pixels,
                 // One bad picture is no reason to leave out the others.
                 Err(failure) => {
                     failed += 1;
-                    report_bad(arguments.format, named, &failure)?;
+                    report_bad(arguments.format, &file_name, &failure)?;
                     continue;
                 }
             };
@@ -52,7 +52,7 @@ pub fn run(arguments: &Predict) -> Outcome {
             }
             dark_on_light += usize::from(picture::looks_dark_on_light(&pixels));
             let probabilities = classify(&weights, &pixels, &device)?;
-            print(arguments, &weights, &file, &probabilities)?;
+            print(arguments, &weights, &file_name, &probabilities)?;
         }
     }
     if dark_on_light > 0 {
@@ -172,7 +172,7 @@ fn print(
             error: None,
         }),
         Format::Text => {
-            let shown = ranked.iter().take(arguments.top_k.get());
+            let shown = ranked.iter().take(usize::from(arguments.top_k));
             let shown: Vec<String> = shown
                 .map(|(name, probability)| {
                     format!("{name} {}", percent(Some(f64::from(*probability))))
@@ -183,13 +183,13 @@ fn print(
     }
 }
 
-fn report_bad(format: Format, named: &Path, failure: &Failure) -> Outcome<()> {
+fn report_bad(format: Format, file: &Path, failure: &Failure) -> Outcome<()> {
     // Nothing can be done where standard error is closed.
     let _ = writeln!(io::stderr(), "error: {failure}");
     match format {
         Format::Text => Ok(()),
         Format::Json => output::json(&Prediction {
-            file: named.display().to_string(),
+            file: file.display().to_string(),
             label: None,
             probability: None,
             probabilities: BTreeMap::new(),

@@ -1,6 +1,5 @@
 //! `lenet train`.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +29,9 @@ const RUNS: &str = "runs";
 
 pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let config = match &arguments.resume {
-        Some(folder) if folder.join("summary.json").exists() => return already_finished(folder),
+        Some(folder) if folder.join("summary.json").exists() => {
+            return already_finished(folder, arguments.format);
+        }
         Some(folder) => RunFolder::read_config(folder)?,
         None => resolve(&arguments)?,
     };
@@ -38,11 +39,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         output::line(config.to_toml()?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = StopFlag::install().map_err(|error| {
-        Failure::Usage(format!(
-            "signals cannot be received on this system: {error}"
-        ))
-    })?;
+    let stop = StopFlag::install()?;
     let threads = set_threads(arguments.hardware.threads);
     let device = arguments.hardware.device.open()?;
     let spec = find_dataset(&config.dataset)?;
@@ -59,18 +56,23 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let architecture = config.architecture(data.train.classes());
     let model = LeNet5::new(&architecture, config.init, config.seed, &device)?;
     let metadata = metadata(&config, &model, &data);
-    let identity = identity(&config, &data);
+    let identity = identity(&config, &data, &arithmetic(&arguments, threads));
     let mut progress = match arguments.resume {
         Some(_) => folder.resume(&model, &identity)?,
         None => Progress::default(),
     };
+    // What a killed run left behind its last checkpoint is brought back to it.
+    folder.write_results(&progress)?;
+    if progress.best.is_some() {
+        folder.write_weights(&model, &progress, &metadata)?;
+    }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
     let mut console = Console::new(verbosity, config.epochs);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
-    let ending = fit(
+    let fitted = fit(
         &model,
         &data.train,
         &data.validation,
@@ -78,8 +80,16 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         &mut progress,
         &mut |model, progress| folder.save(model, progress, &identity, &metadata),
         &mut [&mut log, &mut console, &mut stop_on_signal],
-    )?;
+    );
     drop(console);
+    let ending = match fitted {
+        Ok(ending) => ending,
+        Err(error) => {
+            log.write(&serde_json::json!({ "event": "failed", "error": error.to_string() }));
+            draw(&folder);
+            return Err(error.into());
+        }
+    };
     if ending == Ending::Stopped || stop.is_raised() {
         draw(&folder);
         warn!(
@@ -105,19 +115,25 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn already_finished(folder: &Path) -> Outcome {
-    let config = RunFolder::read_config(folder)?;
-    let epochs = config.epochs;
-    output::line(format!(
-        "{folder:?} is already finished: {epochs} of {epochs} epochs"
-    ))?;
+fn already_finished(folder: &Path, format: Format) -> Outcome {
+    let epochs = RunFolder::read_config(folder)?.epochs;
+    let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
+    match format {
+        Format::Text => output::line(message)?,
+        Format::Json => {
+            let summary = lenet_data::read_file(&folder.join("summary.json"), 1 << 20)?;
+            let summary: serde_json::Value = serde_json::from_slice(&summary)
+                .map_err(|error| Failure::Inputs(format!("{folder:?}: summary.json: {error}")))?;
+            output::json(&summary)?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Defaults, then the file of `--config`, then flags.
 fn resolve(arguments: &Train) -> Outcome<Config> {
     let mut config = match &arguments.config {
-        Some(path) => read_config_file(path)?,
+        Some(path) => Config::read(path)?,
         None => Config::default(),
     };
     fn set<T: Clone, U: From<T>>(value: &mut U, flag: &Option<T>) {
@@ -138,12 +154,6 @@ fn resolve(arguments: &Train) -> Outcome<Config> {
     config.limit_train = arguments.limit_train.or(config.limit_train);
     config.check()?;
     Ok(config)
-}
-
-fn read_config_file(path: &Path) -> Outcome<Config> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("{path:?}: cannot read: {error}")))?;
-    Config::from_toml(&text).map_err(|error| Failure::Usage(format!("{path:?}: {error}")))
 }
 
 /// The images of a training.
@@ -182,10 +192,9 @@ fn load(spec: &'static DatasetSpec, config: &Config, data_dir: Option<PathBuf>) 
 /// What is needed to judge a run comes first: what runs where, on what, with which settings.
 fn announce(config: &Config, data: &Data, folder: &RunFolder, arguments: &Train, threads: usize) {
     info!(
-        "lenet {}, candle {CANDLE_VERSION}, engine {ENGINE}, {} ({}), {threads} threads",
+        "lenet {}, candle {CANDLE_VERSION}, engine {}",
         env!("CARGO_PKG_VERSION"),
-        arguments.hardware.device,
-        instruction_set(),
+        arithmetic(arguments, threads),
     );
     info!("data set {}, {}", data.spec.title, data.origin);
     let settings = config.to_toml().unwrap_or_default();
@@ -208,8 +217,18 @@ fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
     }
 }
 
-fn identity(config: &Config, data: &Data) -> Identity {
+/// What computes; whoever changes it gets other bits.
+fn arithmetic(arguments: &Train, threads: usize) -> String {
+    let device = arguments.hardware.device;
+    format!(
+        "{ENGINE}, {device} ({}), {threads} threads",
+        instruction_set()
+    )
+}
+
+fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
     Identity {
+        arithmetic: arithmetic.to_owned(),
         config: config.clone(),
         train_images: data.train.len(),
         validation_images: data.validation.len(),
