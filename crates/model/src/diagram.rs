@@ -11,8 +11,15 @@ const MIDDLE: f64 = 178.;
 /// Offset of one sheet behind the other, in both directions.
 const SHEET: f64 = 5.;
 
-/// The picture. It has a background of its own, so that it can stand on a light and a dark page.
-pub(crate) fn svg(summary: &Summary) -> String {
+impl Summary {
+    /// The architecture as a picture in SVG. It has a background of its own, so that it can stand on
+    /// a light and a dark page.
+    pub fn to_svg(&self) -> String {
+        svg(self)
+    }
+}
+
+fn svg(summary: &Summary) -> String {
     let mut svg = String::new();
     let architecture = &summary.architecture;
     let title = format!(

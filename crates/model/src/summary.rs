@@ -101,11 +101,6 @@ impl Summary {
     pub fn multiply_adds(&self) -> usize {
         self.layers.iter().map(|layer| layer.multiply_adds).sum()
     }
-
-    /// The architecture as a picture in SVG.
-    pub fn to_svg(&self) -> String {
-        crate::diagram::svg(self)
-    }
 }
 
 /// The table.
