@@ -1,0 +1,177 @@
+//! The commands beside `train`: pictures, data sets, the network itself. FAULTS D1, D6.
+
+use std::fs;
+
+use image::{GrayImage, Luma};
+use lenet_data::embedded;
+
+use crate::{SHORT, fails, lenet, run, succeeds};
+
+/// Pictures of the test split, as files of different kinds.
+#[test]
+fn predictions() {
+    let root = tempfile::tempdir().unwrap();
+    succeeds(root.path(), &format!("{SHORT} --quiet --output run"));
+    let test = embedded::mnist_test().unwrap();
+    fs::create_dir(root.path().join("digits")).unwrap();
+    let mut labels = Vec::new();
+    for (index, (pixels, label)) in test.iter().take(30).enumerate() {
+        let picture = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
+        picture
+            .save(root.path().join(format!("digits/{index:02}.png")))
+            .unwrap();
+        labels.push(label.to_string());
+    }
+    let printed = succeeds(root.path(), "predict --model run --format json digits");
+    let predictions: Vec<serde_json::Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(predictions.len(), 30);
+    assert_eq!(predictions[7]["file"], "digits/07.png");
+    let right = std::iter::zip(&predictions, &labels).filter(|(p, label)| p["label"] == **label);
+    assert!(right.count() > 20, "{printed}");
+    let sum: f64 = predictions[0]["probabilities"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|p| p.as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.).abs() < 1e-5, "{sum}");
+
+    // The same digit as JPEG, black on white, on standard input, in colour and with alpha.
+    let first = predictions[0]["label"].as_str().unwrap().to_owned();
+    let png = image::open(root.path().join("digits/00.png")).unwrap();
+    png.to_rgb8().save(root.path().join("rgb.png")).unwrap();
+    png.save(root.path().join("photo.jpg")).unwrap();
+    let mut inverted = png.to_luma8();
+    image::imageops::invert(&mut inverted);
+    inverted.save(root.path().join("ink.png")).unwrap();
+    let mut clear = image::GrayAlphaImage::new(28, 28);
+    for (pixel, Luma([value])) in std::iter::zip(clear.pixels_mut(), png.to_luma8().pixels()) {
+        pixel.0 = [255, *value];
+    }
+    clear.save(root.path().join("clear.png")).unwrap();
+    for arguments in ["rgb.png", "photo.jpg", "clear.png", "--invert ink.png"] {
+        let printed = succeeds(root.path(), &format!("predict --model run {arguments}"));
+        assert!(
+            printed.contains(&format!(": {first} ")),
+            "{arguments}: {printed}"
+        );
+    }
+    let output = run(root.path(), "predict --model run ink.png");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("try --invert"));
+    let stdin = fs::File::open(root.path().join("digits/00.png")).unwrap();
+    let output = lenet(root.path())
+        .args(["predict", "--model", "run", "-"])
+        .stdin(stdin)
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with(&format!("-: {first} ")));
+
+    // D1 and D6: bad pictures are named, the good ones are still classified.
+    fs::write(
+        root.path().join("torn.png"),
+        &fs::read(root.path().join("rgb.png")).unwrap()[..100],
+    )
+    .unwrap();
+    fs::write(root.path().join("text.png"), "a digit").unwrap();
+    GrayImage::new(29, 28)
+        .save(root.path().join("large.png"))
+        .unwrap();
+    let output = run(
+        root.path(),
+        "predict --model run torn.png text.png large.png gone.png rgb.png --format json",
+    );
+    assert_eq!(output.status.code(), Some(3));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        printed
+            .lines()
+            .nth(1)
+            .unwrap()
+            .contains("\"file\":\"text.png\""),
+        "{printed}"
+    );
+    for part in [
+        "\"torn.png\": not a picture that can be read",
+        "\"text.png\": not a picture that can be read: neither PNG nor JPEG",
+        "\"large.png\": a picture of 29x28 pixels, only 28x28 is taken",
+        "\"gone.png\": cannot read",
+        "4 of 5 pictures could not be read",
+    ] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    assert_eq!(printed.lines().count(), 5);
+    assert!(
+        printed
+            .lines()
+            .last()
+            .unwrap()
+            .contains(&format!("\"label\":\"{first}\"")),
+        "{printed}"
+    );
+}
+
+#[test]
+fn data_is_listed_and_verified() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(succeeds(root.path(), "data list").contains("MNIST handwritten digits (10 classes)"));
+    let printed = succeeds(root.path(), "data verify mnist --format json");
+    let verified: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(verified["train"]["images"], 60_000);
+    assert_eq!(verified["test"]["class_counts"][0], 980);
+}
+
+/// Mirrors that fail are named one by one, and nothing is left behind.
+#[test]
+fn downloads_that_fail_say_why() {
+    let root = tempfile::tempdir().unwrap();
+    // A port that was free a moment ago: the connection is refused.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mirror = format!("http://127.0.0.1:{port}/mnist");
+    let message = fails(
+        root.path(),
+        &format!("data download --data-dir cache --mirror {mirror}"),
+        4,
+    );
+    for part in [
+        &mirror,
+        "could not be downloaded",
+        "without a network",
+        "--data-dir",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(
+        fs::read_dir(root.path().join("cache/mnist"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn the_architecture_in_every_form() {
+    let root = tempfile::tempdir().unwrap();
+    let json: serde_json::Value = serde_json::from_str(&succeeds(
+        root.path(),
+        "summary --padding valid --format json",
+    ))
+    .unwrap();
+    assert_eq!(json["parameters"], 44_426);
+    assert_eq!(
+        json["layers"][0]["output_shape"],
+        serde_json::json!([6, 24, 24])
+    );
+    assert!(succeeds(root.path(), "summary --format svg").starts_with("<svg "));
+    let checks: serde_json::Value =
+        serde_json::from_str(&succeeds(root.path(), "checks --format json")).unwrap();
+    assert_eq!(checks["data"]["mnist"], "embedded in the program");
+    assert!(succeeds(root.path(), "completions zsh").contains("#compdef lenet"));
+}
