@@ -33,6 +33,7 @@ pub enum Ending {
 ///
 /// # Errors
 /// [`Error::Diverged`] where the loss or a gradient is no number, before it reaches a parameter;
+/// [`Error::DivergedAfter`] where an epoch leaves a network that computes none, before it is saved;
 /// what `save` returns; candle's own, as for labels that the model has no output for.
 pub fn fit(
     model: &LeNet5,
@@ -65,7 +66,9 @@ pub fn fit(
     while progress.epochs_done < config.epochs {
         let epoch = progress.epochs_done + 1;
         let mut order = order(config.seed, epoch, train.len());
-        order.drain(..progress.step * config.batch_size);
+        // Not more than there is: the progress may come from a file.
+        let seen = progress.step.saturating_mul(config.batch_size);
+        order.drain(..seen.min(order.len()));
         let mut metrics = progress
             .epoch_metrics
             .take()
