@@ -196,7 +196,7 @@ pub enum FormatError {
         reason: String,
     },
     /// Bytes after the end of the compressed stream.
-    #[error("{extra} surplus bytes follow the end of the gzip stream")]
+    #[error("{extra} bytes follow the end of the gzip stream")]
     GzipTrailing {
         /// Number of bytes.
         extra: usize,
