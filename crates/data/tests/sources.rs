@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{gzip, labels};
+use common::{gzip, labels, skipped};
 use lenet_data::registry::{FASHION_MNIST, MNIST};
 use lenet_data::{Dataset, Error, Origin, Search, Sha256, embedded, load, locate};
 
@@ -320,7 +320,9 @@ fn downloads_go_where_they_are_found_again() {
 fn fashion_mnist_of_the_system_package() {
     let folder = FASHION_MNIST.system_folder.unwrap();
     if !Path::new(folder).exists() {
-        println!("skipped: {folder} is not there (Debian package dataset-fashion-mnist)");
+        skipped(&format!(
+            "{folder} is not there (Debian package dataset-fashion-mnist)"
+        ));
         return;
     }
     let (splits, origin) = load(&FASHION_MNIST, &Search::default()).unwrap();
@@ -337,7 +339,7 @@ fn a_data_set_that_is_nowhere() {
         ..Search::default()
     };
     if Path::new(FASHION_MNIST.system_folder.unwrap()).exists() {
-        println!("skipped: the system package is installed, so the data set is here");
+        skipped("dataset-fashion-mnist is installed, so the data set is here");
         return;
     }
     let message = locate(&FASHION_MNIST, &search).unwrap_err().to_string();
