@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "files")]
+use crate::{FormatError, Sha256};
+
 /// A data set of four IDX files: training and test images with their labels.
 #[derive(Debug)]
 pub struct DatasetSpec {
@@ -38,6 +41,24 @@ pub struct FileSpec {
     /// SHA-256 of the decompressed file, in lower-case hexadecimal: the .gz differ from mirror to
     /// mirror.
     pub sha256: &'static str,
+}
+
+#[cfg(feature = "files")]
+impl FileSpec {
+    /// Whether decompressed bytes are those of the genuine file, by their SHA-256.
+    ///
+    /// # Errors
+    /// [`FormatError::Digest`] with both digests where they are not.
+    pub fn verify(&self, bytes: &[u8]) -> Result<(), FormatError> {
+        let found = Sha256::of(bytes);
+        if found.is(self.sha256) {
+            return Ok(());
+        }
+        Err(FormatError::Digest {
+            found: found.to_string(),
+            expected: self.sha256.to_owned(),
+        })
+    }
 }
 
 /// What one of the four files holds.

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::registry::{DatasetSpec, FileSpec, MNIST};
-use crate::{Dataset, Error, FormatError, Result, Sha256, Splits, gzip, idx};
+use crate::{Dataset, Error, FormatError, Result, Splits, gzip, idx};
 
 /// The environment variable that names a folder of data sets.
 pub const ENVIRONMENT: &str = "LENET_DATA";
@@ -86,24 +86,20 @@ impl Search {
 /// where no place has the data set.
 pub fn locate(spec: &'static DatasetSpec, search: &Search) -> Result<Origin> {
     let folders = search.folders(spec);
+    let missing = |folder: &Path| {
+        let mut files = spec.files.iter();
+        files.find(|file| stored(folder, file).is_none())
+    };
     for folder in &folders {
-        match spec
-            .files
-            .iter()
-            .find(|file| stored(folder, file).is_none())
-        {
+        match missing(folder) {
             None => return Ok(Origin::Folder(folder.clone())),
-            Some(missing) => tracing::debug!(?folder, file = missing.name, "not here"),
+            Some(file) => tracing::debug!(?folder, file = file.name, "not here"),
         }
     }
     if let Some(data_dir) = &search.data_dir {
-        let missing = spec
-            .files
-            .iter()
-            .find(|file| stored(data_dir, file).is_none());
         return Err(Error::MissingFile {
             folder: data_dir.clone(),
-            file: missing.map_or("", |file| file.name),
+            file: missing(data_dir).map_or("", |file| file.name),
             dataset: spec.name,
         });
     }
@@ -182,11 +178,7 @@ fn read_genuine(
         bytes = gzip::decode(&bytes, spec.bytes).map_err(in_file)?;
     }
     parse(&bytes).map_err(in_file)?;
-    let found = Sha256::of(&bytes);
-    let forged = (!found.is(spec.sha256)).then(|| FormatError::Digest {
-        found: found.to_string(),
-        expected: spec.sha256.to_owned(),
-    });
+    let forged = spec.verify(&bytes).err();
     Ok(Read {
         path,
         bytes,

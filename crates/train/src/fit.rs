@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
 use candle_nn::Optimizer as _;
 use candle_nn::loss::cross_entropy;
@@ -215,7 +216,7 @@ fn scores(metrics: &Metrics) -> Scores {
 fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Result<()> {
     let not_finite = |what, value| Error::DivergedAfter { epoch, what, value };
     for (name, var) in model.parameters().iter() {
-        let sum = var.sqr()?.sum_all()?.to_scalar::<f32>()?;
+        let sum = sum_of_squares(var)?;
         if !sum.is_finite() {
             return Err(not_finite(name, f64::from(sum)));
         }
@@ -228,6 +229,11 @@ fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Resul
     }
 }
 
+/// The sum of the squares of all elements, which is finite only if every element is.
+fn sum_of_squares(tensor: &Tensor) -> candle_core::Result<f32> {
+    tensor.sqr()?.sum_all()?.to_scalar()
+}
+
 /// Stops a training that has become meaningless, before a parameter has.
 fn check_finite(
     model: &LeNet5,
@@ -237,11 +243,10 @@ fn check_finite(
     step: usize,
     adam: &Adam,
 ) -> Result<()> {
-    // The sum of squares is finite only if every element is.
     let mut sick = !loss.is_finite();
-    for var in model.parameters().vars() {
-        if let Some(gradient) = gradients.get(&var) {
-            sick |= !gradient.sqr()?.sum_all()?.to_scalar::<f32>()?.is_finite();
+    for (_, var) in model.parameters().iter() {
+        if let Some(gradient) = gradients.get(var) {
+            sick |= !sum_of_squares(gradient)?.is_finite();
         }
     }
     if !sick {

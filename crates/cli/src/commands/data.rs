@@ -159,12 +159,7 @@ fn verify_embedded() -> Outcome<()> {
         &registry::MNIST.files,
         lenet_data::embedded::files().map_err(Error::from)?,
     ) {
-        let found = lenet_data::Sha256::of(&bytes);
-        if !found.is(file.sha256) {
-            let expected = file.sha256.to_owned();
-            let found = found.to_string();
-            return Err(Error::from(lenet_data::FormatError::Digest { found, expected }).into());
-        }
+        file.verify(&bytes).map_err(Error::from)?;
     }
     Ok(())
 }
