@@ -32,6 +32,28 @@ pub enum Error {
         /// Height and width of the window.
         window: [usize; 2],
     },
+    /// A layer takes another size than the one before it gives.
+    #[error("{layer} layer {index}: takes {takes:?}, but is given {given:?}")]
+    Chain {
+        /// The layer's kind.
+        layer: &'static str,
+        /// Its index among those of its kind.
+        index: usize,
+        /// What the layer before it gives.
+        given: Vec<usize>,
+        /// What it takes.
+        takes: Vec<usize>,
+    },
+    /// More images than there was memory reserved for.
+    #[error("{op}: at most {most} images at once, got {got}")]
+    TooManyImages {
+        /// The operation.
+        op: &'static str,
+        /// The images that there is memory for.
+        most: usize,
+        /// The images given.
+        got: usize,
+    },
     /// A mean over no images is not a number.
     #[error("{op}: the batch should hold at least one image, got none")]
     EmptyBatch {

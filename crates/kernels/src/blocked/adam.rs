@@ -1,0 +1,132 @@
+//! Adam in place, with the formulas of [`reference::adam`](crate::reference::adam).
+
+use crate::reference::adam::Settings;
+use crate::simd::{Simd, dispatch};
+
+/// Below this a gradient counts as 0: its square would be a denormal number, which cost a hundred
+/// times as much as others, and beside ε = 1e-8 it moves nothing.
+const LEAST_GRADIENT: f32 = 1e-17;
+/// Below this a first moment is 0: one whose gradient stays 0 would decay to a denormal number and
+/// remain there for ever.
+const LEAST_FIRST: f32 = 1e-30;
+/// The same for a second moment.
+const LEAST_SECOND: f32 = 1e-36;
+
+/// A step's settings, with the corrections of step t worked in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    keep1: f32,
+    take1: f32,
+    keep2: f32,
+    take2: f32,
+    /// α / (1 - β₁ᵗ).
+    rate: f32,
+    /// 1 / √(1 - β₂ᵗ).
+    correction: f32,
+    epsilon: f32,
+}
+
+impl Step {
+    /// Step `t`, from 1.
+    pub(crate) fn new(settings: &Settings, t: u64) -> Self {
+        // In f64: in f32, 1 - 0.999 has lost three of its seven digits.
+        let correction1 = 1.0 - settings.beta1.powf(t as f64);
+        let correction2 = 1.0 - settings.beta2.powf(t as f64);
+        Self {
+            keep1: settings.beta1 as f32,
+            take1: (1.0 - settings.beta1) as f32,
+            keep2: settings.beta2 as f32,
+            take2: (1.0 - settings.beta2) as f32,
+            rate: (settings.learning_rate / correction1) as f32,
+            correction: (1.0 / correction2.sqrt()) as f32,
+            epsilon: settings.epsilon as f32,
+        }
+    }
+}
+
+/// Equally many numbers each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    pub(crate) parameters: *mut f32,
+    pub(crate) first: *mut f32,
+    pub(crate) second: *mut f32,
+}
+
+dispatch! {
+    /// Updates `count` parameters and their moments.
+    ///
+    /// # Safety
+    /// All four must hold `count` numbers, and nobody else use those of the state.
+    pub(crate) fn update(
+        step: &Step,
+        count: usize,
+        gradient: *const f32,
+        state: State,
+    ) => update_generic
+}
+
+#[inline(always)]
+unsafe fn update_generic<V: Simd>(step: &Step, count: usize, gradient: *const f32, state: State) {
+    let whole = count / V::WIDTH * V::WIDTH;
+    // SAFETY: the caller's.
+    unsafe {
+        let mut i = 0;
+        while i < whole {
+            register::<V>(
+                step,
+                gradient.add(i),
+                state.parameters.add(i),
+                state.first.add(i),
+                state.second.add(i),
+            );
+            i += V::WIDTH;
+        }
+        if i < count {
+            // What is left over goes through copies that fill a register.
+            let rest = count - i;
+            let mut copies = [[0.0_f32; 16]; 4];
+            let [g, p, m, v] = &mut copies;
+            std::ptr::copy_nonoverlapping(gradient.add(i), g.as_mut_ptr(), rest);
+            std::ptr::copy_nonoverlapping(state.parameters.add(i), p.as_mut_ptr(), rest);
+            std::ptr::copy_nonoverlapping(state.first.add(i), m.as_mut_ptr(), rest);
+            std::ptr::copy_nonoverlapping(state.second.add(i), v.as_mut_ptr(), rest);
+            register::<V>(
+                step,
+                g.as_ptr(),
+                p.as_mut_ptr(),
+                m.as_mut_ptr(),
+                v.as_mut_ptr(),
+            );
+            std::ptr::copy_nonoverlapping(p.as_ptr(), state.parameters.add(i), rest);
+            std::ptr::copy_nonoverlapping(m.as_ptr(), state.first.add(i), rest);
+            std::ptr::copy_nonoverlapping(v.as_ptr(), state.second.add(i), rest);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn register<V: Simd>(
+    step: &Step,
+    gradient: *const f32,
+    parameters: *mut f32,
+    first: *mut f32,
+    second: *mut f32,
+) {
+    // SAFETY: the caller vouches for a register's width of each.
+    unsafe {
+        let g = V::load(gradient).flush_below(LEAST_GRADIENT);
+        let m = V::load(first)
+            .mul(V::splat(step.keep1))
+            .fma(g, V::splat(step.take1));
+        let v = V::load(second)
+            .mul(V::splat(step.keep2))
+            .fma(g.mul(g), V::splat(step.take2));
+        let m = m.flush_below(LEAST_FIRST);
+        let v = v.flush_below(LEAST_SECOND);
+        m.store(first);
+        v.store(second);
+        let denominator = V::splat(step.epsilon).fma(v.sqrt(), V::splat(step.correction));
+        let moved = m.mul(V::splat(step.rate)).div(denominator);
+        V::load(parameters).sub(moved).store(parameters);
+    }
+}

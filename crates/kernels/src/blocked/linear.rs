@@ -1,0 +1,180 @@
+//! Fully connected layers of some blocks: forward pass and gradient of the input.
+//!
+//! Both are the product of a matrix, whose numbers are broadcast, with the features of the blocks.
+//! A tile is up to six rows of the matrix by up to four blocks, so that a number of the weight is
+//! read once for four blocks.
+
+use super::conv_forward::activate;
+use super::unpool::chain;
+use crate::reference::activation::Activation;
+use crate::simd::{LANES, Simd, dispatch};
+
+/// Blocks that a product takes at once.
+pub(crate) const BLOCKS: usize = 4;
+
+/// A matrix of `rows` x `columns`, in any order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matrix {
+    pub(crate) data: *const f32,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+/// What becomes of a sum before it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finish {
+    /// Forward: the bias is where the sum begins, and this its end.
+    Activate {
+        bias: *const f32,
+        activation: Activation,
+    },
+    /// Backward: times the slope of the activation that made this feature, from its output, which
+    /// lies as the result does.
+    Chain {
+        output: *const f32,
+        activation: Activation,
+    },
+    /// Backward, where the feature came from no activation of a linear layer.
+    Keep,
+}
+
+/// Features of blocks, (features, 16), one block `stride` floats behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features<P> {
+    pub(crate) data: P,
+    pub(crate) stride: usize,
+}
+
+dispatch! {
+    /// `to = finish(matrix · from)` for 1 to [`BLOCKS`] blocks.
+    ///
+    /// # Safety
+    /// The operands must hold the numbers that their sizes say, `to` have room.
+    pub(crate) fn product(
+        matrix: Matrix,
+        blocks: usize,
+        from: Features<*const f32>,
+        to: Features<*mut f32>,
+        finish: Finish,
+    ) => product_generic
+}
+
+#[inline(always)]
+unsafe fn product_generic<V: Simd>(
+    matrix: Matrix,
+    blocks: usize,
+    from: Features<*const f32>,
+    to: Features<*mut f32>,
+    finish: Finish,
+) {
+    let operands = Operands {
+        matrix,
+        from,
+        to,
+        finish,
+    };
+    // SAFETY: the caller's.
+    unsafe {
+        if V::WIDE {
+            match blocks {
+                4 => operands.all::<V, 6, 4>(),
+                3 => operands.all::<V, 6, 3>(),
+                2 => operands.all::<V, 8, 2>(),
+                1 => operands.all::<V, 12, 1>(),
+                _ => {}
+            }
+        } else {
+            match blocks {
+                4 => operands.all::<V, 2, 4>(),
+                3 => operands.all::<V, 3, 3>(),
+                2 => operands.all::<V, 4, 2>(),
+                1 => operands.all::<V, 8, 1>(),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Operands {
+    matrix: Matrix,
+    from: Features<*const f32>,
+    to: Features<*mut f32>,
+    finish: Finish,
+}
+
+impl Operands {
+    /// All rows for N blocks, M at once, and one by one where fewer are left.
+    #[inline(always)]
+    unsafe fn all<V: Simd, const M: usize, const N: usize>(self) {
+        for part in 0..LANES / V::WIDTH {
+            let lane = part * V::WIDTH;
+            let mut row = 0;
+            // SAFETY: the caller's.
+            unsafe {
+                while row + M <= self.matrix.rows {
+                    self.tile::<V, M, N>(row, lane);
+                    row += M;
+                }
+                while row + 2 <= self.matrix.rows {
+                    self.tile::<V, 2, N>(row, lane);
+                    row += 2;
+                }
+                if row < self.matrix.rows {
+                    self.tile::<V, 1, N>(row, lane);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<V: Simd, const M: usize, const N: usize>(&self, row: usize, lane: usize) {
+        let Matrix {
+            columns,
+            row_stride,
+            column_stride,
+            ..
+        } = self.matrix;
+        // SAFETY: rows, columns and blocks are those of the operands.
+        unsafe {
+            let mut sums = [[V::splat(0.0); N]; M];
+            if let Finish::Activate { bias, .. } = self.finish {
+                for m in 0..M {
+                    sums[m] = [V::splat(*bias.add(row + m)); N];
+                }
+            }
+            let mut weight = self.matrix.data.add(row * row_stride);
+            let mut x = self.from.data.add(lane);
+            for _ in 0..columns {
+                let mut xs = [V::splat(0.0); N];
+                for n in 0..N {
+                    xs[n] = V::load(x.add(n * self.from.stride));
+                }
+                for m in 0..M {
+                    let w = V::splat(*weight.add(m * row_stride));
+                    for n in 0..N {
+                        sums[m][n] = sums[m][n].fma(xs[n], w);
+                    }
+                }
+                // The last step may lead far behind the matrix, where no pointer may point.
+                weight = weight.wrapping_add(column_stride);
+                x = x.wrapping_add(LANES);
+            }
+            for m in 0..M {
+                for n in 0..N {
+                    let at = n * self.to.stride + (row + m) * LANES + lane;
+                    let value = match self.finish {
+                        Finish::Activate { activation, .. } => activate(activation, sums[m][n]),
+                        Finish::Chain { output, activation } => {
+                            chain(activation, V::load(output.add(at)), sums[m][n])
+                        }
+                        Finish::Keep => sums[m][n],
+                    };
+                    value.store(self.to.data.add(at));
+                }
+            }
+        }
+    }
+}

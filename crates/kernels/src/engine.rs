@@ -1,0 +1,573 @@
+//! A whole network on blocks of 16 images: forward, backward and Adam, without a tensor between.
+//!
+//! The operations on tensors in [`ops`](crate::ops) are for any network; they allocate their results
+//! and go through a graph. An [`Engine`] is for a network that is a list of layers. It keeps
+//! parameters, gradients and moments in flat arrays, each activation where the next layer wants it,
+//! and hands every gradient on instead of collecting it. A step allocates nothing.
+//!
+//! The threads meet three times a step. First each takes blocks of 16 images forward and back. Then
+//! the gradients of the linear layers' weights are computed over the whole batch, and those of the
+//! convolutions added up, block after block. Last comes Adam. No sum depends on which thread had
+//! which block: any number of threads gives equal bits.
+
+mod layers;
+mod memory;
+mod pass;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use layers::Layers;
+pub(crate) use memory::features as memory_features;
+use memory::{BatchMemory, Place, Scratch, conv_gradient, features, places};
+use pass::{BatchPointers, Pass};
+
+use crate::blocked::Lines;
+use crate::blocked::adam;
+use crate::blocked::finite::all_finite;
+use crate::blocked::linear::BLOCKS;
+use crate::blocked::linear_weight;
+use crate::blocked::pack::Pixels;
+use crate::pool::{Pool, share};
+use crate::reference::adam::Settings;
+use crate::simd::LANES;
+use crate::{Error, Isa, Result};
+
+/// Images by their index in a batch; threads ask for them at the same time.
+pub trait Images: Sync {
+    /// The pixels of an image, (C, H, W).
+    fn pixels(&self, image: usize) -> Pixels<'_>;
+}
+
+/// Equally large images one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub struct FloatImages<'a> {
+    /// (N, C, H, W).
+    pub pixels: &'a [f32],
+    /// Numbers of an image, C·H·W.
+    pub size: usize,
+}
+
+impl Images for FloatImages<'_> {
+    fn pixels(&self, image: usize) -> Pixels<'_> {
+        Pixels::Floats(&self.pixels[image * self.size..][..self.size])
+    }
+}
+
+/// What an engine is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Forward passes alone.
+    Inference,
+    /// Backward passes and Adam, too.
+    Training,
+}
+
+/// A network with its parameters, and the memory to run and train it.
+#[derive(Debug)]
+pub struct Engine {
+    layers: Layers,
+    purpose: Purpose,
+    isa: Isa,
+    pool: Arc<Pool>,
+    places: Vec<Place>,
+    parameters: Lines,
+    gradients: Lines,
+    first_moments: Lines,
+    second_moments: Lines,
+    /// Steps of Adam so far.
+    step: u64,
+    /// Counts the changes of the parameters.
+    version: u64,
+    most_images: usize,
+    /// Images of the last pass.
+    images: usize,
+    scratch: Vec<Scratch>,
+    batch: BatchMemory,
+    pointers: BatchPointers,
+}
+
+// SAFETY: the pointers lead into the engine's own memory, which moves with it.
+unsafe impl Send for Engine {}
+// SAFETY: whatever uses the pointers borrows the engine mutably.
+unsafe impl Sync for Engine {}
+
+impl Engine {
+    /// A network whose parameters are 0, for passes over up to `most_images` images.
+    pub fn new(
+        layers: Layers,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+        isa: Isa,
+    ) -> Self {
+        let training = purpose == Purpose::Training;
+        let (places, len) = places(&layers);
+        let kept = if training { len } else { 0 };
+        let mut batch = BatchMemory::new(&layers, most_images.div_ceil(LANES), training);
+        let pointers = BatchPointers {
+            rows: batch.rows.iter_mut().map(Lines::as_mut_ptr).collect(),
+            d_linear: batch.d_linear.iter_mut().map(Lines::as_mut_ptr).collect(),
+            conv_gradients: batch.conv_gradients.as_mut_ptr(),
+            conv_stride: batch.conv_stride,
+            logits: batch.logits.as_mut_ptr(),
+            losses: batch.losses.as_mut_ptr(),
+            predicted: batch.predicted.as_mut_ptr(),
+            labels: batch.labels.as_mut_ptr(),
+        };
+        Self {
+            purpose,
+            isa,
+            parameters: Lines::floats(len),
+            gradients: Lines::floats(kept),
+            first_moments: Lines::floats(kept),
+            second_moments: Lines::floats(kept),
+            step: 0,
+            version: 1,
+            most_images,
+            images: 0,
+            scratch: (0..pool.threads())
+                .map(|_| Scratch::new(&layers, training))
+                .collect(),
+            pool,
+            places,
+            layers,
+            batch,
+            pointers,
+        }
+    }
+
+    /// The layers.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    /// The instruction set that it runs on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Images that a pass may have.
+    pub fn most_images(&self) -> usize {
+        self.most_images
+    }
+
+    /// Sets the parameters, in the order of [`Layers::parameters`].
+    ///
+    /// # Errors
+    /// [`Error::Length`] where one has another number of values, before any is set.
+    pub fn set_parameters(&mut self, values: &[&[f32]]) -> Result<()> {
+        set(&self.places, &mut self.parameters, "parameters", values)?;
+        self.version += 1;
+        Ok(())
+    }
+
+    /// The parameters, in the order of [`Layers::parameters`].
+    pub fn parameters(&self) -> impl Iterator<Item = &[f32]> {
+        get(&self.places, &self.parameters)
+    }
+
+    /// The gradients of the last [`Engine::gradients`], in the order of the parameters.
+    pub fn last_gradients(&self) -> impl Iterator<Item = &[f32]> {
+        get(&self.places, &self.gradients)
+    }
+
+    /// Adam's steps so far and its moments, first and second, in the order of the parameters.
+    pub fn moments(
+        &self,
+    ) -> (
+        u64,
+        impl Iterator<Item = &[f32]>,
+        impl Iterator<Item = &[f32]>,
+    ) {
+        let first = get(&self.places, &self.first_moments);
+        (self.step, first, get(&self.places, &self.second_moments))
+    }
+
+    /// Sets what [`Engine::moments`] gives.
+    ///
+    /// # Errors
+    /// [`Error::Length`] where one has another number of values.
+    pub fn set_moments(&mut self, step: u64, first: &[&[f32]], second: &[&[f32]]) -> Result<()> {
+        set(
+            &self.places,
+            &mut self.first_moments,
+            "first moments",
+            first,
+        )?;
+        set(
+            &self.places,
+            &mut self.second_moments,
+            "second moments",
+            second,
+        )?;
+        self.step = step;
+        Ok(())
+    }
+
+    /// Runs the network forward. The logits are then in [`Engine::logits`], the classes in
+    /// [`Engine::predicted`].
+    ///
+    /// # Errors
+    /// [`Error::TooManyImages`].
+    ///
+    /// # Panics
+    /// If an image has another number of pixels than the first layer takes.
+    pub fn forward(&mut self, images: &dyn Images, count: usize) -> Result<()> {
+        self.pass(images, count, None)
+    }
+
+    /// Runs the network forward and back: the gradients of the mean cross-entropy of images and
+    /// labels are then in [`Engine::last_gradients`], the losses in [`Engine::losses`].
+    ///
+    /// # Errors
+    /// [`Error::EmptyBatch`] without a label, [`Error::TooManyImages`], [`Error::Label`], and
+    /// [`Error::Setting`] where `label_smoothing` is not between 0 and 1.
+    ///
+    /// # Panics
+    /// If the engine is not for [`Purpose::Training`], or as [`Engine::forward`].
+    pub fn gradients(
+        &mut self,
+        images: &dyn Images,
+        labels: &[u32],
+        label_smoothing: f64,
+    ) -> Result<Gradients> {
+        const OP: &str = "gradients";
+        assert_eq!(self.purpose, Purpose::Training);
+        let classes = self.layers.classes();
+        if labels.is_empty() {
+            return Err(Error::EmptyBatch { op: OP });
+        }
+        if !(0.0..=1.0).contains(&label_smoothing) {
+            return Err(Error::Setting {
+                op: OP,
+                setting: "label_smoothing",
+                expected: "between 0 and 1",
+                got: label_smoothing,
+            });
+        }
+        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
+            return Err(Error::Label {
+                op: OP,
+                index,
+                classes,
+                label: labels[index],
+            });
+        }
+        if let Some(room) = self.batch.labels.get_mut(..labels.len()) {
+            room.copy_from_slice(labels);
+        }
+        self.pass(images, labels.len(), Some(label_smoothing))?;
+        let finite = self.weight_gradients();
+        let losses = self.losses().iter();
+        let sum = losses.map(|&loss| f64::from(loss)).sum::<f64>();
+        Ok(Gradients {
+            loss: sum / labels.len() as f64,
+            finite,
+        })
+    }
+
+    /// One step of Adam with the gradients of the last [`Engine::gradients`].
+    ///
+    /// # Panics
+    /// If the engine is not for [`Purpose::Training`].
+    pub fn adam(&mut self, settings: &Settings) {
+        assert_eq!(self.purpose, Purpose::Training);
+        self.step += 1;
+        self.version += 1;
+        let step = adam::Step::new(settings, self.step);
+        let lines = self.gradients.as_slice().len() / LANES;
+        let arrays = Pointers([
+            self.gradients.as_mut_ptr(),
+            self.parameters.as_mut_ptr(),
+            self.first_moments.as_mut_ptr(),
+            self.second_moments.as_mut_ptr(),
+        ]);
+        let isa = self.isa;
+        self.pool.run(&|thread, threads| {
+            let own = share(lines, thread, threads);
+            let [gradients, parameters, first, second] = arrays.at(own.start * LANES);
+            let state = adam::State {
+                parameters,
+                first,
+                second,
+            };
+            // SAFETY: the arrays are equally long, and each thread has lines of its own.
+            unsafe { adam::update(isa, &step, own.len() * LANES, gradients, state) }
+        });
+    }
+
+    /// The logits of the last pass, one row of [`Layers::classes`] numbers an image.
+    pub fn logits(&self) -> impl Iterator<Item = impl Iterator<Item = f32>> {
+        let classes = self.layers.classes();
+        let logits = self.batch.logits.as_slice();
+        (0..self.images).map(move |image| {
+            let (block, lane) = (image / LANES, image % LANES);
+            let block = &logits[block * features(classes)..];
+            (0..classes).map(move |class| block[class * LANES + lane])
+        })
+    }
+
+    /// The class with the greatest logit of each image of the last pass, of equal ones the first.
+    pub fn predicted(&self) -> &[u32] {
+        &self.batch.predicted[..self.images]
+    }
+
+    /// The loss of each image of the last [`Engine::gradients`].
+    pub fn losses(&self) -> &[f32] {
+        &self.batch.losses.as_slice()[..self.images]
+    }
+
+    fn pass(&mut self, images: &dyn Images, count: usize, smoothing: Option<f64>) -> Result<()> {
+        if count > self.most_images {
+            return Err(Error::TooManyImages {
+                op: "forward",
+                most: self.most_images,
+                got: count,
+            });
+        }
+        self.images = count;
+        let pass = Pass {
+            isa: self.isa,
+            layers: &self.layers,
+            places: &self.places,
+            parameters: self.parameters.as_ptr(),
+            images,
+            count,
+            smoothing,
+            batch: &self.pointers,
+        };
+        let parameters = self.parameters.as_slice();
+        let scratch = Shared(self.scratch.as_mut_ptr());
+        let blocks = count.div_ceil(LANES);
+        let version = self.version;
+        self.pool.run(&|thread, threads| {
+            let mut own = share(blocks, thread, threads);
+            if own.is_empty() {
+                return;
+            }
+            // SAFETY: there is a scratch for each thread of the pool, and this one is its own.
+            let scratch = unsafe { &mut *scratch.at(thread) };
+            scratch.pack(pass.isa, pass.layers, pass.places, parameters, version);
+            while !own.is_empty() {
+                let group = own.len().min(BLOCKS);
+                // SAFETY: the shares of the threads are different blocks.
+                unsafe { pass.group(scratch, own.start, group) };
+                own.start += group;
+            }
+        });
+        Ok(())
+    }
+
+    /// The gradients of the weights over all blocks; whether all are finite.
+    fn weight_gradients(&mut self) -> bool {
+        let blocks = self.images.div_ceil(LANES);
+        let gradients = Pointers([self.gradients.as_mut_ptr()]);
+        let finite = AtomicBool::new(true);
+        let (isa, layers, places, batch) = (self.isa, &self.layers, &self.places, &self.batch);
+        let tasks = Tasks::of(layers);
+        self.pool.run(&|thread, threads| {
+            let mut all = true;
+            for task in tasks.share(layers, thread, threads) {
+                // SAFETY: tasks write to rows of their own; the blocks are no longer written to.
+                all &= unsafe { task.run(isa, layers, places, batch, blocks, gradients.at(0)[0]) };
+            }
+            if !all {
+                finite.store(false, Ordering::Relaxed);
+            }
+        });
+        finite.into_inner()
+    }
+}
+
+/// What [`Engine::gradients`] found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gradients {
+    /// The mean loss of the images.
+    pub loss: f64,
+    /// Whether every gradient is a finite number.
+    pub finite: bool,
+}
+
+/// Rows of a weight's gradient for one thread to compute.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    /// Rows of the weight of a linear layer, over the batch.
+    Linear {
+        index: usize,
+        first: usize,
+        end: usize,
+    },
+    /// The numbers of a convolution, added up over the blocks.
+    Conv { index: usize },
+}
+
+/// All tasks, in the order of the parameters.
+#[derive(Clone, Copy, Debug)]
+struct Tasks {
+    cost: usize,
+}
+
+/// Rows that a thread takes at once: as many as a tile has.
+const ROWS: usize = 6;
+
+impl Tasks {
+    fn of(layers: &Layers) -> Self {
+        let cost = Self::all(layers).map(|task| task.cost(layers)).sum();
+        Self { cost }
+    }
+
+    fn all(layers: &Layers) -> impl Iterator<Item = Task> {
+        let convs = (0..layers.convs().len()).map(|index| Task::Conv { index });
+        let linears = layers.linears().iter().enumerate();
+        let linears = linears.flat_map(|(index, linear)| {
+            let rows = linear.out_features;
+            (0..rows).step_by(ROWS).map(move |first| Task::Linear {
+                index,
+                first,
+                end: rows.min(first + ROWS),
+            })
+        });
+        convs.chain(linears)
+    }
+
+    /// The tasks whose middle lies in the thread's part of the whole cost.
+    fn share(&self, layers: &Layers, thread: usize, threads: usize) -> impl Iterator<Item = Task> {
+        let own = share(2 * self.cost, thread, threads);
+        let mut before = 0;
+        Self::all(layers).filter(move |task| {
+            let cost = task.cost(layers);
+            let middle = 2 * before + cost;
+            before += cost;
+            own.contains(&middle)
+        })
+    }
+}
+
+impl Task {
+    fn cost(self, layers: &Layers) -> usize {
+        match self {
+            Task::Linear { index, first, end } => {
+                layers.linears()[index].in_features * (end - first)
+            }
+            Task::Conv { index } => layers.convs()[index].weight_len(),
+        }
+    }
+
+    /// Whether all gradients are finite.
+    ///
+    /// # Safety
+    /// Nobody else may use the task's part of the gradients, or write to the batch.
+    unsafe fn run(
+        self,
+        isa: Isa,
+        layers: &Layers,
+        places: &[Place],
+        batch: &BatchMemory,
+        blocks: usize,
+        gradients: *mut f32,
+    ) -> bool {
+        let mut all = true;
+        // SAFETY: the memory is that of the layers.
+        unsafe {
+            match self {
+                Task::Linear { index, first, end } => {
+                    let linear = &layers.linears()[index];
+                    let parameter = 2 * (layers.convs().len() + index);
+                    let operands = linear_weight::Batch {
+                        blocks,
+                        in_features: linear.in_features,
+                        rows: batch.rows[index].as_ptr(),
+                        row_stride: linear.in_features.next_multiple_of(LANES),
+                        d_output: batch.d_linear[index].as_ptr(),
+                        d_stride: features(linear.out_features),
+                    };
+                    let weight = gradients.add(places[parameter].offset);
+                    let bias = gradients.add(places[parameter + 1].offset);
+                    linear_weight::gradient(isa, &operands, first, end, weight, bias);
+                    let row = linear.in_features;
+                    all_finite(isa, weight.add(first * row), (end - first) * row, &mut all);
+                    all_finite(isa, bias.add(first), end - first, &mut all);
+                }
+                Task::Conv { index } => {
+                    let conv = &layers.convs()[index];
+                    let before = layers.convs()[..index]
+                        .iter()
+                        .map(conv_gradient)
+                        .sum::<usize>();
+                    let from = &batch.conv_gradients.as_slice()[before..];
+                    let [weight, bias] = [2 * index, 2 * index + 1].map(|i| places[i]);
+                    for (place, skip) in [(weight, 0), (bias, conv.weight_len())] {
+                        let to = gradients.add(place.offset);
+                        let to = std::slice::from_raw_parts_mut(to, place.len);
+                        to.copy_from_slice(&from[skip..][..place.len]);
+                        for block in 1..blocks {
+                            let from = &from[block * batch.conv_stride + skip..][..place.len];
+                            for (to, from) in std::iter::zip(&mut *to, from) {
+                                *to += from;
+                            }
+                        }
+                        all_finite(isa, to.as_ptr(), place.len, &mut all);
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Arrays that threads use different parts of.
+#[derive(Clone, Copy)]
+struct Pointers<const N: usize>([*mut f32; N]);
+
+// SAFETY: whoever gets a part of an array out says why nobody else has it.
+unsafe impl<const N: usize> Sync for Pointers<N> {}
+
+impl<const N: usize> Pointers<N> {
+    fn at(&self, offset: usize) -> [*mut f32; N] {
+        self.0.map(|pointer| pointer.wrapping_add(offset))
+    }
+}
+
+/// One thing for each thread.
+struct Shared<T>(*mut T);
+
+// SAFETY: whoever takes a thing out says why nobody else has it.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn at(&self, thread: usize) -> *mut T {
+        self.0.wrapping_add(thread)
+    }
+}
+
+fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f32]> {
+    let array = array.as_slice();
+    places
+        .iter()
+        .map(move |place| &array[place.offset..place.offset + place.len])
+}
+
+fn set(
+    places: &[Place],
+    array: &mut Lines,
+    operand: &'static str,
+    values: &[&[f32]],
+) -> Result<()> {
+    let lengths: usize = values.iter().map(|value| value.len()).sum();
+    let expected = places.iter().map(|place| place.len);
+    let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
+    if places.len() != values.len() || !fits {
+        return Err(Error::Length {
+            op: "engine",
+            operand,
+            expected: vec![expected.sum()],
+            got: lengths,
+        });
+    }
+    let array = array.as_mut_slice();
+    for (place, value) in std::iter::zip(places, values) {
+        array[place.offset..place.offset + place.len].copy_from_slice(value);
+    }
+    Ok(())
+}

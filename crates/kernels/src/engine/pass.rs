@@ -1,0 +1,278 @@
+//! Forward and backward pass of a group of blocks, on one thread.
+
+use crate::Isa;
+use crate::blocked::conv_forward::{self, Saved};
+use crate::blocked::cross_entropy::{self, cross_entropy};
+use crate::blocked::linear::{Features, Finish, Matrix, product};
+use crate::blocked::pack::Pixels;
+use crate::blocked::unpool::Incoming;
+use crate::blocked::{conv_input, conv_weight, pack};
+use crate::engine::memory::{Place, Scratch, conv_gradient, features};
+use crate::engine::{Images, Layers};
+use crate::simd::LANES;
+
+/// Where the threads of a pass put what outlives their blocks. The threads write to different
+/// blocks.
+#[derive(Debug)]
+pub(crate) struct BatchPointers {
+    pub(crate) rows: Vec<*mut f32>,
+    pub(crate) d_linear: Vec<*mut f32>,
+    pub(crate) conv_gradients: *mut f32,
+    pub(crate) conv_stride: usize,
+    pub(crate) logits: *mut f32,
+    pub(crate) losses: *mut f32,
+    pub(crate) predicted: *mut u32,
+    pub(crate) labels: *const u32,
+}
+
+/// What all threads of a pass read.
+pub(crate) struct Pass<'a> {
+    pub(crate) isa: Isa,
+    pub(crate) layers: &'a Layers,
+    pub(crate) places: &'a [Place],
+    pub(crate) parameters: *const f32,
+    pub(crate) images: &'a dyn Images,
+    /// Images of the batch.
+    pub(crate) count: usize,
+    /// ε of label smoothing, if there is a backward pass.
+    pub(crate) smoothing: Option<f64>,
+    pub(crate) batch: &'a BatchPointers,
+}
+
+// SAFETY: the pointers lead to memory that the engine borrows for the whole pass; threads read the
+// parameters and write to the blocks that are their own.
+unsafe impl Sync for Pass<'_> {}
+
+impl Pass<'_> {
+    /// The blocks `first..first + blocks`, at most [`BLOCKS`](crate::blocked::linear::BLOCKS).
+    ///
+    /// # Safety
+    /// No other thread may have these blocks, and the memory must be that of the layers.
+    pub(crate) unsafe fn group(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            for block in 0..blocks {
+                self.convolve(scratch, first + block, block);
+            }
+            self.classify(scratch, first, blocks);
+            if let Some(smoothing) = self.smoothing {
+                for block in 0..blocks {
+                    self.lose(smoothing as f32, first + block);
+                }
+                self.linear_backward(scratch, first, blocks);
+                for block in 0..blocks {
+                    self.conv_backward(scratch, first + block, block);
+                }
+            }
+        }
+    }
+
+    fn parameter(&self, index: usize) -> *const f32 {
+        self.parameters.wrapping_add(self.places[index].offset)
+    }
+
+    /// Images of a block of the batch.
+    fn images_of(&self, block: usize) -> usize {
+        (self.count - block * LANES).min(LANES)
+    }
+
+    /// The images into their lanes, and through the convolutions.
+    unsafe fn convolve(&self, scratch: &mut Scratch, block: usize, own: usize) {
+        let convs = self.layers.convs();
+        let first = &convs[0];
+        let place = pack::Place {
+            channels: first.in_channels,
+            height: first.height,
+            width: first.width,
+            padding: first.padding,
+        };
+        let input = scratch.input(self.layers, 0, own);
+        let images = self.images_of(block);
+        // SAFETY: the input has the size of the place, and the layers' memory that of the layers.
+        unsafe {
+            let mut pixels = [Pixels::Floats(&[]); LANES];
+            for (lane, pixels) in pixels[..images].iter_mut().enumerate() {
+                *pixels = self.images.pixels(block * LANES + lane);
+            }
+            pack::write_images(&pixels[..images], &place, input);
+            for (index, conv) in convs.iter().enumerate() {
+                let saved = match self.smoothing {
+                    Some(_) => scratch.saved(self.layers, index, own),
+                    None => Saved::Nothing,
+                };
+                conv_forward::forward(
+                    self.isa,
+                    conv,
+                    scratch.input(self.layers, index, own),
+                    scratch.packed[index].as_ptr(),
+                    self.parameter(2 * index + 1),
+                    scratch.target(self.layers, index, own),
+                    saved,
+                );
+            }
+        }
+    }
+
+    /// Features to logits.
+    unsafe fn classify(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
+        let convs = self.layers.convs().len();
+        let linears = self.layers.linears();
+        // SAFETY: the memory is that of the layers.
+        unsafe {
+            for (index, linear) in linears.iter().enumerate() {
+                let parameter = 2 * (convs + index);
+                let matrix = Matrix {
+                    data: self.parameter(parameter),
+                    rows: linear.out_features,
+                    columns: linear.in_features,
+                    row_stride: linear.in_features,
+                    column_stride: 1,
+                };
+                let stride = features(linear.out_features);
+                let to = match scratch.features.get_mut(index + 1) {
+                    Some(next) => next.as_mut_ptr(),
+                    None => self.batch.logits.add(first * stride),
+                };
+                product(
+                    self.isa,
+                    matrix,
+                    blocks,
+                    Features {
+                        data: scratch.features[index].as_ptr(),
+                        stride: features(linear.in_features),
+                    },
+                    Features { data: to, stride },
+                    Finish::Activate {
+                        bias: self.parameter(parameter + 1),
+                        activation: linear.activation,
+                    },
+                );
+            }
+            let classes = self.layers.classes();
+            for block in first..first + blocks {
+                let logits = self.batch.logits.add(block * features(classes));
+                for lane in 0..self.images_of(block) {
+                    *self.batch.predicted.add(block * LANES + lane) =
+                        cross_entropy::predicted(classes, logits, lane);
+                }
+            }
+        }
+    }
+
+    /// Losses of a block, and their gradient by the logits.
+    unsafe fn lose(&self, smoothing: f32, block: usize) {
+        let classes = self.layers.classes();
+        let last = self.layers.linears().len() - 1;
+        let stride = features(classes);
+        // SAFETY: the memory is that of the layers; labels were checked.
+        unsafe {
+            let operands = cross_entropy::Block {
+                classes,
+                logits: self.batch.logits.add(block * stride),
+                labels: self.batch.labels.add(block * LANES),
+                images: self.images_of(block),
+                smoothing,
+                scale: 1.0 / self.count as f32,
+            };
+            let d_logits = self.batch.d_linear[last].add(block * stride);
+            let losses = self.batch.losses.add(block * LANES);
+            cross_entropy(self.isa, &operands, d_logits, losses);
+        }
+    }
+
+    /// From the logits back to the features of the first linear layer; and its input for the
+    /// gradient of the weight, which is computed when all blocks are done.
+    unsafe fn linear_backward(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
+        let convs = self.layers.convs().len();
+        // SAFETY: the memory is that of the layers.
+        unsafe {
+            for (index, linear) in self.layers.linears().iter().enumerate().rev() {
+                let stride = features(linear.out_features);
+                let in_stride = features(linear.in_features);
+                let matrix = Matrix {
+                    data: self.parameter(2 * (convs + index)),
+                    rows: linear.in_features,
+                    columns: linear.out_features,
+                    row_stride: 1,
+                    column_stride: linear.in_features,
+                };
+                let (to, finish) = match index {
+                    0 => (scratch.d_features.as_mut_ptr(), Finish::Keep),
+                    _ => (
+                        self.batch.d_linear[index - 1].add(first * in_stride),
+                        Finish::Chain {
+                            output: scratch.features[index].as_ptr(),
+                            activation: self.layers.linears()[index - 1].activation,
+                        },
+                    ),
+                };
+                product(
+                    self.isa,
+                    matrix,
+                    blocks,
+                    Features {
+                        data: self.batch.d_linear[index].add(first * stride).cast_const(),
+                        stride,
+                    },
+                    Features {
+                        data: to,
+                        stride: in_stride,
+                    },
+                    finish,
+                );
+                let row = linear.in_features.next_multiple_of(LANES);
+                for block in 0..blocks {
+                    pack::to_rows(
+                        self.isa,
+                        linear.in_features,
+                        scratch.features[index].as_ptr().add(block * in_stride),
+                        self.batch.rows[index].add((first + block) * LANES * row),
+                        row,
+                    );
+                }
+            }
+        }
+    }
+
+    /// From the features of the first linear layer back through the convolutions.
+    unsafe fn conv_backward(&self, scratch: &mut Scratch, block: usize, own: usize) {
+        let convs = self.layers.convs();
+        let stride = features(self.layers.linears()[0].in_features);
+        let mut gradients: usize = convs.iter().map(conv_gradient).sum();
+        // SAFETY: the memory is that of the layers.
+        unsafe {
+            let mut d_output = scratch.d_features.as_ptr().add(own * stride);
+            for (index, conv) in convs.iter().enumerate().rev() {
+                gradients -= conv_gradient(conv);
+                let incoming = Incoming {
+                    d_output,
+                    saved: scratch.saved(self.layers, index, own),
+                    output: scratch.target(self.layers, index, own),
+                };
+                conv_weight::gradient(
+                    self.isa,
+                    conv,
+                    index > 0,
+                    scratch.input(self.layers, index, own),
+                    incoming,
+                    scratch.d_map.as_mut_ptr(),
+                    scratch.sums.as_mut_ptr(),
+                    self.batch
+                        .conv_gradients
+                        .add(block * self.batch.conv_stride + gradients),
+                );
+                if index > 0 {
+                    conv_input::gradient(
+                        self.isa,
+                        conv,
+                        scratch.packed_turned[index].as_ptr(),
+                        scratch.d_map.as_ptr(),
+                        scratch.border.as_mut_ptr(),
+                        scratch.d_inputs[index].as_mut_ptr(),
+                    );
+                    d_output = scratch.d_inputs[index].as_ptr();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Threads that wait for work a short time at full speed, and then asleep.
+//!
+//! A training step of a small network takes half a millisecond and needs its threads three times:
+//! waking them through the operating system each time would cost a tenth of it. So a thread that has
+//! finished looks for the next job for a while before it goes to sleep, and so does the caller that
+//! waits for the last one.
+
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+/// Looks at the counter before a thread goes to sleep: some tens of microseconds.
+const LOOKS: usize = 1_000;
+
+/// What all threads do at once: it gets its number and how many there are.
+type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// Some threads, the caller's among them.
+#[derive(Debug)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    /// Held while a job runs: a second caller does its job alone instead of waiting.
+    busy: AtomicBool,
+}
+
+impl Pool {
+    /// So many threads, but not more than the machine has cores for: a thread more would only make
+    /// the others wait, and the results are the same.
+    pub fn new(threads: usize) -> Self {
+        Self::exactly(threads.min(cores()))
+    }
+
+    /// So many threads, whatever the machine has. For tests.
+    pub fn exactly(threads: usize) -> Self {
+        let shared = Arc::new(Shared::default());
+        let workers = (1..threads.max(1)).map(|worker| {
+            let shared = Arc::clone(&shared);
+            let thread = std::thread::Builder::new().name(format!("lenet-{worker}"));
+            thread.spawn(move || shared.work(worker))
+        });
+        // A thread that the system refuses is done without.
+        let workers: Vec<_> = workers.map_while(Result::ok).collect();
+        Self {
+            shared,
+            workers,
+            busy: AtomicBool::new(false),
+        }
+    }
+
+    /// The pool of the process, which the operations on tensors use: as many threads as
+    /// [`Pool::set_global_threads`] said, or one for each physical core.
+    pub fn global() -> &'static Arc<Self> {
+        global().get_or_init(|| Arc::new(Self::new(physical_cores())))
+    }
+
+    /// Sets the number of threads of [`Pool::global`], before its first use. Gives the number that
+    /// it has, which is another one if it was in use already or the machine has fewer cores.
+    pub fn set_global_threads(threads: usize) -> usize {
+        let pool = global().get_or_init(|| Arc::new(Self::new(threads)));
+        pool.threads()
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs the job on every thread and returns when all have ended. Where another thread's job is
+    /// running already, the caller does its own alone, as the only thread of one.
+    ///
+    /// # Panics
+    /// If the job does.
+    pub fn run(&self, job: &Job<'_>) {
+        let free = Ordering::Acquire;
+        let taken = self
+            .busy
+            .compare_exchange(false, true, free, Ordering::Relaxed);
+        if self.workers.is_empty() || taken.is_err() {
+            job(0, 1);
+            if taken.is_ok() {
+                self.busy.store(false, Ordering::Release);
+            }
+            return;
+        }
+        let shared = &*self.shared;
+        let threads = self.threads();
+        // SAFETY: only the lifetime changes. No worker uses the job after it has counted itself out,
+        // and this function does not return or unwind before all have. While `busy` is set nobody
+        // else writes the cell, and workers read it only after the counter below has moved.
+        unsafe {
+            *shared.job.get() = Some((
+                std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job),
+                threads,
+            ));
+        }
+        shared.running.store(self.workers.len(), Ordering::Relaxed);
+        // Sequentially consistent with the count of sleepers: either a worker sees the new job
+        // before it sleeps, or this thread sees that it sleeps.
+        shared.generation.fetch_add(1, Ordering::SeqCst);
+        if shared.asleep.load(Ordering::SeqCst) > 0 {
+            let _guard = shared.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.wake.notify_all();
+        }
+        let own = catch_unwind(AssertUnwindSafe(|| job(0, threads)));
+        shared.await_workers();
+        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        self.busy.store(false, Ordering::Release);
+        if let Err(panic) = own {
+            std::panic::resume_unwind(panic);
+        }
+        assert!(!panicked, "a thread of the pool panicked");
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::Relaxed);
+        self.shared.generation.fetch_add(1, Ordering::SeqCst);
+        {
+            let _guard = self
+                .shared
+                .sleep
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            self.shared.wake.notify_all();
+        }
+        for worker in self.workers.drain(..) {
+            // A worker catches the panics of its jobs.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn global() -> &'static OnceLock<Arc<Pool>> {
+    static GLOBAL: OnceLock<Arc<Pool>> = OnceLock::new();
+    &GLOBAL
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Physical cores that this process may use: two threads of one core share its arithmetic units, so
+/// that a second one gains little.
+pub fn physical_cores() -> usize {
+    num_cpus::get_physical().clamp(1, cores())
+}
+
+/// The threads' common state.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Counts the jobs.
+    generation: AtomicUsize,
+    /// The job of this generation and the number of threads.
+    job: UnsafeCell<Option<(*const Job<'static>, usize)>>,
+    /// Workers that have not ended this generation's job.
+    running: AtomicUsize,
+    panicked: AtomicBool,
+    ends: AtomicBool,
+    asleep: AtomicUsize,
+    sleep: Mutex<()>,
+    wake: Condvar,
+    /// The caller's, which waits for `running` to be 0.
+    caller_asleep: AtomicBool,
+    done: Condvar,
+}
+
+// SAFETY: the cell is written by the one thread that holds `busy`, while no worker runs, and read by
+// workers only after the generation has moved; what the pointer points to is `Sync`.
+unsafe impl Sync for Shared {}
+// SAFETY: as above; the pointer is used only while `run` keeps its target alive.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn work(&self, worker: usize) {
+        let mut seen = 0;
+        loop {
+            seen = self.await_job(seen);
+            if self.ends.load(Ordering::Relaxed) {
+                return;
+            }
+            // SAFETY: the generation has moved and this worker has not counted itself out, so that
+            // the cell is written and its job alive.
+            let job = unsafe { (*self.job.get()).map(|(job, threads)| (&*job, threads)) };
+            if let Some((job, threads)) = job {
+                let result = catch_unwind(AssertUnwindSafe(|| job(worker, threads)));
+                if result.is_err() {
+                    self.panicked.store(true, Ordering::Relaxed);
+                }
+            }
+            if self.running.fetch_sub(1, Ordering::SeqCst) == 1
+                && self.caller_asleep.load(Ordering::SeqCst)
+            {
+                let _guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+                self.done.notify_all();
+            }
+        }
+    }
+
+    /// Waits until the generation is another than `seen`, and gives it.
+    fn await_job(&self, seen: usize) -> usize {
+        for _ in 0..LOOKS {
+            let now = self.generation.load(Ordering::Acquire);
+            if now != seen {
+                return now;
+            }
+            std::hint::spin_loop();
+        }
+        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.asleep.fetch_add(1, Ordering::SeqCst);
+        let mut now = self.generation.load(Ordering::SeqCst);
+        while now == seen {
+            guard = self
+                .wake
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+            now = self.generation.load(Ordering::SeqCst);
+        }
+        self.asleep.fetch_sub(1, Ordering::SeqCst);
+        now
+    }
+
+    /// Waits until every worker has ended its job.
+    fn await_workers(&self) {
+        for _ in 0..LOOKS {
+            if self.running.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.caller_asleep.store(true, Ordering::SeqCst);
+        while self.running.load(Ordering::SeqCst) != 0 {
+            guard = self
+                .done
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.caller_asleep.store(false, Ordering::SeqCst);
+    }
+}
+
+/// The part of `count` things that falls to a thread: ranges one behind the other, whose lengths
+/// differ by one at most.
+pub(crate) fn share(count: usize, thread: usize, threads: usize) -> std::ops::Range<usize> {
+    count * thread / threads..count * (thread + 1) / threads
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_thread_does_every_job() {
+        for threads in [1, 2, 3, 5] {
+            let pool = Pool::exactly(threads);
+            assert_eq!(pool.threads(), threads);
+            let counts: Vec<AtomicUsize> = (0..threads).map(|_| AtomicUsize::new(0)).collect();
+            for round in 0..200 {
+                // Now and then long enough for the workers to fall asleep.
+                if round % 50 == 0 {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                pool.run(&|thread, of| {
+                    assert_eq!(of, threads);
+                    counts[thread].fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            for count in &counts {
+                assert_eq!(count.load(Ordering::Relaxed), 200);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_job_lets_the_caller_sleep() {
+        let pool = Pool::exactly(2);
+        let done = AtomicUsize::new(0);
+        pool.run(&|thread, _| {
+            if thread == 1 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                done.store(1, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_job_within_a_job_runs_alone() {
+        let pool = Pool::exactly(3);
+        let inner = AtomicUsize::new(0);
+        pool.run(&|_, _| {
+            pool.run(&|thread, threads| {
+                assert_eq!((thread, threads), (0, 1));
+                inner.fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(inner.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_goes_on() {
+        let pool = Pool::exactly(2);
+        for sick in 0..2 {
+            let job = |thread: usize, _: usize| assert_ne!(thread, sick, "on purpose");
+            assert!(catch_unwind(AssertUnwindSafe(|| pool.run(&job))).is_err());
+            let healthy = AtomicUsize::new(0);
+            pool.run(&|_, _| {
+                healthy.fetch_add(1, Ordering::Relaxed);
+            });
+            assert_eq!(healthy.load(Ordering::Relaxed), 2);
+        }
+    }
+
+    #[test]
+    fn shares_cover_everything_once() {
+        for count in [0, 1, 7, 8, 469] {
+            for threads in 1..5 {
+                let shares = (0..threads).flat_map(|thread| share(count, thread, threads));
+                assert_eq!(shares.collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
+            }
+        }
+    }
+}
