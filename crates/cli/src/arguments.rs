@@ -258,12 +258,33 @@ pub struct Source {
 /// Where the arithmetic is done.
 #[derive(Debug, Args)]
 pub struct Hardware {
-    /// Threads of the arithmetic [default: one a core].
+    /// Threads of the arithmetic [default: one a physical core]; more than there are cores are not
+    /// used, and the results are the same.
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// cpu, cuda, cuda:N or metal.
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
+    /// What computes on the CPU: lenet's own operations, or those of candle.
+    #[arg(long, value_name = "ENGINE", default_value = "fused")]
+    pub engine: Engine,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The fast operations of lenet-kernels.
+    Fused,
+    /// candle's own operations: a hundred times slower on a CPU.
+    Candle,
+}
+
+impl From<Engine> for lenet_model::Engine {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Fused => Self::Fused,
+            Engine::Candle => Self::Candle,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use candle_core::Device;
+use lenet_kernels::Isa;
+use lenet_kernels::pool::{self, Pool};
 
 use crate::failure::{Failure, Outcome};
 
@@ -69,34 +71,26 @@ impl DeviceName {
 }
 
 /// Sets how many threads the arithmetic uses, before anything has used them; `None` means one a
-/// core. Gives the number.
-pub fn set_threads(threads: Option<NonZeroUsize>) -> usize {
-    if let Some(threads) = threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
-        if let Err(error) = pool.build_global() {
-            tracing::warn!("--threads {threads} has no effect: {error}");
-        }
+/// physical core, and more than there are cores count as that. Gives the number.
+///
+/// # Errors
+/// A `LENET_ISA` that this machine has not.
+pub fn set_threads(threads: Option<NonZeroUsize>) -> Outcome<usize> {
+    Isa::from_environment()
+        .map_err(|error| Failure::Usage(format!("{}: {error}", lenet_kernels::ISA_VARIABLE)))?;
+    let wanted = threads.map_or_else(pool::physical_cores, NonZeroUsize::get);
+    let threads = Pool::set_global_threads(wanted);
+    // candle's own operations, with `--engine candle`, take rayon's.
+    let rayon = rayon::ThreadPoolBuilder::new().num_threads(wanted);
+    if let Err(error) = rayon.build_global() {
+        tracing::warn!("--threads {wanted} has no effect on candle's operations: {error}");
     }
-    rayon::current_num_threads()
+    Ok(threads)
 }
 
-/// The instruction set that the arithmetic can use on this machine, by detection at run time.
+/// The instruction set that the arithmetic uses on this machine, by detection at run time.
 pub fn instruction_set() -> &'static str {
-    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            return "avx512";
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-        {
-            return "avx2+fma";
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    if std::arch::is_aarch64_feature_detected!("neon") {
-        return "neon";
-    }
-    "portable"
+    Isa::current().name()
 }
 
 #[cfg(test)]

@@ -13,20 +13,20 @@
 mod layers;
 mod memory;
 mod pass;
+mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use layers::Layers;
 pub(crate) use memory::features as memory_features;
-use memory::{BatchMemory, Place, Scratch, conv_gradient, features, places};
-use pass::{BatchPointers, Pass};
+use memory::{BatchMemory, Place, Scratch, features, places};
+use pass::{BatchPointers, Extent, Pass};
+use tasks::Tasks;
 
 use crate::blocked::Lines;
 use crate::blocked::adam;
-use crate::blocked::finite::all_finite;
 use crate::blocked::linear::BLOCKS;
-use crate::blocked::linear_weight;
 use crate::blocked::pack::Pixels;
 use crate::pool::{Pool, share};
 use crate::reference::adam::Settings;
@@ -214,7 +214,7 @@ impl Engine {
     /// # Panics
     /// If an image has another number of pixels than the first layer takes.
     pub fn forward(&mut self, images: &dyn Images, count: usize) -> Result<()> {
-        self.pass(images, count, None)
+        self.pass(images, count, Extent::Logits)
     }
 
     /// Runs the network forward and back: the gradients of the mean cross-entropy of images and
@@ -232,39 +232,37 @@ impl Engine {
         labels: &[u32],
         label_smoothing: f64,
     ) -> Result<Gradients> {
-        const OP: &str = "gradients";
         assert_eq!(self.purpose, Purpose::Training);
-        let classes = self.layers.classes();
-        if labels.is_empty() {
-            return Err(Error::EmptyBatch { op: OP });
-        }
         if !(0.0..=1.0).contains(&label_smoothing) {
             return Err(Error::Setting {
-                op: OP,
+                op: "gradients",
                 setting: "label_smoothing",
                 expected: "between 0 and 1",
                 got: label_smoothing,
             });
         }
-        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-            return Err(Error::Label {
-                op: OP,
-                index,
-                classes,
-                label: labels[index],
-            });
-        }
-        if let Some(room) = self.batch.labels.get_mut(..labels.len()) {
-            room.copy_from_slice(labels);
-        }
-        self.pass(images, labels.len(), Some(label_smoothing))?;
+        self.take_labels("gradients", labels)?;
+        let smoothing = label_smoothing as f32;
+        self.pass(images, labels.len(), Extent::Gradients { smoothing })?;
         let finite = self.weight_gradients();
-        let losses = self.losses().iter();
-        let sum = losses.map(|&loss| f64::from(loss)).sum::<f64>();
         Ok(Gradients {
-            loss: sum / labels.len() as f64,
+            loss: self.mean_loss(),
             finite,
         })
+    }
+
+    /// Runs the network forward and gives the mean cross-entropy of images and labels; logits,
+    /// classes and losses can then be asked for.
+    ///
+    /// # Errors
+    /// [`Error::EmptyBatch`] without a label, [`Error::TooManyImages`] and [`Error::Label`].
+    ///
+    /// # Panics
+    /// As [`Engine::forward`].
+    pub fn evaluate(&mut self, images: &dyn Images, labels: &[u32]) -> Result<f64> {
+        self.take_labels("evaluate", labels)?;
+        self.pass(images, labels.len(), Extent::Losses)?;
+        Ok(self.mean_loss())
     }
 
     /// One step of Adam with the gradients of the last [`Engine::gradients`].
@@ -318,7 +316,32 @@ impl Engine {
         &self.batch.losses.as_slice()[..self.images]
     }
 
-    fn pass(&mut self, images: &dyn Images, count: usize, smoothing: Option<f64>) -> Result<()> {
+    fn mean_loss(&self) -> f64 {
+        let losses = self.losses().iter();
+        losses.map(|&loss| f64::from(loss)).sum::<f64>() / self.images as f64
+    }
+
+    /// Checks labels and copies them to where the threads look for them.
+    fn take_labels(&mut self, op: &'static str, labels: &[u32]) -> Result<()> {
+        let classes = self.layers.classes();
+        if labels.is_empty() {
+            return Err(Error::EmptyBatch { op });
+        }
+        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
+            return Err(Error::Label {
+                op,
+                index,
+                classes,
+                label: labels[index],
+            });
+        }
+        if let Some(room) = self.batch.labels.get_mut(..labels.len()) {
+            room.copy_from_slice(labels);
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, images: &dyn Images, count: usize, extent: Extent) -> Result<()> {
         if count > self.most_images {
             return Err(Error::TooManyImages {
                 op: "forward",
@@ -334,7 +357,7 @@ impl Engine {
             parameters: self.parameters.as_ptr(),
             images,
             count,
-            smoothing,
+            extent,
             batch: &self.pointers,
         };
         let parameters = self.parameters.as_slice();
@@ -387,133 +410,6 @@ pub struct Gradients {
     pub loss: f64,
     /// Whether every gradient is a finite number.
     pub finite: bool,
-}
-
-/// Rows of a weight's gradient for one thread to compute.
-#[derive(Clone, Copy, Debug)]
-enum Task {
-    /// Rows of the weight of a linear layer, over the batch.
-    Linear {
-        index: usize,
-        first: usize,
-        end: usize,
-    },
-    /// The numbers of a convolution, added up over the blocks.
-    Conv { index: usize },
-}
-
-/// All tasks, in the order of the parameters.
-#[derive(Clone, Copy, Debug)]
-struct Tasks {
-    cost: usize,
-}
-
-/// Rows that a thread takes at once: as many as a tile has.
-const ROWS: usize = 6;
-
-impl Tasks {
-    fn of(layers: &Layers) -> Self {
-        let cost = Self::all(layers).map(|task| task.cost(layers)).sum();
-        Self { cost }
-    }
-
-    fn all(layers: &Layers) -> impl Iterator<Item = Task> {
-        let convs = (0..layers.convs().len()).map(|index| Task::Conv { index });
-        let linears = layers.linears().iter().enumerate();
-        let linears = linears.flat_map(|(index, linear)| {
-            let rows = linear.out_features;
-            (0..rows).step_by(ROWS).map(move |first| Task::Linear {
-                index,
-                first,
-                end: rows.min(first + ROWS),
-            })
-        });
-        convs.chain(linears)
-    }
-
-    /// The tasks whose middle lies in the thread's part of the whole cost.
-    fn share(&self, layers: &Layers, thread: usize, threads: usize) -> impl Iterator<Item = Task> {
-        let own = share(2 * self.cost, thread, threads);
-        let mut before = 0;
-        Self::all(layers).filter(move |task| {
-            let cost = task.cost(layers);
-            let middle = 2 * before + cost;
-            before += cost;
-            own.contains(&middle)
-        })
-    }
-}
-
-impl Task {
-    fn cost(self, layers: &Layers) -> usize {
-        match self {
-            Task::Linear { index, first, end } => {
-                layers.linears()[index].in_features * (end - first)
-            }
-            Task::Conv { index } => layers.convs()[index].weight_len(),
-        }
-    }
-
-    /// Whether all gradients are finite.
-    ///
-    /// # Safety
-    /// Nobody else may use the task's part of the gradients, or write to the batch.
-    unsafe fn run(
-        self,
-        isa: Isa,
-        layers: &Layers,
-        places: &[Place],
-        batch: &BatchMemory,
-        blocks: usize,
-        gradients: *mut f32,
-    ) -> bool {
-        let mut all = true;
-        // SAFETY: the memory is that of the layers.
-        unsafe {
-            match self {
-                Task::Linear { index, first, end } => {
-                    let linear = &layers.linears()[index];
-                    let parameter = 2 * (layers.convs().len() + index);
-                    let operands = linear_weight::Batch {
-                        blocks,
-                        in_features: linear.in_features,
-                        rows: batch.rows[index].as_ptr(),
-                        row_stride: linear.in_features.next_multiple_of(LANES),
-                        d_output: batch.d_linear[index].as_ptr(),
-                        d_stride: features(linear.out_features),
-                    };
-                    let weight = gradients.add(places[parameter].offset);
-                    let bias = gradients.add(places[parameter + 1].offset);
-                    linear_weight::gradient(isa, &operands, first, end, weight, bias);
-                    let row = linear.in_features;
-                    all_finite(isa, weight.add(first * row), (end - first) * row, &mut all);
-                    all_finite(isa, bias.add(first), end - first, &mut all);
-                }
-                Task::Conv { index } => {
-                    let conv = &layers.convs()[index];
-                    let before = layers.convs()[..index]
-                        .iter()
-                        .map(conv_gradient)
-                        .sum::<usize>();
-                    let from = &batch.conv_gradients.as_slice()[before..];
-                    let [weight, bias] = [2 * index, 2 * index + 1].map(|i| places[i]);
-                    for (place, skip) in [(weight, 0), (bias, conv.weight_len())] {
-                        let to = gradients.add(place.offset);
-                        let to = std::slice::from_raw_parts_mut(to, place.len);
-                        to.copy_from_slice(&from[skip..][..place.len]);
-                        for block in 1..blocks {
-                            let from = &from[block * batch.conv_stride + skip..][..place.len];
-                            for (to, from) in std::iter::zip(&mut *to, from) {
-                                *to += from;
-                            }
-                        }
-                        all_finite(isa, to.as_ptr(), place.len, &mut all);
-                    }
-                }
-            }
-        }
-        all
-    }
 }
 
 /// Arrays that threads use different parts of.

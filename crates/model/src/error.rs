@@ -147,6 +147,9 @@ pub enum Error {
         /// Standard deviation by the metadata.
         std: f32,
     },
+    /// An operation's own error.
+    #[error(transparent)]
+    Kernels(#[from] lenet_kernels::Error),
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,10 +1,11 @@
 //! LeNet-5.
 
 use candle_core::{Device, Module, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, Linear};
+use lenet_kernels::Activation;
 
-use crate::architecture::{Activation, Architecture};
+use crate::architecture::Architecture;
 use crate::init::Init;
+use crate::layer::{Conv, Engine, Linear};
 use crate::parameters::Parameters;
 use crate::{Error, Result};
 
@@ -18,8 +19,9 @@ use crate::{Error, Result};
 pub struct LeNet5 {
     architecture: Architecture,
     parameters: Parameters,
-    conv1: Conv2d,
-    conv2: Conv2d,
+    engine: Engine,
+    conv1: Conv,
+    conv2: Conv,
     fc1: Linear,
     fc2: Linear,
     fc3: Linear,
@@ -60,17 +62,30 @@ impl LeNet5 {
     /// # Errors
     /// Images of another shape, type or device than the parameters.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let x = self.conv1.forward(images)?; // (B, 6, 28, 28)  [24, 24]
-        let x = self.activate(&x)?;
-        let x = x.avg_pool2d(2)?; // (B, 6, 14, 14)  [12, 12]
-        let x = self.conv2.forward(&x)?; // (B, 16, 10, 10)  [8, 8]
-        let x = self.activate(&x)?;
-        let x = x.avg_pool2d(2)?; // (B, 16, 5, 5)  [4, 4]
+        let engine = self.engine();
+        let x = self.conv1.forward(images, engine)?; // (B, 6, 28, 28)  [24, 24], halved by pooling
+        let x = self.conv2.forward(&x, engine)?; // (B, 16, 10, 10)  [8, 8], halved by pooling
         let x = x.flatten_from(1)?; // (B, 400)  [256]
-        let x = self.activate(&self.fc1.forward(&x)?)?; // (B, 120)
-        let x = self.activate(&self.fc2.forward(&x)?)?; // (B, 84)
-        let logits = self.fc3.forward(&x)?; // (B, classes)
+        let x = self.fc1.forward(&x, engine)?; // (B, 120)
+        let x = self.fc2.forward(&x, engine)?; // (B, 84)
+        let logits = self.fc3.forward(&x, engine)?; // (B, classes)
         Ok(logits)
+    }
+
+    /// The same network, computed by another engine.
+    #[must_use]
+    pub fn with_engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// What computes: the engine that was asked for, or candle's own operations where the
+    /// parameters are not f32 or not on the CPU.
+    pub fn engine(&self) -> Engine {
+        let weight = &self.fc3.weight;
+        match weight.device().is_cpu() && weight.dtype() == candle_core::DType::F32 {
+            true => self.engine,
+            false => Engine::Candle,
+        }
     }
 
     /// The form of the network.
@@ -85,14 +100,7 @@ impl LeNet5 {
 
     /// The device that the parameters are on.
     pub fn device(&self) -> &Device {
-        self.fc3.weight().device()
-    }
-
-    fn activate(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        match self.architecture.activation {
-            Activation::Relu => x.relu(),
-            Activation::Tanh => x.tanh(),
-        }
+        self.fc3.weight.device()
     }
 
     fn with_parameters(architecture: &Architecture, parameters: Parameters) -> Result<Self> {
@@ -101,21 +109,29 @@ impl LeNet5 {
             let var = parameters.get(name).ok_or(Error::MissingTensor { name })?;
             Ok::<_, Error>(var.as_tensor().clone())
         };
-        let padded = Conv2dConfig {
-            padding: architecture.padding.pixels(),
-            ..Conv2dConfig::default()
+        let activation = architecture.activation.into();
+        let conv = |weight, bias, padding| {
+            Ok::<_, Error>(Conv {
+                weight: tensor(weight)?,
+                bias: tensor(bias)?,
+                padding,
+                activation,
+            })
         };
-        let unpadded = Conv2dConfig::default();
+        let linear = |weight, bias, activation| {
+            Ok::<_, Error>(Linear {
+                weight: tensor(weight)?,
+                bias: tensor(bias)?,
+                activation,
+            })
+        };
         Ok(Self {
-            conv1: Conv2d::new(tensor("conv1.weight")?, Some(tensor("conv1.bias")?), padded),
-            conv2: Conv2d::new(
-                tensor("conv2.weight")?,
-                Some(tensor("conv2.bias")?),
-                unpadded,
-            ),
-            fc1: Linear::new(tensor("fc1.weight")?, Some(tensor("fc1.bias")?)),
-            fc2: Linear::new(tensor("fc2.weight")?, Some(tensor("fc2.bias")?)),
-            fc3: Linear::new(tensor("fc3.weight")?, Some(tensor("fc3.bias")?)),
+            engine: Engine::default(),
+            conv1: conv("conv1.weight", "conv1.bias", architecture.padding.pixels())?,
+            conv2: conv("conv2.weight", "conv2.bias", 0)?,
+            fc1: linear("fc1.weight", "fc1.bias", activation)?,
+            fc2: linear("fc2.weight", "fc2.bias", activation)?,
+            fc3: linear("fc3.weight", "fc3.bias", Activation::Identity)?,
             architecture: architecture.clone(),
             parameters,
         })
@@ -183,20 +199,22 @@ mod tests {
             let model = LeNet5::new(&architecture, Init::default(), 1, &Device::Cpu).unwrap();
             let mut x = Tensor::zeros((3, 1, 28, 28), DType::F32, &Device::Cpu).unwrap();
             let mut real = Vec::new();
-            for layer in [
-                &model.conv1 as &dyn Module,
-                &|x: &Tensor| x.avg_pool2d(2),
-                &model.conv2,
-                &|x: &Tensor| x.avg_pool2d(2),
-                &|x: &Tensor| x.flatten_from(1),
-                &model.fc1,
-                &model.fc2,
-                &model.fc3,
-            ] {
-                x = layer.forward(&x).unwrap();
+            for engine in [Engine::Fused, Engine::Candle] {
+                let images = x.clone();
+                for conv in [&model.conv1, &model.conv2] {
+                    real.push(conv.map(&x).unwrap().dims().to_vec());
+                    x = conv.forward(&x, engine).unwrap();
+                    real.push(x.dims().to_vec());
+                }
+                x = x.flatten_from(1).unwrap();
                 real.push(x.dims().to_vec());
+                for linear in [&model.fc1, &model.fc2, &model.fc3] {
+                    x = linear.forward(&x, engine).unwrap();
+                    real.push(x.dims().to_vec());
+                }
+                assert_eq!(real, written, "{engine}");
+                (x, real) = (images, Vec::new());
             }
-            assert_eq!(real, written);
             let summed: Vec<_> = Summary::new(&architecture)
                 .layers
                 .into_iter()

@@ -18,8 +18,10 @@
 
 mod architecture;
 mod diagram;
+mod engine;
 mod error;
 mod init;
+mod layer;
 mod lenet5;
 mod parameters;
 pub mod store;
@@ -29,6 +31,7 @@ mod weights;
 pub use architecture::{Activation, Architecture, Padding};
 pub use error::{Error, Result};
 pub use init::Init;
+pub use layer::Engine;
 pub use lenet5::LeNet5;
 pub use parameters::Parameters;
 pub use summary::{Layer, Summary};

@@ -28,6 +28,17 @@ impl Default for AdamConfig {
     }
 }
 
+impl From<AdamConfig> for lenet_kernels::reference::adam::Settings {
+    fn from(config: AdamConfig) -> Self {
+        Self {
+            learning_rate: config.learning_rate,
+            beta1: config.beta1,
+            beta2: config.beta2,
+            epsilon: config.epsilon,
+        }
+    }
+}
+
 /// Adam, algorithm 1 of Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>, without weight decay.
 ///
 /// Unlike the optimisers of candle-nn it gives out its state and takes it back, so that a training

@@ -118,6 +118,9 @@ pub enum Error {
     /// The model's error.
     #[error(transparent)]
     Model(#[from] lenet_model::Error),
+    /// An operation's own error, as for labels that the model has no output for.
+    #[error(transparent)]
+    Kernels(#[from] lenet_kernels::Error),
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

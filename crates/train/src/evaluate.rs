@@ -2,8 +2,10 @@
 
 use candle_nn::loss::cross_entropy;
 use lenet_data::{Dataset, Normalization, batches};
-use lenet_model::LeNet5;
+use lenet_kernels::engine::Purpose;
+use lenet_model::{Engine, LeNet5};
 
+use crate::stepper::Rows;
 use crate::{Metrics, Result};
 
 /// Images of a step of evaluation. Larger ones are not faster, but need more memory.
@@ -18,6 +20,32 @@ pub fn evaluate(
     dataset: &Dataset,
     normalization: Normalization,
 ) -> Result<Metrics> {
+    match model.engine() {
+        Engine::Fused => on_fused(model, dataset, normalization),
+        Engine::Candle => on_candle(model, dataset, normalization),
+    }
+}
+
+fn on_fused(model: &LeNet5, dataset: &Dataset, normalization: Normalization) -> Result<Metrics> {
+    let mut metrics = Metrics::new(model.architecture().classes);
+    let mut engine = model.to_engine(Purpose::Inference, BATCH.min(dataset.len()))?;
+    let table = normalization.table();
+    let order: Vec<u32> = (0..dataset.len() as u32).collect();
+    let mut labels = Vec::new();
+    for rows in order.chunks(BATCH) {
+        let rows = Rows {
+            dataset,
+            rows,
+            table: &table,
+        };
+        rows.labels(&mut labels);
+        let loss = engine.evaluate(&rows, &labels)?;
+        metrics.add_predicted(loss, engine.predicted(), &labels);
+    }
+    Ok(metrics)
+}
+
+fn on_candle(model: &LeNet5, dataset: &Dataset, normalization: Normalization) -> Result<Metrics> {
     let mut metrics = Metrics::new(model.architecture().classes);
     for batch in batches(dataset, 0..dataset.len() as u32, BATCH, normalization) {
         let batch = batch?.to_device(model.device())?;

@@ -3,16 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use candle_core::Tensor;
-use candle_core::backprop::GradStore;
-use candle_nn::Optimizer as _;
-use candle_nn::loss::cross_entropy;
-use lenet_data::{Batch, Dataset, batches, order};
+use lenet_data::{Dataset, order};
 use lenet_model::LeNet5;
 
 use crate::event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
 use crate::progress::{Best, Progress};
-use crate::{Adam, Config, Error, Metrics, Result, evaluate};
+use crate::stepper::{Pass, Stepper, sum_of_squares};
+use crate::{Config, Error, Metrics, Result, evaluate};
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,30 +43,30 @@ pub fn fit(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Ending> {
     config.check()?;
-    let batches_of = |order| batches(train, order, config.batch_size, config.normalization());
     let steps_per_epoch = train.len().div_ceil(config.batch_size);
     let classes = model.architecture().classes;
-    let mut adam = Adam::new(model.parameters().vars(), config.adam())?;
-    if let Some(state) = &progress.adam {
-        adam.set_state(state.clone())?;
-    }
+    let mut stepper = Stepper::new(model, config, progress.adam.as_ref())?;
 
     let mut stop = tell(
         observers,
         &started(model, train, validation, config, progress),
     );
-    if progress.steps_done == 0
-        && let Some(first) = batches_of(order(config.seed, 1, train.len())).next()
-    {
-        stop |= tell(observers, &Event::Untrained(untrained(model, &first?)?));
+    if progress.steps_done == 0 && !train.is_empty() {
+        let order = order(config.seed, 1, train.len());
+        let first = &order[..config.batch_size.min(order.len())];
+        let untrained = Untrained {
+            loss: stepper.loss(train, first, classes)?,
+            expected: (classes as f64).ln(),
+        };
+        stop |= tell(observers, &Event::Untrained(untrained));
     }
 
     while progress.epochs_done < config.epochs {
         let epoch = progress.epochs_done + 1;
-        let mut order = order(config.seed, epoch, train.len());
+        let order = order(config.seed, epoch, train.len());
         // Not more than there is: the progress may come from a file.
         let seen = progress.step.saturating_mul(config.batch_size);
-        order.drain(..seen.min(order.len()));
+        let left = order.get(seen..).unwrap_or_default();
         let mut metrics = progress
             .epoch_metrics
             .take()
@@ -78,17 +75,13 @@ pub fn fit(
         let images_before = metrics.count();
         let begun = Instant::now();
 
-        for batch in batches_of(order) {
+        for rows in left.chunks(config.batch_size) {
             if stop {
                 break;
             }
-            let batch = batch?.to_device(model.device())?;
-            let logits = model.forward(&batch.images)?;
-            let loss = cross_entropy(&logits, &batch.labels)?;
-            let gradients = loss.backward()?;
-            let loss = metrics.add(&loss, &logits, &batch.labels)?;
-            check_finite(model, loss, &gradients, epoch, progress.step + 1, &adam)?;
-            adam.step(&gradients)?;
+            let pass = stepper.gradients(train, rows, &mut metrics)?;
+            check_finite(model, &stepper, &pass, epoch, progress.step + 1, config)?;
+            stepper.update()?;
 
             progress.step += 1;
             progress.steps_done += 1;
@@ -102,23 +95,25 @@ pub fn fit(
                     step: progress.step,
                     steps_per_epoch,
                     global_step: progress.steps_done,
-                    loss,
+                    loss: pass.loss,
                     epoch_loss: scores.loss,
                     epoch_accuracy: scores.accuracy,
-                    learning_rate: adam.learning_rate(),
+                    learning_rate: config.learning_rate,
                     images_per_second: images / begun.elapsed().as_secs_f64(),
                 }),
             );
         }
         if progress.step < steps_per_epoch {
             let step = progress.step;
-            progress.adam = Some(adam.state());
+            stepper.store(model)?;
+            progress.adam = Some(stepper.state(model)?);
             progress.epoch_metrics = Some(metrics);
             save(model, progress)?;
             tell(observers, &Event::Stopped { epoch, step });
             return Ok(Ending::Stopped);
         }
 
+        stepper.store(model)?;
         let validated = evaluate(model, validation, config.normalization())?;
         let validated = (!validation.is_empty()).then(|| scores(&validated));
         check_outcome(model, epoch, validated)?;
@@ -128,7 +123,7 @@ pub fn fit(
             epoch,
             train: scores(&metrics),
             validation: validated,
-            learning_rate: adam.learning_rate(),
+            learning_rate: config.learning_rate,
             seconds,
             images_per_second: train.len() as f64 / seconds,
             is_best,
@@ -143,7 +138,7 @@ pub fn fit(
         progress.epochs_done = epoch;
         progress.step = 0;
         progress.epoch_seconds = 0.;
-        progress.adam = Some(adam.state());
+        progress.adam = Some(stepper.state(model)?);
         progress.history.push(row.clone());
         save(model, progress)?;
         stop |= tell(observers, &Event::Epoch(row));
@@ -192,17 +187,6 @@ fn started(
     })
 }
 
-fn untrained(model: &LeNet5, batch: &Batch) -> Result<Untrained> {
-    let batch = batch.to_device(model.device())?;
-    let logits = model.forward(&batch.images)?;
-    let loss = cross_entropy(&logits, &batch.labels)?;
-    let classes = model.architecture().classes;
-    Ok(Untrained {
-        loss: Metrics::new(classes).add(&loss, &logits, &batch.labels)?,
-        expected: (classes as f64).ln(),
-    })
-}
-
 /// The scores of metrics that have seen an image; without one, zeros that nobody is shown.
 fn scores(metrics: &Metrics) -> Scores {
     Scores {
@@ -229,53 +213,25 @@ fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Resul
     }
 }
 
-/// The sum of the squares of all elements, which is finite only if every element is.
-fn sum_of_squares(tensor: &Tensor) -> candle_core::Result<f32> {
-    tensor.sqr()?.sum_all()?.to_scalar()
-}
-
 /// Stops a training that has become meaningless, before a parameter has.
 fn check_finite(
     model: &LeNet5,
-    loss: f64,
-    gradients: &GradStore,
+    stepper: &Stepper<'_>,
+    pass: &Pass,
     epoch: u32,
     step: usize,
-    adam: &Adam,
+    config: &Config,
 ) -> Result<()> {
-    let mut sick = !loss.is_finite();
-    for (_, var) in model.parameters().iter() {
-        if let Some(gradient) = gradients.get(var) {
-            sick |= !sum_of_squares(gradient)?.is_finite();
-        }
-    }
-    if !sick {
+    if pass.loss.is_finite() && pass.finite {
         return Ok(());
     }
-    let (mut tensor, mut largest) = ("no parameter", 0_f32);
-    for (name, var) in model.parameters().iter() {
-        let Some(gradient) = gradients.get(var) else {
-            continue;
-        };
-        let values = gradient.flatten_all()?.to_vec1::<f32>()?;
-        // `f32::max` passes NaN over, which is just what is looked for.
-        let own = values.iter().fold(0_f32, |max, value| match value.abs() {
-            value if value.is_nan() || value > max => value,
-            _ => max,
-        });
-        if largest.is_nan() {
-            break;
-        }
-        if own.is_nan() || own > largest {
-            (tensor, largest) = (name, own);
-        }
-    }
+    let (tensor, max_abs_gradient) = stepper.largest_gradient(model)?;
     Err(Error::Diverged {
         epoch,
         step,
-        loss,
-        learning_rate: adam.learning_rate(),
+        loss: pass.loss,
+        learning_rate: config.learning_rate,
         tensor,
-        max_abs_gradient: largest,
+        max_abs_gradient,
     })
 }

@@ -49,6 +49,7 @@ mod metrics;
 mod progress;
 mod results;
 mod run_folder;
+mod stepper;
 
 pub use adam::{Adam, AdamConfig, AdamState};
 pub use checkpoint::Identity;

@@ -62,12 +62,18 @@ impl Metrics {
         let loss = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
         let rows = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
         let labels = labels.to_vec1::<u32>()?;
-        self.loss_sum += loss * labels.len() as f64;
-        for (row, label) in std::iter::zip(rows, labels) {
-            let cell = label as usize * self.classes + argmax(&row);
-            self.confusion[cell] += 1;
-        }
+        let predicted: Vec<u32> = rows.iter().map(|row| argmax(row) as u32).collect();
+        self.add_predicted(loss, &predicted, &labels);
         Ok(loss)
+    }
+
+    /// Adds a batch: its mean loss, the predicted classes and the labels, all of which are less
+    /// than the number of classes.
+    pub fn add_predicted(&mut self, loss: f64, predicted: &[u32], labels: &[u32]) {
+        self.loss_sum += loss * labels.len() as f64;
+        for (&predicted, &label) in std::iter::zip(predicted, labels) {
+            self.confusion[label as usize * self.classes + predicted as usize] += 1;
+        }
     }
 
     /// Number of images seen.

@@ -25,7 +25,7 @@ struct Evaluation {
 }
 
 pub fn run(arguments: &Eval) -> Outcome {
-    set_threads(arguments.hardware.threads);
+    set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(&arguments.model, &device)?;
     let named = arguments.source.dataset.as_deref();

@@ -28,7 +28,7 @@ struct Prediction {
 }
 
 pub fn run(arguments: &Predict) -> Outcome {
-    set_threads(arguments.hardware.threads);
+    set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(&arguments.model, &device)?;
     let mut seen = 0_usize;

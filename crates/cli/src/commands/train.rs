@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
-use lenet_model::{InputScaling, LeNet5, Metadata};
+use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
 use lenet_train::{
     ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, Progress, RunFolder, Scores,
     evaluate, fit,
@@ -20,9 +20,6 @@ use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
-
-/// What computes: candle's own operations.
-const ENGINE: &str = "candle";
 
 /// Where numbered run folders go.
 const RUNS: &str = "runs";
@@ -40,7 +37,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = StopFlag::install()?;
-    let threads = set_threads(arguments.hardware.threads);
+    let threads = set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let spec = find_dataset(&config.dataset)?;
     // Before the run folder is made: whatever is wrong with the data leaves none behind.
@@ -51,12 +48,12 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name)?,
     };
     folder.write_config(&config)?;
-    announce(&config, &data, &folder, &arguments, threads);
-
     let architecture = config.architecture(data.train.classes());
-    let model = LeNet5::new(&architecture, config.init, config.seed, &device)?;
+    let model = LeNet5::new(&architecture, config.init, config.seed, &device)?
+        .with_engine(arguments.hardware.engine.into());
+    announce(&config, &model, &data, &folder, &arguments, threads);
     let metadata = metadata(&config, &model, &data);
-    let identity = identity(&config, &data, &arithmetic(&arguments, threads));
+    let identity = identity(&config, &data, &arithmetic(&model, &arguments, threads));
     let mut progress = match arguments.resume {
         Some(_) => folder.resume(&model, &identity)?,
         None => Progress::default(),
@@ -190,11 +187,20 @@ fn load(spec: &'static DatasetSpec, config: &Config, data_dir: Option<PathBuf>) 
 }
 
 /// What is needed to judge a run comes first: what runs where, on what, with which settings.
-fn announce(config: &Config, data: &Data, folder: &RunFolder, arguments: &Train, threads: usize) {
+fn announce(
+    config: &Config,
+    model: &LeNet5,
+    data: &Data,
+    folder: &RunFolder,
+    arguments: &Train,
+    threads: usize,
+) {
     info!(
-        "lenet {}, candle {CANDLE_VERSION}, engine {}",
+        "lenet {}, candle {CANDLE_VERSION}, engine {}, {} ({}), {threads} threads",
         env!("CARGO_PKG_VERSION"),
-        arithmetic(arguments, threads),
+        model.engine(),
+        arguments.hardware.device,
+        instruction_set(),
     );
     info!("data set {}, {}", data.spec.title, data.origin);
     let settings = config.to_toml().unwrap_or_default();
@@ -217,13 +223,15 @@ fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
     }
 }
 
-/// What computes; whoever changes it gets other bits.
-fn arithmetic(arguments: &Train, threads: usize) -> String {
-    let device = arguments.hardware.device;
-    format!(
-        "{ENGINE}, {device} ({}), {threads} threads",
-        instruction_set()
-    )
+/// What decides the last bits of a training: whoever changes it gets others. The fused engine gives
+/// equal bits on any number of threads, candle's operations do not.
+fn arithmetic(model: &LeNet5, arguments: &Train, threads: usize) -> String {
+    let (engine, device) = (model.engine(), arguments.hardware.device);
+    let arithmetic = format!("{engine}, {device} ({})", instruction_set());
+    match engine {
+        Engine::Fused => arithmetic,
+        Engine::Candle => format!("{arithmetic}, {threads} threads"),
+    }
 }
 
 fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
@@ -241,7 +249,7 @@ fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
 struct Summary {
     dataset: &'static str,
     recipe: String,
-    engine: &'static str,
+    engine: String,
     parameters: usize,
     epochs: u32,
     seed: u64,
@@ -277,7 +285,7 @@ fn summary(
     Summary {
         dataset: data.spec.name,
         recipe: config.recipe.clone(),
-        engine: ENGINE,
+        engine: model.engine().to_string(),
         parameters: model.parameters().count(),
         epochs: progress.epochs_done,
         seed: config.seed,

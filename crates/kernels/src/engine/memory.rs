@@ -102,6 +102,8 @@ pub(crate) struct Scratch {
     pub(crate) features: Vec<Lines>,
     /// The gradient of the first linear layer's input, for a group.
     pub(crate) d_features: Lines,
+    /// The gradient of the logits of a block, where only the losses are wanted.
+    pub(crate) d_logits: Lines,
     /// For each convolution but the first the gradient of its input, for a block.
     pub(crate) d_inputs: Vec<Lines>,
     pub(crate) d_map: Lines,
@@ -153,6 +155,7 @@ impl Scratch {
                 .map(|linear| group(linear.in_features))
                 .collect(),
             d_features: group(if training { first } else { 0 }),
+            d_logits: Lines::floats(features(layers.classes())),
             d_inputs: convs
                 .iter()
                 .map(|conv| {

@@ -25,6 +25,17 @@ pub(crate) struct BatchPointers {
     pub(crate) labels: *const u32,
 }
 
+/// How far a pass goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Extent {
+    /// To the logits.
+    Logits,
+    /// To the loss of each image.
+    Losses,
+    /// Back to the gradients, with this ε of label smoothing.
+    Gradients { smoothing: f32 },
+}
+
 /// What all threads of a pass read.
 pub(crate) struct Pass<'a> {
     pub(crate) isa: Isa,
@@ -34,8 +45,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) images: &'a dyn Images,
     /// Images of the batch.
     pub(crate) count: usize,
-    /// ε of label smoothing, if there is a backward pass.
-    pub(crate) smoothing: Option<f64>,
+    /// How far it goes.
+    pub(crate) extent: Extent,
     pub(crate) batch: &'a BatchPointers,
 }
 
@@ -55,13 +66,25 @@ impl Pass<'_> {
                 self.convolve(scratch, first + block, block);
             }
             self.classify(scratch, first, blocks);
-            if let Some(smoothing) = self.smoothing {
-                for block in 0..blocks {
-                    self.lose(smoothing as f32, first + block);
+            match self.extent {
+                Extent::Logits => {}
+                Extent::Losses => {
+                    for block in 0..blocks {
+                        // Nobody looks at the gradient, which falls off.
+                        self.lose(0.0, first + block, scratch.d_logits.as_mut_ptr());
+                    }
                 }
-                self.linear_backward(scratch, first, blocks);
-                for block in 0..blocks {
-                    self.conv_backward(scratch, first + block, block);
+                Extent::Gradients { smoothing } => {
+                    let last = self.layers.linears().len() - 1;
+                    let stride = features(self.layers.classes());
+                    for block in first..first + blocks {
+                        let d_logits = self.batch.d_linear[last].add(block * stride);
+                        self.lose(smoothing, block, d_logits);
+                    }
+                    self.linear_backward(scratch, first, blocks);
+                    for block in 0..blocks {
+                        self.conv_backward(scratch, first + block, block);
+                    }
                 }
             }
         }
@@ -96,9 +119,9 @@ impl Pass<'_> {
             }
             pack::write_images(&pixels[..images], &place, input);
             for (index, conv) in convs.iter().enumerate() {
-                let saved = match self.smoothing {
-                    Some(_) => scratch.saved(self.layers, index, own),
-                    None => Saved::Nothing,
+                let saved = match self.extent {
+                    Extent::Gradients { .. } => scratch.saved(self.layers, index, own),
+                    _ => Saved::Nothing,
                 };
                 conv_forward::forward(
                     self.isa,
@@ -160,21 +183,18 @@ impl Pass<'_> {
     }
 
     /// Losses of a block, and their gradient by the logits.
-    unsafe fn lose(&self, smoothing: f32, block: usize) {
+    unsafe fn lose(&self, smoothing: f32, block: usize, d_logits: *mut f32) {
         let classes = self.layers.classes();
-        let last = self.layers.linears().len() - 1;
-        let stride = features(classes);
         // SAFETY: the memory is that of the layers; labels were checked.
         unsafe {
             let operands = cross_entropy::Block {
                 classes,
-                logits: self.batch.logits.add(block * stride),
+                logits: self.batch.logits.add(block * features(classes)),
                 labels: self.batch.labels.add(block * LANES),
                 images: self.images_of(block),
                 smoothing,
                 scale: 1.0 / self.count as f32,
             };
-            let d_logits = self.batch.d_linear[last].add(block * stride);
             let losses = self.batch.losses.add(block * LANES);
             cross_entropy(self.isa, &operands, d_logits, losses);
         }

@@ -1,0 +1,95 @@
+//! LeNet-5 on the engine of lenet-kernels, which trains and evaluates it without a graph.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use lenet_kernels::engine::{self, Layers, Purpose};
+use lenet_kernels::pool::Pool;
+use lenet_kernels::{Activation, ConvLayer, Isa, LinearLayer};
+
+use crate::{Architecture, LeNet5, Result};
+
+impl Architecture {
+    /// The layers in the words of lenet-kernels.
+    ///
+    /// # Errors
+    /// None for an architecture with a class.
+    pub fn layers(&self) -> Result<Layers> {
+        let activation = self.activation.into();
+        let conv = |in_channels, side, out_channels, padding| ConvLayer {
+            in_channels,
+            height: side,
+            width: side,
+            out_channels,
+            kernel: 5,
+            padding,
+            activation,
+            pool: true,
+        };
+        let linear = |in_features, out_features, activation| LinearLayer {
+            in_features,
+            out_features,
+            activation,
+        };
+        let conv1 = conv(1, 28, 6, self.padding.pixels());
+        let [maps, side, _] = conv1.output();
+        let conv2 = conv(maps, side, 16, 0);
+        let features = conv2.output().iter().product();
+        let linears = vec![
+            linear(features, 120, activation),
+            linear(120, 84, activation),
+            linear(84, self.classes, Activation::Identity),
+        ];
+        Ok(Layers::new(vec![conv1, conv2], linears)?)
+    }
+}
+
+impl LeNet5 {
+    /// An engine with this network's parameters as they are now, on the threads of
+    /// [`Pool::global`]; `most_images` is the largest batch that it will be given.
+    ///
+    /// # Errors
+    /// Parameters that are not f32.
+    pub fn to_engine(&self, purpose: Purpose, most_images: usize) -> Result<engine::Engine> {
+        self.to_engine_on(
+            purpose,
+            most_images,
+            Arc::clone(Pool::global()),
+            Isa::current(),
+        )
+    }
+
+    /// As [`LeNet5::to_engine`], on other threads and with another instruction set.
+    ///
+    /// # Errors
+    /// Parameters that are not f32.
+    pub fn to_engine_on(
+        &self,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+        isa: Isa,
+    ) -> Result<engine::Engine> {
+        let layers = self.architecture().layers()?;
+        let mut engine = engine::Engine::new(layers, purpose, most_images, pool, isa);
+        let values = self.parameters().iter().map(|(_, var)| {
+            let values = var.to_device(&Device::Cpu)?.flatten_all()?;
+            Ok(values.to_vec1::<f32>()?)
+        });
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+        engine.set_parameters(&values)?;
+        Ok(engine)
+    }
+
+    /// Takes the parameters over from an engine.
+    ///
+    /// # Errors
+    /// candle's own.
+    pub fn set_from_engine(&self, engine: &engine::Engine) -> Result<()> {
+        for ((_, var), values) in std::iter::zip(self.parameters().iter(), engine.parameters()) {
+            var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;
+        }
+        Ok(())
+    }
+}
