@@ -6,11 +6,13 @@
 //! | `run` | where the workspace is, and how a task starts another program |
 //! | `ci` | the longer checks: a table of steps, all run, every failure reported |
 //! | `tidy` | the text check over the sources, one of those steps |
+//! | `aarch64` | the kernels' tests under emulation, another of them |
 //! | `golden` | the file of numbers that PyTorch computed |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod ci;
 mod golden;
 mod run;
