@@ -1,14 +1,14 @@
 //! One image at a time, with the lowest latency.
 //!
 //! The [`Engine`](crate::engine::Engine) takes 16 images at once, and for one image as long as for
-//! 16. A [`Single`] runs the same network with other lanes: those of a register are 16 output
-//! channels or features of one image, or 16 columns of a map. One thread does it all, for waking a
+//! 16. A [`Single`] runs the same network with other lanes: those of a register are output
+//! channels or features of one image, or columns of a map. One thread does it all, for waking a
 //! second would take longer than the pass.
 //!
 //! - A convolution that is followed by pooling and has few channels has the columns of its pooled
-//!   output as lanes, where it is the first ([`columns`]).
-//! - Every other convolution has the output channels as lanes ([`channels`]).
-//! - Linear layers have the output features as lanes ([`linear`]).
+//!   output as lanes, where it is the first (`columns`).
+//! - Every other convolution has the output channels as lanes (`channels`).
+//! - Linear layers have the output features as lanes (`linear`).
 //!
 //! Each layer writes its output where and how the next reads it; the plan is made once, for the
 //! sizes and the instruction set. Sums run in another order than in the engine, so that logits
@@ -334,7 +334,7 @@ impl Iterator for Parts {
     }
 }
 
-/// Packs a matrix of (outputs, taps): [part of registers][tap][output of the part], and zeros for
+/// Packs a matrix of (outputs, taps) as (part of registers, tap, output of the part), with zeros for
 /// the outputs that fill the last register. `weight` gives the number of an output and a tap.
 fn pack(
     [outputs, taps]: [usize; 2],
