@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use lenet_kernels::engine::{self, Layers, Purpose};
 use lenet_kernels::pool::Pool;
+use lenet_kernels::single::Single;
 use lenet_kernels::{Activation, ConvLayer, Isa, LinearLayer};
 
 use crate::{Architecture, LeNet5, Result};
@@ -72,14 +73,52 @@ impl LeNet5 {
     ) -> Result<engine::Engine> {
         let layers = self.architecture().layers()?;
         let mut engine = engine::Engine::new(layers, purpose, most_images, pool, isa);
+        let values = self.parameter_values()?;
+        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+        engine.set_parameters(&values)?;
+        Ok(engine)
+    }
+
+    /// This network with its parameters as they are now, for one image at a time with the lowest
+    /// latency.
+    ///
+    /// ```
+    /// use lenet_kernels::Pixels;
+    /// use lenet_model::{Architecture, Init, LeNet5};
+    ///
+    /// let device = candle_core::Device::Cpu;
+    /// let model = LeNet5::new(&Architecture::default(), Init::default(), 1, &device)?;
+    /// let mut single = model.to_single()?;
+    /// let logits = single.logits(Pixels::Floats(&[0.0; 28 * 28]));
+    /// assert_eq!(logits.len(), 10);
+    /// # Ok::<_, lenet_model::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Parameters that are not f32.
+    pub fn to_single(&self) -> Result<Single> {
+        self.to_single_on(Isa::current())
+    }
+
+    /// As [`LeNet5::to_single`], with another instruction set.
+    ///
+    /// # Errors
+    /// Parameters that are not f32.
+    pub fn to_single_on(&self, isa: Isa) -> Result<Single> {
+        let mut single = Single::new(self.architecture().layers()?, isa);
+        let values = self.parameter_values()?;
+        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+        single.set_parameters(&values)?;
+        Ok(single)
+    }
+
+    /// The values of the parameters, in the order of [`Layers::parameters`].
+    fn parameter_values(&self) -> Result<Vec<Vec<f32>>> {
         let values = self.parameters().iter().map(|(_, var)| {
             let values = var.to_device(&Device::Cpu)?.flatten_all()?;
             Ok(values.to_vec1::<f32>()?)
         });
-        let values = values.collect::<Result<Vec<_>>>()?;
-        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-        engine.set_parameters(&values)?;
-        Ok(engine)
+        values.collect()
     }
 
     /// Takes the parameters over from an engine.

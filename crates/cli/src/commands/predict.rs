@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use candle_core::{Device, Tensor};
 use lenet_data::{IMAGE_PIXELS, IMAGE_SIDE, picture};
-use lenet_model::Weights;
+use lenet_kernels::Pixels;
+use lenet_kernels::single::Single;
+use lenet_model::{Engine, Weights};
 use serde::Serialize;
 
 use crate::arguments::{Format, Predict};
@@ -31,6 +33,7 @@ pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(&arguments.model, &device)?;
+    let mut classifier = Classifier::new(&weights, &device)?;
     let mut seen = 0_usize;
     let mut failed = 0_usize;
     let mut dark_on_light = 0_usize;
@@ -51,7 +54,7 @@ pub fn run(arguments: &Predict) -> Outcome {
                 picture::invert(&mut pixels);
             }
             dark_on_light += usize::from(picture::looks_dark_on_light(&pixels));
-            let probabilities = classify(&weights, &pixels, &device)?;
+            let probabilities = classifier.classify(&pixels)?;
             print(arguments, &weights, &file_name, &probabilities)?;
         }
     }
@@ -128,20 +131,38 @@ fn read(file: &Path) -> Outcome<[u8; IMAGE_PIXELS]> {
     )
 }
 
-/// The probability of each class.
-fn classify(weights: &Weights, pixels: &[u8; IMAGE_PIXELS], device: &Device) -> Outcome<Vec<f32>> {
-    let table = normalization(weights).table();
-    let input: Vec<f32> = pixels
-        .iter()
-        .map(|&pixel| table[usize::from(pixel)])
-        .collect();
-    let image = Tensor::from_vec(input, (1, 1, IMAGE_SIDE, IMAGE_SIDE), device)?;
-    let logits = weights
-        .model
-        .forward(&image)?
-        .flatten_all()?
-        .to_vec1::<f32>()?;
-    Ok(softmax(&logits))
+/// A network for one picture at a time.
+struct Classifier<'a> {
+    weights: &'a Weights,
+    device: &'a Device,
+    table: [f32; 256],
+    /// The network on the CPU's fast engine, where that is what computes it.
+    single: Option<Single>,
+}
+
+impl<'a> Classifier<'a> {
+    fn new(weights: &'a Weights, device: &'a Device) -> Outcome<Self> {
+        Ok(Self {
+            weights,
+            device,
+            table: normalization(weights).table(),
+            single: match weights.model.engine() {
+                Engine::Fused => Some(weights.model.to_single()?),
+                Engine::Candle => None,
+            },
+        })
+    }
+
+    /// The probability of each class.
+    fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Vec<f32>> {
+        if let Some(single) = &mut self.single {
+            return Ok(softmax(single.logits(Pixels::Bytes(pixels, &self.table))));
+        }
+        let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
+        let image = Tensor::from_slice(&input, (1, 1, IMAGE_SIDE, IMAGE_SIDE), self.device)?;
+        let logits = self.weights.model.forward(&image)?.flatten_all()?;
+        Ok(softmax(&logits.to_vec1::<f32>()?))
+    }
 }
 
 /// exp(x) / sum(exp(x)), with the largest taken off first so that none overflows.
