@@ -41,6 +41,12 @@ impl Lines {
         Self::new(count.div_ceil(LANES))
     }
 
+    /// Memory for so many bytes, rounded up to whole lines.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn bytes(count: usize) -> Self {
+        Self::floats(count.div_ceil(4))
+    }
+
     pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: a line is 16 floats without padding.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
@@ -49,6 +55,13 @@ impl Lines {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: a line is 16 floats without padding, and borrowed for as long as the slice.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+
+    /// The memory as words of 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn as_mut_words(&mut self) -> &mut [u16] {
+        // SAFETY: a line is 32 words without padding, and borrowed for as long as the slice.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * 32) }
     }
 
     pub(crate) fn as_ptr(&self) -> *const f32 {

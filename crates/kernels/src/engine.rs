@@ -14,6 +14,8 @@ mod layers;
 mod memory;
 mod pass;
 mod tasks;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,11 +65,36 @@ pub enum Purpose {
     Training,
 }
 
+/// What products are computed in; sums, parameters and moments are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// The linear layers, and convolutions of 16 channels behind the first one, multiply numbers
+    /// rounded to bf16, forward and back, on the tiles of Intel's AMX.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether this machine computes in it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::F32 => true,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Bf16 => crate::amx::is_available(),
+            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+            Self::Bf16 => false,
+        }
+    }
+}
+
 /// A network with its parameters, and the memory to run and train it.
 #[derive(Debug)]
 pub struct Engine {
     layers: Layers,
     purpose: Purpose,
+    precision: Precision,
     isa: Isa,
     pool: Arc<Pool>,
     places: Vec<Place>,
@@ -101,10 +128,46 @@ impl Engine {
         pool: Arc<Pool>,
         isa: Isa,
     ) -> Self {
+        Self::in_f32_or(Precision::F32, layers, purpose, most_images, pool, isa)
+    }
+
+    /// As [`Engine::new`], on the fastest instruction set, in another precision.
+    ///
+    /// # Errors
+    /// [`Error::Precision`] where the machine has no means to compute in it.
+    pub fn with_precision(
+        precision: Precision,
+        layers: Layers,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+    ) -> Result<Self> {
+        if !precision.is_available() {
+            return Err(Error::Precision);
+        }
+        let isa = Isa::fastest();
+        Ok(Self::in_f32_or(
+            precision,
+            layers,
+            purpose,
+            most_images,
+            pool,
+            isa,
+        ))
+    }
+
+    fn in_f32_or(
+        precision: Precision,
+        layers: Layers,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+        isa: Isa,
+    ) -> Self {
         let training = purpose == Purpose::Training;
         let (places, len) = places(&layers);
         let kept = if training { len } else { 0 };
-        let mut batch = BatchMemory::new(&layers, most_images.div_ceil(LANES), training);
+        let mut batch = BatchMemory::new(&layers, most_images.div_ceil(LANES), training, precision);
         let pointers = BatchPointers {
             rows: batch.rows.iter_mut().map(Lines::as_mut_ptr).collect(),
             d_linear: batch.d_linear.iter_mut().map(Lines::as_mut_ptr).collect(),
@@ -114,9 +177,16 @@ impl Engine {
             losses: batch.losses.as_mut_ptr(),
             predicted: batch.predicted.as_mut_ptr(),
             labels: batch.labels.as_mut_ptr(),
+            #[cfg(target_arch = "x86_64")]
+            tiles: batch
+                .tiles
+                .iter_mut()
+                .map(|kept| kept.each_mut().map(|kept| kept.as_mut_ptr().cast()))
+                .collect(),
         };
         Self {
             purpose,
+            precision,
             isa,
             parameters: Lines::floats(len),
             gradients: Lines::floats(kept),
@@ -127,7 +197,7 @@ impl Engine {
             most_images,
             images: 0,
             scratch: (0..pool.threads())
-                .map(|_| Scratch::new(&layers, training))
+                .map(|_| Scratch::new(&layers, training, precision))
                 .collect(),
             pool,
             places,
@@ -364,8 +434,16 @@ impl Engine {
         let scratch = Shared(self.scratch.as_mut_ptr());
         let blocks = count.div_ceil(LANES);
         let version = self.version;
+        let precision = self.precision;
         self.pool.run(&|thread, threads| {
-            let mut own = share(blocks, thread, threads);
+            let mut own = match precision {
+                Precision::F32 => share(blocks, thread, threads),
+                // Tiles take two blocks.
+                Precision::Bf16 => {
+                    let pairs = share(blocks.div_ceil(2), thread, threads);
+                    2 * pairs.start..blocks.min(2 * pairs.end)
+                }
+            };
             if own.is_empty() {
                 return;
             }
@@ -378,6 +456,7 @@ impl Engine {
                 unsafe { pass.group(scratch, own.start, group) };
                 own.start += group;
             }
+            end_of_tiles(precision);
         });
         Ok(())
     }
@@ -388,19 +467,32 @@ impl Engine {
         let gradients = Pointers([self.gradients.as_mut_ptr()]);
         let finite = AtomicBool::new(true);
         let (isa, layers, places, batch) = (self.isa, &self.layers, &self.places, &self.batch);
-        let tasks = Tasks::of(layers);
+        let precision = self.precision;
+        let tasks = Tasks::of(layers, self.precision);
         self.pool.run(&|thread, threads| {
             let mut all = true;
             for task in tasks.share(layers, thread, threads) {
                 // SAFETY: tasks write to rows of their own; the blocks are no longer written to.
                 all &= unsafe { task.run(isa, layers, places, batch, blocks, gradients.at(0)[0]) };
             }
+            end_of_tiles(precision);
             if !all {
                 finite.store(false, Ordering::Relaxed);
             }
         });
         finite.into_inner()
     }
+}
+
+/// Ends a thread's use of tiles, if it had any.
+fn end_of_tiles(precision: Precision) {
+    #[cfg(target_arch = "x86_64")]
+    if precision == Precision::Bf16 {
+        // SAFETY: an engine has this precision only where AMX is available.
+        unsafe { crate::amx::release() }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
 }
 
 /// What [`Engine::gradients`] found.

@@ -10,6 +10,8 @@
 //! the input channels, K the output channels, H and W an image's and R and S a kernel's height and
 //! width. `d_x` is the derivative of the scalar that is being minimised by `x`.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod blocked;
 pub mod engine;
 mod error;

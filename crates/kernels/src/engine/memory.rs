@@ -1,10 +1,12 @@
 //! All memory of an engine, reserved once: a step allocates nothing.
 
 use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
 use crate::blocked::conv_forward::{Saved, Target};
 use crate::blocked::linear::BLOCKS;
 use crate::blocked::{Lines, conv_input, conv_weight};
-use crate::engine::Layers;
+use crate::engine::{Layers, Precision};
 use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::LANES;
@@ -58,6 +60,9 @@ pub(crate) struct BatchMemory {
     pub(crate) predicted: Vec<u32>,
     /// The labels, with room up to a multiple of 16.
     pub(crate) labels: Vec<u32>,
+    /// For each linear layer its input and the gradient of its output, as tiles want them.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) tiles: Vec<[Lines; 2]>,
 }
 
 /// Floats of the gradients of a convolution's weight and bias.
@@ -67,10 +72,24 @@ pub(crate) fn conv_gradient(conv: &ConvLayer) -> usize {
 
 impl BatchMemory {
     /// For so many blocks; without training only the logits have room.
-    pub(crate) fn new(layers: &Layers, blocks: usize, training: bool) -> Self {
-        let kept = if training { blocks } else { 0 };
+    pub(crate) fn new(
+        layers: &Layers,
+        blocks: usize,
+        training: bool,
+        precision: Precision,
+    ) -> Self {
+        // An even number, for tiles take two blocks.
+        let kept = if training {
+            blocks.next_multiple_of(2)
+        } else {
+            0
+        };
+        let [in_rows, in_tiles] = match precision {
+            Precision::F32 => [kept, 0],
+            Precision::Bf16 => [0, kept / 2],
+        };
         let linears = layers.linears().iter();
-        let rows = |inputs: usize| Lines::floats(kept * LANES * inputs.next_multiple_of(LANES));
+        let rows = |inputs: usize| Lines::floats(in_rows * LANES * inputs.next_multiple_of(LANES));
         let conv_stride = layers.convs().iter().map(conv_gradient).sum();
         Self {
             rows: linears
@@ -86,6 +105,16 @@ impl BatchMemory {
             losses: Lines::new(blocks),
             predicted: vec![0; blocks * LANES],
             labels: vec![0; blocks * LANES],
+            #[cfg(target_arch = "x86_64")]
+            tiles: layers
+                .linears()
+                .iter()
+                .map(|linear| {
+                    let rows = amx::linear::rows_bytes(linear.in_features);
+                    let d_output = amx::linear::d_output_bytes(linear.out_features);
+                    [rows, d_output].map(|bytes| Lines::bytes(in_tiles * bytes))
+                })
+                .collect(),
         }
     }
 }
@@ -113,10 +142,13 @@ pub(crate) struct Scratch {
     pub(crate) packed: Vec<Lines>,
     pub(crate) packed_turned: Vec<Lines>,
     pub(crate) packed_version: u64,
+    /// The same for tiles, where the precision is bf16.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) tiles: Option<super::tiles::Tiles>,
 }
 
 impl Scratch {
-    pub(crate) fn new(layers: &Layers, training: bool) -> Self {
+    pub(crate) fn new(layers: &Layers, training: bool, precision: Precision) -> Self {
         let convs = layers.convs();
         let most = |size: &dyn Fn(usize, &ConvLayer) -> usize| {
             let sizes = convs
@@ -184,6 +216,8 @@ impl Scratch {
                 .map(|conv| Lines::floats(conv_input::packed_len(conv)))
                 .collect(),
             packed_version: 0,
+            #[cfg(target_arch = "x86_64")]
+            tiles: (precision == Precision::Bf16).then(|| super::tiles::Tiles::new(layers)),
         }
     }
 
@@ -200,6 +234,10 @@ impl Scratch {
             return;
         }
         self.packed_version = version;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &mut self.tiles {
+            tiles.pack(layers, places, parameters);
+        }
         for (index, conv) in layers.convs().iter().enumerate() {
             let Place { offset, len } = places[2 * index];
             let weight = &parameters[offset..offset + len];
