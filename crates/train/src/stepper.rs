@@ -9,7 +9,7 @@ use lenet_kernels::Pixels;
 use lenet_kernels::engine::{Engine as FusedEngine, Images, Purpose};
 use lenet_model::{Engine, LeNet5};
 
-use crate::{Adam, AdamState, Config, Metrics, Result};
+use crate::{Adam, AdamState, Config, Error, Metrics, Precision, Result};
 
 /// Some images of a set, as the engine asks for them.
 pub(crate) struct Rows<'a> {
@@ -77,7 +77,11 @@ impl<'a> Stepper<'a> {
     ) -> Result<Self> {
         match model.engine() {
             Engine::Fused => {
-                let mut engine = model.to_engine(Purpose::Training, config.batch_size)?;
+                let mut engine = model.to_engine(
+                    Purpose::Training,
+                    config.batch_size,
+                    config.precision.into(),
+                )?;
                 if let Some(state) = state {
                     let values = |moments: &[Tensor]| {
                         let values = moments.iter().map(|m| m.flatten_all()?.to_vec1::<f32>());
@@ -96,6 +100,7 @@ impl<'a> Stepper<'a> {
                     labels: Vec::with_capacity(config.batch_size),
                 })))
             }
+            Engine::Candle if config.precision != Precision::F32 => Err(Error::PrecisionOfCandle),
             Engine::Candle => {
                 let mut adam = Adam::new(model.parameters().vars(), config.adam())?;
                 if let Some(state) = state {
