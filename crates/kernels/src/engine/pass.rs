@@ -122,6 +122,10 @@ impl Pass<'_> {
                 *pixels = self.images.pixels(block * LANES + lane);
             }
             pack::write_images(&pixels[..images], &place, input);
+            let next = (block + 1) * LANES;
+            for image in next..self.count.min(next + LANES) {
+                pack::prefetch(self.images.pixels(image));
+            }
             for (index, conv) in convs.iter().enumerate() {
                 let saved = match self.extent {
                     Extent::Gradients { .. } => scratch.saved(self.layers, index, own),
