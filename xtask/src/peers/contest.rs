@@ -1,5 +1,8 @@
 //! The turns of the comparison, and whether what was timed was done.
 
+use std::thread;
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::peers::Options;
@@ -12,6 +15,8 @@ const TRAIN_IMAGES: usize = 60_000;
 const TRAIN_SECONDS: f64 = 4.;
 const INFER_SECONDS: f64 = 1.;
 const LATENCIES: usize = 2_000;
+/// Between turns: ONNX Runtime's threads were seen to spin for 20 ms after their work.
+const SETTLE: Duration = Duration::from_millis(100);
 /// For a first estimate of the speed, and the whole turn where it shall be quick.
 const FEW_STEPS: usize = 20;
 const FEW_BATCHES: usize = 8;
@@ -158,6 +163,7 @@ impl Entrant {
 
     /// One turn whose figure counts.
     fn scored_turn(&mut self, measure: Measure, load: &mut Load) -> Result<Option<f64>> {
+        thread::sleep(SETTLE);
         let mark = load.begin(self.process.id());
         let Some(answer) = self.turn(measure)? else {
             return Ok(None);
@@ -308,5 +314,64 @@ mod tests {
     fn a_ratio_says_how_many_times_as_fast() {
         assert_eq!(Measure::Train.ratio(300., 100.), 3.);
         assert_eq!(Measure::Latency.ratio(10., 30.), 3.);
+    }
+
+    /// A peer in the language of the shell, which answers without doing anything.
+    #[cfg(unix)]
+    fn sham(name: &'static str, answers: &str, options: &Options) -> Entrant {
+        let script = format!("echo ready; while read c n; do case $c in {answers} esac; done");
+        let log = format!("xtask-sham-{}-{name}", std::process::id());
+        let (process, about) = Process::start(
+            std::process::Command::new("sh").args(["-c", &script]),
+            &std::env::temp_dir().join(log),
+        )
+        .unwrap();
+        Entrant::new(name, process, about, options).unwrap()
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn turns_are_compared_with_their_neighbours() {
+        let arguments = ["--quick", "--rounds", "2"].map(Into::into);
+        let options = Options::parse(&arguments).unwrap();
+        let ours = "train) echo images_per_second 300 loss 0.1;; \
+                    infer) echo images_per_second 500;; \
+                    latency) echo median_us 10 p99_us 12;; \
+                    memory) echo peak_rss_mb 7;; \
+                    accuracy) echo accuracy 0.99;;";
+        let trainer = "train) echo images_per_second 100 loss 2.4;; \
+                       latency) echo median_us 20 p99_us 25;; \
+                       memory) echo peak_rss_mb 9;; \
+                       accuracy) echo accuracy 0.1;; \
+                       *) echo unsupported;;";
+        let mut contest = Contest::new(sham("ours", ours, &options));
+        contest.enter(sham("trainer", trainer, &options));
+        // It ends in its first turn after the four trials of what it cannot do.
+        let fails = "latency) echo median_us 5 p99_us 6;; *) i=$((i+1)); \
+                     if [ $i -gt 4 ]; then exit; fi; echo unsupported;;";
+        contest.enter(sham("quitter", fails, &options));
+        contest.run(&options).unwrap();
+        contest.verify(&options).unwrap();
+
+        assert_eq!(contest.ours.runs[0].figures.len(), 2 * 2);
+        let [trainer, quitter] = &contest.peers[..] else {
+            panic!("two peers entered");
+        };
+        assert_eq!(trainer.runs[0].ratios, [3., 3.]);
+        assert!(trainer.runs[1].figures.is_empty() && trainer.runs[1].ratios.is_empty());
+        assert_eq!(trainer.runs[2].ratios, [2., 2.]);
+        assert_eq!(trainer.peak_rss_mb, Some(9.));
+        assert!(
+            trainer.fault.as_ref().unwrap().contains("2.4"),
+            "{:?}",
+            trainer.fault
+        );
+        assert!(
+            quitter.fault.as_ref().unwrap().contains("ended"),
+            "{:?}",
+            quitter.fault
+        );
+        assert_eq!(contest.ours.fault, None);
+        assert!(contest.wrong());
     }
 }

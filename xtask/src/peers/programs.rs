@@ -122,6 +122,8 @@ impl<'a> Programs<'a> {
         };
         command
             .envs(spec.environment.iter().copied())
+            // What they leave behind belongs in target/.
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("TORCHINDUCTOR_CACHE_DIR", self.folder.join("inductor"));
         Ok(command)
     }

@@ -11,17 +11,17 @@ type Facts<'a> = &'a [(&'static str, String)];
 pub fn tables(contest: &Contest, options: &Options, facts: Facts) -> String {
     let mut text = String::from("\n");
     for (name, value) in facts {
-        text += &format!("{name}: {value}\n");
+        text += &format!("- {name}: {value}\n");
     }
     text += &format!(
-        "batch {}, {} threads, {} rounds; others took {:.2} cores during the turns\n",
+        "- batch {}, {} threads, {} rounds; others took {:.2} cores during the turns\n",
         options.batch,
         options.threads,
         options.rounds,
         contest.load.cores()
     );
     for entrant in contest.entrants() {
-        text += &format!("{}: {}\n", entrant.name, entrant.about.shown());
+        text += &format!("- {}: {}\n", entrant.name, entrant.about.shown());
     }
     for measure in Measure::ALL {
         text += &table(contest, measure);
