@@ -199,9 +199,11 @@ fn usage_error(task: &str, message: &str) -> ExitCode {
 
 fn help() -> String {
     let mut text = String::from("Usage: cargo xtask <task> [arguments]\n\nTasks:\n");
+    let synopsis = |task: &Task| format!("{} {}", task.name, task.arguments);
+    let width = TASKS.iter().map(|task| synopsis(task).len()).max();
+    let width = width.unwrap_or_default();
     for task in TASKS {
-        let synopsis = format!("{} {}", task.name, task.arguments);
-        text += &format!("  {synopsis:<21}  {}\n", task.about);
+        text += &format!("  {:<width$}  {}\n", synopsis(task), task.about);
     }
     text + "\n`cargo xtask <task> --help` says more about one.\n"
 }
