@@ -37,7 +37,7 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
         cfg!(target_os = "linux"),
         "the comparison reads /proc: it runs on Linux alone"
     );
-    let mut programs = Programs::new(workspace);
+    let mut programs = Programs::new(workspace)?;
     let data = programs.data()?;
     let mut start = |spec: &Spec| -> Result<Entrant> {
         let mut command = programs.command(spec)?;

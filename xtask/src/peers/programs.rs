@@ -90,17 +90,23 @@ pub struct Programs<'a> {
     workspace: &'a Workspace,
     /// Of all that the comparison writes.
     folder: PathBuf,
+    /// The program `peer` of the package lenet-benches.
+    ours: PathBuf,
     /// An installation of minutes that has failed is not tried again for each mode of PyTorch.
     python: Option<Result<PathBuf, String>>,
 }
 
 impl<'a> Programs<'a> {
-    pub fn new(workspace: &'a Workspace) -> Self {
-        Self {
+    /// Builds our own program, without which there is no comparison.
+    pub fn new(workspace: &'a Workspace) -> Result<Self> {
+        let mut command = workspace.cargo("build");
+        checked(command.args(["--release", "--package", "lenet-benches", "--bin", "peer"]))?;
+        Ok(Self {
             workspace,
             folder: workspace.target.join("peers"),
+            ours: workspace.target.join("release/peer"),
             python: None,
-        }
+        })
     }
 
     /// Where the comparison writes to.
@@ -111,7 +117,7 @@ impl<'a> Programs<'a> {
     /// The command that starts a peer, without the arguments that all of them understand.
     pub fn command(&mut self, spec: &Spec) -> Result<Command> {
         let mut command = match spec.program {
-            Program::Ours => Command::new(self.ours()?),
+            Program::Ours => Command::new(&self.ours),
             Program::Rust(name) => Command::new(self.rust(name)?),
             Program::Python { script, mode } => {
                 let mut command = Command::new(self.python()?);
@@ -131,14 +137,8 @@ impl<'a> Programs<'a> {
     /// The folder with MNIST's IDX files, written by our program out of itself.
     pub fn data(&self) -> Result<PathBuf> {
         let folder = self.folder.join("mnist");
-        checked(Command::new(self.ours()?).arg("write-data").arg(&folder))?;
+        checked(Command::new(&self.ours).arg("write-data").arg(&folder))?;
         Ok(folder)
-    }
-
-    fn ours(&self) -> Result<PathBuf> {
-        let mut command = self.workspace.cargo("build");
-        checked(command.args(["--release", "--package", "lenet-benches", "--bin", "peer"]))?;
-        Ok(self.workspace.target.join("release/peer"))
     }
 
     fn rust(&self, name: &str) -> Result<PathBuf> {
