@@ -8,15 +8,18 @@
 mod protocol;
 
 use std::fs;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use lenet_data::registry::MNIST;
 use lenet_data::{Dataset, batches, embedded};
-use lenet_model::LeNet5;
-use lenet_train::{Config, Ending, Event, Progress, evaluate, fit};
+use lenet_kernels::engine::{Images, Purpose};
+use lenet_kernels::pool::Pool;
+use lenet_kernels::{Isa, Pixels};
+use lenet_model::{Engine, LeNet5};
+use lenet_train::{Config, Ending, Event, Precision, Progress, evaluate, fit};
 
 use protocol::{Arguments, Peer, Result, Trained};
 
@@ -28,55 +31,74 @@ fn main() -> Result<()> {
         return write_data(Path::new(folder));
     }
     let arguments = Arguments::parse(given.into_iter())?;
-    let engine = Engine::new(&arguments)?;
+    let chosen = Chosen::new(&arguments)?;
+    let threads = Pool::set_global_threads(arguments.threads);
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .build_global()?;
-    let mut peer = Lenet::new(arguments.batch)?;
-    protocol::serve(&mut peer, arguments.batch, &engine.about(&arguments))
+    let mut peer = Lenet::new(arguments.batch, chosen)?;
+    protocol::serve(&mut peer, arguments.batch, &chosen.about(threads))
 }
 
-/// What computes, and how; to be handed to [`Config`] as soon as there is a choice.
-#[derive(Debug)]
-struct Engine {
-    engine: String,
-    precision: String,
-    isa: String,
+/// What computes, and in what.
+#[derive(Debug, Clone, Copy)]
+struct Chosen {
+    engine: Engine,
+    precision: Precision,
 }
 
-impl Engine {
+impl Chosen {
     fn new(arguments: &Arguments) -> Result<Self> {
         let mut chosen = Self {
-            engine: "candle".to_owned(),
-            precision: "f32".to_owned(),
-            isa: "auto".to_owned(),
+            engine: Engine::Fused,
+            precision: Precision::F32,
         };
         for (name, value) in &arguments.others {
-            match name.as_str() {
-                "engine" => chosen.engine.clone_from(value),
-                "precision" => chosen.precision.clone_from(value),
-                "isa" => chosen.isa.clone_from(value),
-                _ => return Err(format!("no argument --{name}").into()),
+            match (name.as_str(), value.as_str()) {
+                ("engine", "fused") => chosen.engine = Engine::Fused,
+                ("engine", "candle") => chosen.engine = Engine::Candle,
+                ("precision", "f32") => chosen.precision = Precision::F32,
+                ("precision", "bf16") => chosen.precision = Precision::Bf16,
+                _ => return Err(format!("no argument --{name} {value}").into()),
             }
         }
         Ok(chosen)
     }
 
-    fn about(&self, arguments: &Arguments) -> String {
+    fn about(self, threads: usize) -> String {
+        let precision = match self.precision {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        };
         format!(
-            "version {} mode {},{},{} threads {}",
+            "version {} mode {},{precision},{} threads {threads}",
             env!("CARGO_PKG_VERSION"),
             self.engine,
-            self.precision,
-            self.isa,
-            arguments.threads
+            Isa::current(),
         )
+    }
+}
+
+/// Some test images, as the engine asks for them.
+struct Rows<'a> {
+    dataset: &'a Dataset,
+    first: usize,
+    table: &'a [f32; 256],
+}
+
+impl Images for Rows<'_> {
+    fn pixels(&self, image: usize) -> Pixels<'_> {
+        let found = self.dataset.get(self.first + image);
+        Pixels::Bytes(found.map_or(&[], |(pixels, _)| &pixels[..]), self.table)
     }
 }
 
 struct Lenet {
     config: Config,
     model: LeNet5,
+    /// For inference, where the network runs on the fused engine.
+    fused: Option<lenet_kernels::engine::Engine>,
+    table: [f32; 256],
     train: Dataset,
     test: Dataset,
     progress: Progress,
@@ -85,16 +107,23 @@ struct Lenet {
 }
 
 impl Lenet {
-    fn new(batch_size: usize) -> Result<Self> {
+    fn new(batch_size: usize, chosen: Chosen) -> Result<Self> {
         let mnist = embedded::mnist()?;
         let config = Config {
             batch_size,
             epochs: Config::MAX_EPOCHS,
+            precision: chosen.precision,
             ..Config::default()
         };
         let architecture = config.architecture(10);
+        let model = LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu)?;
+        let model = model.with_engine(chosen.engine);
+        let fused = (chosen.engine == Engine::Fused)
+            .then(|| model.to_engine(Purpose::Inference, batch_size, chosen.precision.into()));
         Ok(Self {
-            model: LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu)?,
+            fused: fused.transpose()?,
+            table: config.normalization().table(),
+            model,
             // As the peers do: every batch of an epoch is full.
             train: mnist
                 .train
@@ -106,13 +135,22 @@ impl Lenet {
         })
     }
 
-    /// The logits of these test images.
-    fn logits(&self, indices: impl ExactSizeIterator<Item = u32>) -> Result<Tensor> {
+    /// Computes the logits of these test images.
+    fn logits(&mut self, indices: Range<u32>) -> Result<()> {
         let count = indices.len();
+        if let Some(engine) = &mut self.fused {
+            let rows = Rows {
+                dataset: &self.test,
+                first: indices.start as usize,
+                table: &self.table,
+            };
+            return Ok(engine.forward(&rows, count)?);
+        }
         let batch = batches(&self.test, indices, count, self.config.normalization())
             .next()
             .ok_or("no image was asked for")??;
-        Ok(self.model.forward(&batch.images)?)
+        self.model.forward(&batch.images)?;
+        Ok(())
     }
 }
 
@@ -149,6 +187,9 @@ impl Peer for Lenet {
             &mut |_, _| Ok(()),
             &mut [&mut observe],
         )?;
+        if let Some(engine) = &mut self.fused {
+            self.model.give_to_engine(engine)?;
+        }
         match (ending, trained) {
             (Ending::Stopped, Some(trained)) => Ok(trained),
             _ => Err("the training has come to its last epoch".into()),
@@ -170,7 +211,7 @@ impl Peer for Lenet {
 
     fn infer_one(&mut self, index: usize) -> Result<()> {
         let index = (index % self.test.len()) as u32;
-        self.logits([index].into_iter())?;
+        self.logits(index..index + 1)?;
         Ok(())
     }
 

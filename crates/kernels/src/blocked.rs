@@ -13,6 +13,7 @@ pub(crate) mod conv_forward;
 pub(crate) mod conv_input;
 pub(crate) mod conv_weight;
 pub(crate) mod cross_entropy;
+pub(crate) mod extents;
 pub(crate) mod finite;
 pub(crate) mod linear;
 pub(crate) mod linear_weight;

@@ -4,6 +4,7 @@ use crate::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::amx;
 use crate::blocked::conv_forward::{Saved, Target};
+use crate::blocked::extents::{Extent, Extents};
 use crate::blocked::linear::BLOCKS;
 use crate::blocked::{Lines, conv_input, conv_weight};
 use crate::engine::{Layers, Precision};
@@ -124,6 +125,8 @@ impl BatchMemory {
 pub(crate) struct Scratch {
     /// For each convolution the padded inputs of a group.
     pub(crate) inputs: Vec<Lines>,
+    /// Where the rows of the first inputs of a group are not 0.
+    pub(crate) extents: Vec<Extent>,
     /// For each convolution what a group saves for the backward pass.
     pub(crate) masks: Vec<Vec<u16>>,
     pub(crate) values: Vec<Lines>,
@@ -180,6 +183,10 @@ impl Scratch {
                 .iter()
                 .map(|conv| Lines::floats(input(conv) * BLOCKS))
                 .collect(),
+            extents: vec![
+                Extent { first: 0, end: 0 };
+                convs.first().map_or(0, |first| first.padded()[0]) * BLOCKS
+            ],
             masks: convs.iter().map(masks).collect(),
             values: convs.iter().map(values).collect(),
             features: linears
@@ -263,6 +270,15 @@ impl Scratch {
     pub(crate) fn input(&mut self, layers: &Layers, index: usize, block: usize) -> *mut f32 {
         let input = input(&layers.convs()[index]);
         self.inputs[index].as_mut_slice()[block * input..][..input].as_mut_ptr()
+    }
+
+    /// What is known of a convolution's input in a group's block.
+    pub(crate) fn extents(&self, conv: &ConvLayer, index: usize, block: usize) -> Extents<'_> {
+        let [height, _] = conv.padded();
+        match index {
+            0 => Extents(&self.extents[block * height..][..height]),
+            _ => Extents::UNKNOWN,
+        }
     }
 
     /// Where a convolution's output goes in a group's block: into the next one's padded input, or

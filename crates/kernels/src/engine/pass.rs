@@ -8,7 +8,7 @@ use crate::blocked::pack::Pixels;
 use crate::blocked::unpool::Incoming;
 #[cfg(target_arch = "x86_64")]
 use crate::blocked::unpool::unpool;
-use crate::blocked::{conv_input, conv_weight, pack};
+use crate::blocked::{conv_input, conv_weight, extents, pack};
 use crate::engine::memory::{Place, Scratch, conv_gradient, features};
 use crate::engine::{Images, Layers};
 use crate::simd::LANES;
@@ -122,6 +122,9 @@ impl Pass<'_> {
                 *pixels = self.images.pixels(block * LANES + lane);
             }
             pack::write_images(&pixels[..images], &place, input);
+            let [height, width] = first.padded();
+            let extents = &mut scratch.extents[own * height..][..height];
+            extents::find(first.in_channels, height, width, input, extents);
             let next = (block + 1) * LANES;
             for image in next..self.count.min(next + LANES) {
                 pack::prefetch(self.images.pixels(image));
@@ -142,7 +145,8 @@ impl Pass<'_> {
                     continue;
                 }
                 let packed = scratch.packed[index].as_ptr();
-                conv_forward::forward(self.isa, conv, input, packed, bias, target, saved);
+                let extents = scratch.extents(conv, index, own);
+                conv_forward::forward(self.isa, conv, input, packed, bias, target, saved, extents);
             }
         }
     }
@@ -313,14 +317,17 @@ impl Pass<'_> {
                     d_output = d_input;
                     continue;
                 }
+                let input = scratch.input(self.layers, index, own);
+                let (d_map, sums) = (scratch.d_map.as_mut_ptr(), scratch.sums.as_mut_ptr());
                 conv_weight::gradient(
                     self.isa,
                     conv,
                     index > 0,
-                    scratch.input(self.layers, index, own),
+                    input,
+                    scratch.extents(conv, index, own),
                     incoming,
-                    scratch.d_map.as_mut_ptr(),
-                    scratch.sums.as_mut_ptr(),
+                    d_map,
+                    sums,
                     self.batch
                         .conv_gradients
                         .add(block * self.batch.conv_stride + gradients),
