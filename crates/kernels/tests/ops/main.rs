@@ -46,8 +46,7 @@ fn scale(terms: usize) -> f64 {
 }
 
 /// For sums of `terms` products of at most 1, one factor of which is the slope of a tanh. Its
-/// argument is exact; tanh is off by 4 units in the last place, 2.4e-7, and the slope 1 - y² by twice
-/// as much. √terms of these and of the additions' roundings survive each other. The smallest mistake
+/// argument is exact; tanh is off by 4e-7 at most, and the slope 1 - y² by twice as much. √terms of these and of the additions' roundings survive each other. The smallest mistake
 /// is one term, 1/2 * 1/2 * 1/4 (the pooling's) times a slope of mostly more than 0.1, at least
 /// 6e-3: ten times the tolerance of the longest sum, 26,000 terms.
 fn slopes(terms: usize) -> Tolerance {
