@@ -6,6 +6,7 @@ use lenet_kernels::reference::adam::{self, Settings};
 
 use crate::common::{Tolerance, assert_close};
 use crate::network::Network;
+use crate::values::check;
 use crate::{Batch, bits, engine, flat};
 
 /// Parameters are at most 2 and a step moves them by about α = 0.01: a step rounds by 1e-7. The
@@ -64,6 +65,19 @@ fn ten_steps_of_lenet_5() {
                     };
                     assert_close(&format!("moments, {what}"), actual, expected, tolerance);
                 }
+            }
+            // The next gradients are those of the new parameters, in whatever order kernels keep them.
+            if activation == Tanh {
+                let changed = Network {
+                    parameters: engine
+                        .parameters()
+                        .map(|p| p.iter().map(|&x| x.into()).collect())
+                        .collect(),
+                    ..network
+                };
+                let batch = Batch::new(&changed, 20, 11);
+                let expected = changed.run(&batch.pixels(), &batch.labels, 0.0);
+                check(isa.name(), &mut engine, &batch, 0.0, &expected);
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::common::layers::{conv_backward, conv_forward, linear_backward, linear
 /// Layers and parameters.
 #[derive(Clone)]
 pub struct Network {
-    seed: u64,
+    pub seed: u64,
     pub convs: Vec<ConvLayer>,
     pub linears: Vec<LinearLayer>,
     pub parameters: Vec<Vec<f64>>,

@@ -161,7 +161,7 @@ fn networks() -> impl Strategy<Value = Network> {
     )
 }
 
-fn check(what: &str, engine: &mut Engine, batch: &Batch, smoothing: f64, expected: &Expected) {
+pub fn check(what: &str, engine: &mut Engine, batch: &Batch, smoothing: f64, expected: &Expected) {
     let found = engine
         .gradients(&batch.images(), &batch.labels, smoothing)
         .unwrap();

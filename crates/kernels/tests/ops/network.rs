@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use lenet_kernels::ops::{self, ConvOptions};
-use lenet_kernels::reference::activation::Activation::{Identity, Tanh};
+use lenet_kernels::reference::activation::Activation::{Identity, Relu, Tanh};
 use lenet_kernels::reference::cross_entropy;
 use lenet_kernels::{ConvLayer, LinearLayer};
 
@@ -91,6 +91,37 @@ fn the_gradient_is_that_of_central_differences() {
         &expected,
         TOLERANCE,
     );
+}
+
+/// What is no number stays none behind every activation, so that a network that diverged shows it.
+#[test]
+fn no_number_becomes_one() {
+    for activation in [Relu, Tanh, Identity] {
+        for pool in [true, false] {
+            let x = tensor(
+                &[&[f64::NAN][..], &[1.0; 17 * 8 - 1]].concat(),
+                &[17, 2, 2, 2],
+            );
+            let [w, b] = [tensor(&[1.0; 6], &[3, 2, 1, 1]), tensor(&[0.0; 3], &[3])];
+            let options = ConvOptions {
+                padding: 0,
+                activation,
+                pool,
+            };
+            let maps = ops::conv2d(&x, &w, &b, options).unwrap();
+            let features = floats(&maps);
+            let size = features.len() / 17;
+            let none: Vec<usize> = (0..17 * size).filter(|&i| features[i].is_nan()).collect();
+            // One position of each of the first image's three channels.
+            assert_eq!(none, [0, size / 3, size / 3 * 2], "{activation:?}");
+            let flat = maps.flatten_from(1).unwrap();
+            let w = tensor(&vec![1.0; 5 * size], &[5, size]);
+            let sums =
+                floats(&ops::linear(&flat, &w, &tensor(&[0.0; 5], &[5]), activation).unwrap());
+            let none: Vec<usize> = (0..17 * 5).filter(|&i| sums[i].is_nan()).collect();
+            assert_eq!(none, [0, 1, 2, 3, 4], "{activation:?}");
+        }
+    }
 }
 
 /// An operation of candle between two of ours, a weight that is used twice, and a second backward
