@@ -5,7 +5,7 @@
 //! with a block whose last lanes are 0 and whose gradient is 0.
 //!
 //! Each kernel works on one block and takes sizes and pointers: what is unsafe ends in
-//! [`network`](crate::network) and [`ops`](crate::ops), which own the memory. Every sum runs in an
+//! [`engine`](crate::engine) and [`ops`](crate::ops), which own the memory. Every sum runs in an
 //! order that the shapes alone decide.
 
 #![allow(
