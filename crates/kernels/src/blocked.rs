@@ -5,8 +5,13 @@
 //! with a block whose last lanes are 0 and whose gradient is 0.
 //!
 //! Each kernel works on one block and takes sizes and pointers: what is unsafe ends in
-//! [`network`](crate::network) and [`ops`](crate::ops), which own the memory. Every sum runs in an
+//! [`engine`](crate::engine) and [`ops`](crate::ops), which own the memory. Every sum runs in an
 //! order that the shapes alone decide.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
 
 pub(crate) mod adam;
 pub(crate) mod conv_forward;

@@ -227,7 +227,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Length`] where one has another number of values, before any is set.
     pub fn set_parameters(&mut self, values: &[&[f32]]) -> Result<()> {
-        set(&self.places, &mut self.parameters, "parameters", values)?;
+        check_lengths(&self.places, "parameters", values)?;
+        set(&self.places, &mut self.parameters, values);
         self.version += 1;
         Ok(())
     }
@@ -257,20 +258,12 @@ impl Engine {
     /// Sets what [`Engine::moments`] gives.
     ///
     /// # Errors
-    /// [`Error::Length`] where one has another number of values.
+    /// [`Error::Length`] where one has another number of values, before any is set.
     pub fn set_moments(&mut self, step: u64, first: &[&[f32]], second: &[&[f32]]) -> Result<()> {
-        set(
-            &self.places,
-            &mut self.first_moments,
-            "first moments",
-            first,
-        )?;
-        set(
-            &self.places,
-            &mut self.second_moments,
-            "second moments",
-            second,
-        )?;
+        check_lengths(&self.places, "first moments", first)?;
+        check_lengths(&self.places, "second moments", second)?;
+        set(&self.places, &mut self.first_moments, first);
+        set(&self.places, &mut self.second_moments, second);
         self.step = step;
         Ok(())
     }
@@ -536,12 +529,7 @@ fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f
         .map(move |place| &array[place.offset..place.offset + place.len])
 }
 
-fn set(
-    places: &[Place],
-    array: &mut Lines,
-    operand: &'static str,
-    values: &[&[f32]],
-) -> Result<()> {
+fn check_lengths(places: &[Place], operand: &'static str, values: &[&[f32]]) -> Result<()> {
     let lengths: usize = values.iter().map(|value| value.len()).sum();
     let expected = places.iter().map(|place| place.len);
     let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
@@ -553,9 +541,12 @@ fn set(
             got: lengths,
         });
     }
+    Ok(())
+}
+
+fn set(places: &[Place], array: &mut Lines, values: &[&[f32]]) {
     let array = array.as_mut_slice();
     for (place, value) in std::iter::zip(places, values) {
         array[place.offset..place.offset + place.len].copy_from_slice(value);
     }
-    Ok(())
 }
