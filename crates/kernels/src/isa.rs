@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use crate::simd::{self, Simd as _};
+
 /// Forces an instruction set, by its [name](Isa::name), for tests and comparisons.
 pub const ISA_VARIABLE: &str = "LENET_ISA";
 
@@ -85,6 +87,19 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => true,
             _ => false,
+        }
+    }
+
+    /// Floats of a register.
+    pub(crate) fn width(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => simd::avx512::Avx512::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => simd::avx2::Avx2::WIDTH,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => simd::neon::Neon::WIDTH,
+            Kind::Portable => simd::portable::Portable::WIDTH,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod ops;
 pub mod pool;
 pub mod reference;
 mod simd;
+pub mod single;
 
 pub use blocked::pack::Pixels;
 pub use error::{Error, Result};
