@@ -10,9 +10,11 @@
 //! convolutions added up, block after block. Last comes Adam. No sum depends on which thread had
 //! which block: any number of threads gives equal bits.
 
+mod images;
 mod layers;
 mod memory;
 mod pass;
+mod shared;
 mod tasks;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
@@ -20,41 +22,21 @@ mod tiles;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use images::{FloatImages, Images};
 pub use layers::Layers;
 pub(crate) use memory::features as memory_features;
-use memory::{BatchMemory, Place, Scratch, features, places};
+use memory::{BatchMemory, Place, Scratch, check_lengths, features, get, places, set};
 use pass::{BatchPointers, Extent, Pass};
+use shared::{Pointers, Shared};
 use tasks::Tasks;
 
 use crate::blocked::Lines;
 use crate::blocked::adam;
 use crate::blocked::linear::BLOCKS;
-use crate::blocked::pack::Pixels;
 use crate::pool::{Pool, share};
 use crate::reference::adam::Settings;
 use crate::simd::LANES;
 use crate::{Error, Isa, Result};
-
-/// Images by their index in a batch; threads ask for them at the same time.
-pub trait Images: Sync {
-    /// The pixels of an image, (C, H, W).
-    fn pixels(&self, image: usize) -> Pixels<'_>;
-}
-
-/// Equally large images one behind the other.
-#[derive(Clone, Copy, Debug)]
-pub struct FloatImages<'a> {
-    /// (N, C, H, W).
-    pub pixels: &'a [f32],
-    /// Numbers of an image, C·H·W.
-    pub size: usize,
-}
-
-impl Images for FloatImages<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
-        Pixels::Floats(&self.pixels[image * self.size..][..self.size])
-    }
-}
 
 /// What an engine is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -495,58 +477,4 @@ pub struct Gradients {
     pub loss: f64,
     /// Whether every gradient is a finite number.
     pub finite: bool,
-}
-
-/// Arrays that threads use different parts of.
-#[derive(Clone, Copy)]
-struct Pointers<const N: usize>([*mut f32; N]);
-
-// SAFETY: whoever gets a part of an array out says why nobody else has it.
-unsafe impl<const N: usize> Sync for Pointers<N> {}
-
-impl<const N: usize> Pointers<N> {
-    fn at(&self, offset: usize) -> [*mut f32; N] {
-        self.0.map(|pointer| pointer.wrapping_add(offset))
-    }
-}
-
-/// One thing for each thread.
-struct Shared<T>(*mut T);
-
-// SAFETY: whoever takes a thing out says why nobody else has it.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn at(&self, thread: usize) -> *mut T {
-        self.0.wrapping_add(thread)
-    }
-}
-
-fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f32]> {
-    let array = array.as_slice();
-    places
-        .iter()
-        .map(move |place| &array[place.offset..place.offset + place.len])
-}
-
-fn check_lengths(places: &[Place], operand: &'static str, values: &[&[f32]]) -> Result<()> {
-    let lengths: usize = values.iter().map(|value| value.len()).sum();
-    let expected = places.iter().map(|place| place.len);
-    let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
-    if places.len() != values.len() || !fits {
-        return Err(Error::Length {
-            op: "engine",
-            operand,
-            expected: vec![expected.sum()],
-            got: lengths,
-        });
-    }
-    Ok(())
-}
-
-fn set(places: &[Place], array: &mut Lines, values: &[&[f32]]) {
-    let array = array.as_mut_slice();
-    for (place, value) in std::iter::zip(places, values) {
-        array[place.offset..place.offset + place.len].copy_from_slice(value);
-    }
 }

@@ -1,6 +1,5 @@
 //! All memory of an engine, reserved once: a step allocates nothing.
 
-use crate::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::amx;
 use crate::blocked::conv_forward::{Saved, Target};
@@ -11,6 +10,7 @@ use crate::engine::{Layers, Precision};
 use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::LANES;
+use crate::{Error, Isa, Result};
 
 /// Where a parameter lies in the flat arrays of parameters, gradients and moments.
 #[derive(Clone, Copy, Debug)]
@@ -320,5 +320,44 @@ impl Scratch {
             }
             _ => Saved::Nothing,
         }
+    }
+}
+
+/// The parts of an array that belong to the parameters.
+pub(crate) fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f32]> {
+    let array = array.as_slice();
+    places
+        .iter()
+        .map(move |place| &array[place.offset..place.offset + place.len])
+}
+
+/// Whether there are as many values as the parameters have.
+///
+/// # Errors
+/// [`Error::Length`] where there are others.
+pub(crate) fn check_lengths(
+    places: &[Place],
+    operand: &'static str,
+    values: &[&[f32]],
+) -> Result<()> {
+    let lengths: usize = values.iter().map(|value| value.len()).sum();
+    let expected = places.iter().map(|place| place.len);
+    let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
+    if places.len() != values.len() || !fits {
+        return Err(Error::Length {
+            op: "engine",
+            operand,
+            expected: vec![expected.sum()],
+            got: lengths,
+        });
+    }
+    Ok(())
+}
+
+/// Sets the parts of an array that belong to the parameters, to values of their lengths.
+pub(crate) fn set(places: &[Place], array: &mut Lines, values: &[&[f32]]) {
+    let array = array.as_mut_slice();
+    for (place, value) in std::iter::zip(places, values) {
+        array[place.offset..place.offset + place.len].copy_from_slice(value);
     }
 }
