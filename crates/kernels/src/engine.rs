@@ -10,6 +10,8 @@
 //! convolutions added up, block after block. Last comes Adam. No sum depends on which thread had
 //! which block: any number of threads gives equal bits.
 
+#[cfg(feature = "measure")]
+pub(crate) mod kernels;
 mod layers;
 mod memory;
 mod pass;
