@@ -5,7 +5,7 @@ mod run;
 use std::fmt;
 use std::ops::Range;
 
-use super::memory::{conv_gradient, features};
+use super::memory::{conv_gradient, features, input};
 use super::{Engine, Images};
 use crate::Pixels;
 use crate::blocked::linear::BLOCKS;
@@ -67,6 +67,9 @@ pub enum Work {
     Bytes(usize),
 }
 
+/// The last block of a group: what a thread keeps of one block alone is its.
+const LAST: usize = BLOCKS - 1;
+
 /// The kernels of a network on real operands: those that a pass of its engine leaves.
 #[derive(Debug)]
 pub struct Kernels {
@@ -74,6 +77,8 @@ pub struct Kernels {
     images: ByteImages,
     /// The blocks that the thread's memory holds: the last ones.
     group: Range<usize>,
+    /// The last of them, which is that of the memory for a single block.
+    block: usize,
     /// For each convolution the gradient of its map, which the engine keeps of one alone.
     d_maps: Vec<Lines>,
     adam: adam::Step,
@@ -140,6 +145,7 @@ impl Kernels {
         let mut kernels = Self {
             d_maps: d_maps.collect(),
             group: blocks - BLOCKS..blocks,
+            block: blocks - 1,
             adam: adam::Step::new(&settings, 1),
             state: [parameters, first, second],
             stepped,
@@ -230,24 +236,32 @@ impl Kernels {
             ..
         } = &mut self.engine;
         let (convs, linears, scratch) = (layers.convs(), layers.linears(), &mut scratch[0]);
-        let first = self.group.start;
+        let (first, block) = (self.group.start, self.block);
         let blocks = |first: usize, count: usize| -> Vec<_> {
             let block = |block| block * features(count)..block * features(count) + count * LANES;
             (first..first + BLOCKS).map(block).collect()
         };
         match kernel {
-            Kernel::WriteImages => (scratch.inputs[0].as_mut_slice(), interior(&convs[0])),
+            Kernel::WriteImages => last(
+                &mut scratch.inputs[0],
+                input(&convs[0]),
+                interior(&convs[0]),
+            ),
             Kernel::ConvForward(index) => match convs.get(index + 1) {
-                Some(next) => (scratch.inputs[index + 1].as_mut_slice(), interior(next)),
+                Some(next) => last(&mut scratch.inputs[index + 1], input(next), interior(next)),
                 None => {
                     let count = linears[0].in_features;
-                    (scratch.features[0].as_mut_slice(), vec![0..count * LANES])
+                    last(
+                        &mut scratch.features[0],
+                        features(count),
+                        vec![0..count * LANES],
+                    )
                 }
             },
             Kernel::ConvWeight(index) => {
                 let before: usize = convs[..index].iter().map(conv_gradient).sum();
                 let numbers = convs[index].weight_len() + convs[index].out_channels;
-                let from = first * batch.conv_stride + before;
+                let from = block * batch.conv_stride + before;
                 let all = batch.conv_gradients.as_mut_slice();
                 (&mut all[from..from + numbers], vec![0..numbers])
             }
@@ -276,7 +290,7 @@ impl Kernels {
             Kernel::ToRows(index) => {
                 let count = linears[index].in_features;
                 let row = count.next_multiple_of(LANES);
-                let rows = first * LANES..(first + 1) * LANES;
+                let rows = block * LANES..(block + 1) * LANES;
                 let rows = rows.map(|image| image * row..image * row + count);
                 (batch.rows[index].as_mut_slice(), rows.collect())
             }
@@ -289,11 +303,20 @@ impl Kernels {
             Kernel::CrossEntropy => {
                 let d_logits = batch.d_linear[linears.len() - 1].as_mut_slice();
                 let ranges = blocks(first, layers.classes());
-                (d_logits, ranges[..1].to_vec())
+                (d_logits, ranges[LAST..].to_vec())
             }
             Kernel::Adam => (self.state[0].as_mut_slice(), Vec::new()),
         }
     }
+}
+
+/// The last block of an array of a group, and parts of it.
+fn last(
+    lines: &mut Lines,
+    size: usize,
+    parts: Vec<Range<usize>>,
+) -> (&mut [f32], Vec<Range<usize>>) {
+    (&mut lines.as_mut_slice()[LAST * size..], parts)
 }
 
 /// Where the input of a block lies within its padding.

@@ -1,6 +1,6 @@
 //! The calls of the kernels, each with the operands that a pass gives it.
 
-use super::{Kernel, Kernels};
+use super::{Kernel, Kernels, LAST};
 use crate::blocked::cross_entropy::{self, cross_entropy};
 use crate::blocked::linear::{BLOCKS, Features, Finish, Matrix, product};
 use crate::blocked::unpool::Incoming;
@@ -39,10 +39,11 @@ impl Kernels {
             width: conv.width,
             padding: conv.padding,
         };
-        let first = self.group.start * LANES;
+        let first = self.block * LANES;
+        let input = engine.scratch[0].input(&engine.layers, 0, LAST);
         let images: [_; LANES] = std::array::from_fn(|lane| self.images.pixels(first + lane));
         // SAFETY: the caller's.
-        unsafe { pack::write_images(&images, &place, engine.scratch[0].inputs[0].as_mut_ptr()) }
+        unsafe { pack::write_images(&images, &place, input) }
     }
 
     unsafe fn conv_forward(&mut self, index: usize) {
@@ -54,11 +55,11 @@ impl Kernels {
             conv_forward::forward(
                 engine.isa,
                 &layers.convs()[index],
-                scratch.input(layers, index, 0),
+                scratch.input(layers, index, LAST),
                 scratch.packed[index].as_ptr(),
                 engine.parameters.as_ptr().add(bias),
-                scratch.target(layers, index, 0),
-                scratch.saved(layers, index, 0),
+                scratch.target(layers, index, LAST),
+                scratch.saved(layers, index, LAST),
             );
         }
     }
@@ -68,15 +69,18 @@ impl Kernels {
         let (layers, scratch) = (&engine.layers, &mut engine.scratch[0]);
         let convs = layers.convs();
         let before: usize = convs[..index].iter().map(conv_gradient).sum();
-        let to = self.group.start * engine.batch.conv_stride + before;
+        let to = self.block * engine.batch.conv_stride + before;
         let d_output = match scratch.d_inputs.get(index + 1) {
             Some(d_input) => d_input.as_ptr(),
-            None => scratch.d_features.as_ptr(),
+            None => {
+                let features = features(layers.linears()[0].in_features);
+                scratch.d_features.as_slice()[LAST * features..].as_ptr()
+            }
         };
         let incoming = Incoming {
             d_output,
-            saved: scratch.saved(layers, index, 0),
-            output: scratch.target(layers, index, 0),
+            saved: scratch.saved(layers, index, LAST),
+            output: scratch.target(layers, index, LAST),
         };
         // SAFETY: the caller's.
         unsafe {
@@ -84,7 +88,7 @@ impl Kernels {
                 engine.isa,
                 &convs[index],
                 index > 0,
-                scratch.input(layers, index, 0),
+                scratch.input(layers, index, LAST),
                 incoming,
                 self.d_maps[index].as_mut_ptr(),
                 scratch.sums.as_mut_ptr(),
@@ -200,8 +204,9 @@ impl Kernels {
         let engine = &mut self.engine;
         let count = engine.layers.linears()[index].in_features;
         let row = count.next_multiple_of(LANES);
-        let from = engine.scratch[0].features[index].as_ptr();
-        let to = self.group.start * LANES * row;
+        let from = LAST * features(count);
+        let from = engine.scratch[0].features[index].as_slice()[from..].as_ptr();
+        let to = self.block * LANES * row;
         // SAFETY: the caller's.
         unsafe {
             let to = engine.batch.rows[index].as_mut_ptr().add(to);
@@ -233,21 +238,21 @@ impl Kernels {
     unsafe fn cross_entropy(&mut self) {
         let engine = &mut self.engine;
         let classes = engine.layers.classes();
-        let (first, stride) = (self.group.start, features(classes));
+        let (own, stride) = (self.block, features(classes));
         let last = engine.layers.linears().len() - 1;
         let batch = &mut engine.batch;
         // SAFETY: the caller's.
         unsafe {
             let block = cross_entropy::Block {
                 classes,
-                logits: batch.logits.as_ptr().add(first * stride),
-                labels: batch.labels.as_ptr().add(first * LANES),
+                logits: batch.logits.as_ptr().add(own * stride),
+                labels: batch.labels.as_ptr().add(own * LANES),
                 images: LANES,
                 smoothing: 0.0,
                 scale: 1.0 / engine.images as f32,
             };
-            let d_logits = batch.d_linear[last].as_mut_ptr().add(first * stride);
-            let losses = batch.losses.as_mut_ptr().add(first * LANES);
+            let d_logits = batch.d_linear[last].as_mut_ptr().add(own * stride);
+            let losses = batch.losses.as_mut_ptr().add(own * LANES);
             cross_entropy(engine.isa, &block, d_logits, losses);
         }
     }
