@@ -66,12 +66,17 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[-- ARGS]",
+        arguments: "[--scaling] [-- ARGS]",
         about: "Measure throughput; ARGS go to `cargo bench`",
         details: "A name runs the benches that contain it: cargo xtask bench -- forward\n\
                   Criterion's own options follow a second `--`: \
-                  cargo xtask bench -- -- --save-baseline before",
+                  cargo xtask bench -- -- --save-baseline before\n\
+                  --scaling instead measures training against threads, batch size and images, and\n\
+                  draws it in target/scaling, or the folder of --scaling --output FOLDER",
         run: |workspace, arguments| {
+            if arguments.first().is_some_and(|first| first == "--scaling") {
+                return scaling(workspace, &arguments[1..]);
+            }
             let mut command = workspace.cargo("bench");
             run::hand_over(
                 command
@@ -173,6 +178,23 @@ fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// The program that measures how the training scales.
+fn scaling(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut command = workspace.cargo("run");
+    command
+        .args([
+            "--release",
+            "--package",
+            "lenet-benches",
+            "--bin",
+            "scaling",
+            "--",
+            "--output",
+        ])
+        .arg(workspace.target.join("scaling"));
+    run::hand_over(command.args(arguments))
+}
+
 /// Says what is wrong with a task's arguments.
 fn usage_error(task: &str, message: &str) -> ExitCode {
     eprintln!("error: {message}\nSee `cargo xtask {task} --help`.");
@@ -183,7 +205,7 @@ fn help() -> String {
     let mut text = String::from("Usage: cargo xtask <task> [arguments]\n\nTasks:\n");
     for task in TASKS {
         let synopsis = format!("{} {}", task.name, task.arguments);
-        text += &format!("  {synopsis:<21}  {}\n", task.about);
+        text += &format!("  {synopsis:<27}  {}\n", task.about);
     }
     text + "\n`cargo xtask <task> --help` says more about one.\n"
 }
