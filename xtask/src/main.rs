@@ -70,12 +70,15 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[--peers] [-- ARGS]",
+        arguments: "[--peers|--scaling] [-- ARGS]",
         about: "Measure throughput; ARGS go to `cargo bench`",
         details: BENCH_DETAILS,
         run: |workspace, arguments| {
             if arguments.first().is_some_and(|first| first == "--peers") {
                 return peers::main(workspace, &arguments[1..]);
+            }
+            if arguments.first().is_some_and(|first| first == "--scaling") {
+                return scaling(workspace, &arguments[1..]);
             }
             let mut command = workspace.cargo("bench");
             run::hand_over(
@@ -125,8 +128,12 @@ first run installs and builds them in target/: several GB, many minutes.
   --batch N        images of a step, 128 unless given
   --threads N      of each peer, the number of physical cores unless given
   --quick          one round of a few steps: whether it works, not how fast
-  -- ARGS          go to our own program, benches/src/bin/peer.rs: -- --isa avx2
-LENET_PEERS_PYTHON names a Python that has benches/peers/requirements.txt already.";
+  -- ARGS          go to our own program, benches/src/bin/peer.rs: -- --precision bf16
+LENET_PEERS_PYTHON names a Python that has benches/peers/requirements.txt already, and
+LENET_ISA=avx2 keeps our own program from AVX-512.
+
+--scaling measures training against threads, batch size and images instead, and draws it in
+target/scaling, or the folder of --scaling --output FOLDER.";
 
 fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1).collect()) {
@@ -191,6 +198,23 @@ fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
         arguments.remove(0);
     }
     arguments
+}
+
+/// The program that measures how the training scales.
+fn scaling(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut command = workspace.cargo("run");
+    command
+        .args([
+            "--release",
+            "--package",
+            "lenet-benches",
+            "--bin",
+            "scaling",
+            "--",
+            "--output",
+        ])
+        .arg(workspace.target.join("scaling"));
+    run::hand_over(command.args(arguments))
 }
 
 /// Says what is wrong with a task's arguments.

@@ -11,6 +11,8 @@
 //! which block: any number of threads gives equal bits.
 
 mod images;
+#[cfg(feature = "measure")]
+pub(crate) mod kernels;
 mod layers;
 mod memory;
 mod pass;

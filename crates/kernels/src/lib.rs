@@ -18,6 +18,8 @@ mod error;
 mod float;
 mod geometry;
 mod isa;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod ops;
 pub mod pool;
 pub mod reference;

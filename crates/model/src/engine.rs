@@ -56,14 +56,30 @@ impl LeNet5 {
         most_images: usize,
         precision: Precision,
     ) -> Result<engine::Engine> {
-        let layers = self.architecture().layers()?;
         let pool = Arc::clone(Pool::global());
-        let mut engine = match precision {
-            Precision::F32 => {
-                engine::Engine::new(layers, purpose, most_images, pool, Isa::current())
-            }
-            other => engine::Engine::with_precision(other, layers, purpose, most_images, pool)?,
-        };
+        if precision == Precision::F32 {
+            return self.to_engine_on(purpose, most_images, pool, Isa::current());
+        }
+        let layers = self.architecture().layers()?;
+        let mut engine =
+            engine::Engine::with_precision(precision, layers, purpose, most_images, pool)?;
+        self.give_to_engine(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// As [`LeNet5::to_engine`] in f32, on other threads and with another instruction set.
+    ///
+    /// # Errors
+    /// Parameters that are not f32.
+    pub fn to_engine_on(
+        &self,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+        isa: Isa,
+    ) -> Result<engine::Engine> {
+        let layers = self.architecture().layers()?;
+        let mut engine = engine::Engine::new(layers, purpose, most_images, pool, isa);
         self.give_to_engine(&mut engine)?;
         Ok(engine)
     }
