@@ -12,6 +12,11 @@
 //! The compiler knows no tiles on stable Rust, hence the assembler. It never touches the tile
 //! registers by itself, so that they keep their contents between two statements.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 pub(crate) mod conv;
 pub(crate) mod convert;
 pub(crate) mod linear;

@@ -14,6 +14,11 @@
 //! sizes and the instruction set. Sums run in another order than in the engine, so that logits
 //! differ in the last bits.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 mod channels;
 mod columns;
 mod linear;

@@ -125,6 +125,7 @@ unsafe fn reduce_generic<V: Simd>(layer: &ConvLayer, sums: *const f32, gradient:
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of a kernel")]
 unsafe fn accumulate_generic<V: Simd>(
     layer: &ConvLayer,
     extents: Extents<'_>,

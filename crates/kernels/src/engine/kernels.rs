@@ -1,5 +1,10 @@
 //! The kernels of an [`Engine`], one at a time and on its memory, for benches.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "one range of several that there may be"
+)]
+
 mod run;
 
 use std::fmt;
