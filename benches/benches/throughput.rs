@@ -1,5 +1,5 @@
 //! Images a second through LeNet-5 on MNIST, by batch size: the forward pass, forward and backward,
-//! and the whole step of the training loop.
+//! and the whole step of the training loop; the fused engine and candle's own operations in turns.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
@@ -11,48 +11,70 @@ use candle_nn::loss::cross_entropy;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use lenet_data::{Batch, Dataset, batches, embedded, order};
-use lenet_model::LeNet5;
+use lenet_kernels::engine::{FloatImages, Precision, Purpose};
+use lenet_kernels::ops;
+use lenet_model::{Engine, LeNet5};
 use lenet_train::{Config, Ending, Event, Progress, evaluate, fit};
 
-const BATCH_SIZES: [usize; 4] = [1, 32, 128, 512];
+const BATCH_SIZES: [usize; 5] = [1, 16, 128, 512, 1_024];
+const ENGINES: [Engine; 2] = [Engine::Fused, Engine::Candle];
 
 fn main() {
     let mnist = embedded::mnist().unwrap();
     // Every batch of an epoch is full, whatever the batch size.
-    let train = mnist.train.take(59_904);
+    let train = mnist.train.take(59_392);
     for size in BATCH_SIZES {
         assert_eq!(train.len() % size, 0);
     }
 
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(5))
-        .configure_from_args();
+    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     forward(&mut criterion, &train);
     forward_backward(&mut criterion, &train);
     train_step(&mut criterion, &train, &mnist.test.take(500));
     criterion.final_summary();
 }
 
-/// Images to logits. The graph for a backward pass is recorded, as it always is with parameters
-/// that can be trained.
+/// Images to logits: tensors through either engine of [`LeNet5::forward`], where the graph for a
+/// backward pass is recorded as always with parameters that can be trained; and without a graph.
 fn forward(criterion: &mut Criterion, train: &Dataset) {
     let mut group = group(criterion, "forward");
     for size in BATCH_SIZES {
         let config = config(size);
-        let model = model(&config);
         let images = first_batch(&config, train).images;
+        let pixels = values(&images);
+        let images_of = FloatImages {
+            pixels: &pixels,
+            size: 28 * 28,
+        };
+        let [fused, candle] = ENGINES.map(|engine| model(&config).with_engine(engine));
+        let mut engine = fused
+            .to_engine(Purpose::Inference, size, Precision::F32)
+            .unwrap();
 
-        let logits = model.forward(&images).unwrap();
-        assert_eq!(logits.dims(), [size, 10]);
-        let squares = sum_of_squares(&logits);
-        assert!(squares.is_finite() && squares > 0., "{squares}");
+        let expected = values(&candle.forward(&images).unwrap());
+        assert_close(
+            "fused",
+            &values(&fused.forward(&images).unwrap()),
+            &expected,
+        );
+        engine.forward(&images_of, size).unwrap();
+        let logits: Vec<f32> = engine.logits().flatten().collect();
+        assert_close("engine", &logits, &expected);
 
         group.throughput(Throughput::Elements(size as u64));
-        group.bench_function(BenchmarkId::new("images", size), |bencher| {
-            bencher.iter(|| model.forward(&images).unwrap());
+        begin(&mut group, Engine::Fused);
+        group.bench_function(BenchmarkId::new("engine", size), |bencher| {
+            bencher.iter(|| engine.forward(&images_of, size).unwrap());
         });
+        for model in [&fused, &candle] {
+            begin(&mut group, model.engine());
+            group.bench_function(
+                BenchmarkId::new(model.engine().to_string(), size),
+                |bencher| {
+                    bencher.iter(|| model.forward(&images).unwrap());
+                },
+            );
+        }
     }
     group.finish();
 }
@@ -62,26 +84,55 @@ fn forward_backward(criterion: &mut Criterion, train: &Dataset) {
     let mut group = group(criterion, "forward_backward");
     for size in BATCH_SIZES {
         let config = config(size);
-        let model = model(&config);
-        let batch = first_batch(&config, train);
-        let gradients = || {
-            let logits = model.forward(&batch.images).unwrap();
-            let loss = cross_entropy(&logits, &batch.labels).unwrap();
-            loss.backward().unwrap()
+        let Batch { images, labels } = first_batch(&config, train);
+        let pixels = values(&images);
+        let images_of = FloatImages {
+            pixels: &pixels,
+            size: 28 * 28,
+        };
+        let label_values = labels.to_vec1::<u32>().unwrap();
+        let [fused, candle] = ENGINES.map(|engine| model(&config).with_engine(engine));
+        let mut engine = fused
+            .to_engine(Purpose::Training, size, Precision::F32)
+            .unwrap();
+        let gradients = |model: &LeNet5| {
+            let logits = model.forward(&images).unwrap();
+            let loss = match model.engine() {
+                Engine::Fused => ops::cross_entropy(&logits, &labels, 0.),
+                Engine::Candle => cross_entropy(&logits, &labels),
+            };
+            loss.unwrap().backward().unwrap()
         };
 
-        let found = gradients();
-        for (name, var) in model.parameters().iter() {
-            let gradient = found.get(var).unwrap();
-            assert_eq!(gradient.dims(), var.dims(), "{name}");
-            let squares = sum_of_squares(gradient);
-            assert!(squares.is_finite() && squares > 0., "{name}: {squares}");
+        let [of_fused, of_candle] = [&fused, &candle].map(gradients);
+        assert!(
+            engine
+                .gradients(&images_of, &label_values, 0.)
+                .unwrap()
+                .finite
+        );
+        let of_engine = engine.last_gradients();
+        let vars = std::iter::zip(fused.parameters().iter(), candle.parameters().vars());
+        for (((name, var), candle_var), of_engine) in std::iter::zip(vars, of_engine) {
+            let expected = values(of_candle.get(&candle_var).unwrap());
+            assert_close(name, &values(of_fused.get(var).unwrap()), &expected);
+            assert_close(name, of_engine, &expected);
         }
 
         group.throughput(Throughput::Elements(size as u64));
-        group.bench_function(BenchmarkId::new("images", size), |bencher| {
-            bencher.iter(gradients);
+        begin(&mut group, Engine::Fused);
+        group.bench_function(BenchmarkId::new("engine", size), |bencher| {
+            bencher.iter(|| engine.gradients(&images_of, &label_values, 0.).unwrap());
         });
+        for model in [&fused, &candle] {
+            begin(&mut group, model.engine());
+            group.bench_function(
+                BenchmarkId::new(model.engine().to_string(), size),
+                |bencher| {
+                    bencher.iter(|| gradients(model));
+                },
+            );
+        }
     }
     group.finish();
 }
@@ -91,17 +142,20 @@ fn forward_backward(criterion: &mut Criterion, train: &Dataset) {
 fn train_step(criterion: &mut Criterion, train: &Dataset, test: &Dataset) {
     let mut group = group(criterion, "train_step");
     for size in BATCH_SIZES {
-        let mut training = Training::new(config(size), train);
-
-        let before = training.loss(test);
-        training.steps((1_024 / size as u64).max(8));
-        let after = training.loss(test);
-        assert!(after < before, "batches of {size}: {before} became {after}");
-
         group.throughput(Throughput::Elements(size as u64));
-        group.bench_function(BenchmarkId::new("images", size), |bencher| {
-            bencher.iter_custom(|steps| training.steps(steps));
-        });
+        for engine in ENGINES {
+            let mut training = Training::new(config(size), engine, train);
+
+            let before = training.loss(test);
+            training.steps((1_024 / size as u64).max(8));
+            let after = training.loss(test);
+            assert!(after < before, "batches of {size}: {before} became {after}");
+
+            begin(&mut group, engine);
+            group.bench_function(BenchmarkId::new(engine.to_string(), size), |bencher| {
+                bencher.iter_custom(|steps| training.steps(steps));
+            });
+        }
     }
     group.finish();
 }
@@ -116,9 +170,9 @@ struct Training<'a> {
 }
 
 impl<'a> Training<'a> {
-    fn new(config: Config, train: &'a Dataset) -> Self {
+    fn new(config: Config, engine: Engine, train: &'a Dataset) -> Self {
         Self {
-            model: model(&config),
+            model: model(&config).with_engine(engine),
             config,
             train,
             no_validation: train.take(0),
@@ -193,16 +247,39 @@ fn first_batch(config: &Config, train: &Dataset) -> Batch {
         .unwrap()
 }
 
-/// Finite only if every element is.
-fn sum_of_squares(tensor: &Tensor) -> f32 {
-    let squares = tensor.sqr().unwrap().sum_all().unwrap();
-    squares.to_scalar().unwrap()
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// That no number is off by more than 1e-4 of the largest. Another order of additions makes 1e-6 of
+/// it; to lose one image of 1,024, or one tap of a convolution, makes 1e-3.
+fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0_f32, |most, x| most.max(x.abs()));
+    assert!(largest > 0., "{what}: all are 0");
+    for (found, expected) in std::iter::zip(found, expected) {
+        // Written so that not-a-number fails.
+        let close = (found - expected).abs() <= 1e-4 * largest;
+        assert!(close, "{what}: {found} should be {expected}, of {largest}");
+    }
 }
 
 /// A group of benches in which every sample makes equally many iterations: growing samples, the
-/// default, would take minutes where an iteration takes a third of a second.
+/// default, would take minutes where an iteration takes half a second.
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
     let mut group = criterion.benchmark_group(name);
     group.sampling_mode(SamplingMode::Flat);
     group
+}
+
+/// How long the next bench takes: candle's own operations are a hundred times as slow, so that ten
+/// samples of one iteration must do for large batches.
+fn begin(group: &mut BenchmarkGroup<'_, WallTime>, engine: Engine) {
+    let [samples, warm_up, measurement] = match engine {
+        Engine::Fused => [30, 300, 2_000],
+        Engine::Candle => [10, 100, 1_000],
+    };
+    group.sample_size(samples as usize);
+    group.warm_up_time(Duration::from_millis(warm_up));
+    group.measurement_time(Duration::from_millis(measurement));
 }

@@ -123,7 +123,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "determinism",
-        about: "two trainings from one seed write the same bytes",
+        about: "two trainings from one seed, on one thread and on all, write the same bytes",
         run: determinism,
     },
     Step {
@@ -238,17 +238,16 @@ fn weigh(file: &Path, limit: u64) -> Result<()> {
     Ok(())
 }
 
-/// Trains twice from one seed and compares the weights.
+/// Trains twice from one seed, on one thread and on all, and compares the weights.
 fn determinism(workspace: &Workspace) -> Result<()> {
     let folder = empty(workspace, "determinism")?;
     let runs = [folder.join("first"), folder.join("second")];
-    for run in &runs {
+    for (run, threads) in std::iter::zip(&runs, [&["--threads", "1"][..], &[]]) {
         let mut command = workspace.lenet(&["train"]);
         command
-            .args(words(
-                "--epochs 1 --seed 7 --limit-train 2048 --quiet --output",
-            ))
-            .arg(run);
+            .args(words("--epochs 2 --seed 7 --quiet --output"))
+            .arg(run)
+            .args(threads);
         checked(&mut command)?;
     }
     let [first, second] = runs.map(|run| run.join("model.safetensors"));

@@ -8,6 +8,8 @@
 //! | `tidy` | the text check over the sources, one of those steps |
 //! | `aarch64` | the kernels' tests under emulation, another of them |
 //! | `golden` | the file of numbers that PyTorch computed |
+//! | `peers` | the comparison with other libraries: programs, turns, tables |
+//! | `python` | environments for the scripts of those two |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
 #![forbid(unsafe_code)]
@@ -15,6 +17,8 @@
 mod aarch64;
 mod ci;
 mod golden;
+mod peers;
+mod python;
 mod run;
 mod tidy;
 
@@ -66,12 +70,16 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[-- ARGS]",
+        arguments: "[--peers|--scaling] [-- ARGS]",
         about: "Measure throughput; ARGS go to `cargo bench`",
-        details: "A name runs the benches that contain it: cargo xtask bench -- forward\n\
-                  Criterion's own options follow a second `--`: \
-                  cargo xtask bench -- -- --save-baseline before",
+        details: BENCH_DETAILS,
         run: |workspace, arguments| {
+            if arguments.first().is_some_and(|first| first == "--peers") {
+                return peers::main(workspace, &arguments[1..]);
+            }
+            if arguments.first().is_some_and(|first| first == "--scaling") {
+                return scaling(workspace, &arguments[1..]);
+            }
             let mut command = workspace.cargo("bench");
             run::hand_over(
                 command
@@ -107,6 +115,25 @@ const TASKS: &[Task] = &[
         run: ci::main,
     },
 ];
+
+const BENCH_DETAILS: &str = "\
+A name runs the benches that contain it: cargo xtask bench -- forward
+Criterion's own options follow a second `--`: cargo xtask bench -- -- --save-baseline before
+
+--peers compares training and inference with PyTorch, ONNX Runtime, candle and burn instead, in
+turns on this machine (Linux). Needs python3 with its venv module, and g++ for torch.compile; the
+first run installs and builds them in target/: several GB, many minutes.
+  --rounds N       turns of each peer, 5 unless given
+  --only A,B       the peers whose names begin so
+  --batch N        images of a step, 128 unless given
+  --threads N      of each peer, the number of physical cores unless given
+  --quick          one round of a few steps: whether it works, not how fast
+  -- ARGS          go to our own program, benches/src/bin/peer.rs: -- --precision bf16
+LENET_PEERS_PYTHON names a Python that has benches/peers/requirements.txt already, and
+LENET_ISA=avx2 keeps our own program from AVX-512.
+
+--scaling measures training against threads, batch size and images instead, and draws it in
+target/scaling, or the folder of --scaling --output FOLDER.";
 
 fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1).collect()) {
@@ -173,6 +200,23 @@ fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
+/// The program that measures how the training scales.
+fn scaling(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
+    let mut command = workspace.cargo("run");
+    command
+        .args([
+            "--release",
+            "--package",
+            "lenet-benches",
+            "--bin",
+            "scaling",
+            "--",
+            "--output",
+        ])
+        .arg(workspace.target.join("scaling"));
+    run::hand_over(command.args(arguments))
+}
+
 /// Says what is wrong with a task's arguments.
 fn usage_error(task: &str, message: &str) -> ExitCode {
     eprintln!("error: {message}\nSee `cargo xtask {task} --help`.");
@@ -181,9 +225,11 @@ fn usage_error(task: &str, message: &str) -> ExitCode {
 
 fn help() -> String {
     let mut text = String::from("Usage: cargo xtask <task> [arguments]\n\nTasks:\n");
+    let synopsis = |task: &Task| format!("{} {}", task.name, task.arguments);
+    let width = TASKS.iter().map(|task| synopsis(task).len()).max();
+    let width = width.unwrap_or_default();
     for task in TASKS {
-        let synopsis = format!("{} {}", task.name, task.arguments);
-        text += &format!("  {synopsis:<21}  {}\n", task.about);
+        text += &format!("  {:<width$}  {}\n", synopsis(task), task.about);
     }
     text + "\n`cargo xtask <task> --help` says more about one.\n"
 }

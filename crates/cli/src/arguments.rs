@@ -95,6 +95,9 @@ pub struct Train {
     /// How the parameters are drawn [default: glorot-uniform].
     #[arg(long)]
     pub init: Option<Init>,
+    /// What products are computed in; bf16 needs a processor with AMX [default: f32].
+    #[arg(long)]
+    pub precision: Option<Precision>,
     /// Take values from a file such as the config.toml of a run.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
@@ -114,7 +117,7 @@ pub struct Train {
         value_hint = ValueHint::DirPath,
         conflicts_with_all = [
             "dataset", "epochs", "batch_size", "lr", "seed", "validation", "limit_train", "scaling",
-            "padding", "activation", "init", "config", "print_config", "output", "name",
+            "padding", "activation", "init", "precision", "config", "print_config", "output", "name",
         ]
     )]
     pub resume: Option<PathBuf>,
@@ -343,6 +346,23 @@ pub enum Init {
     GlorotUniform,
     /// As PyTorch does.
     Pytorch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits in the second convolution and the linear layers, with sums of 32.
+    Bf16,
+}
+
+impl From<Precision> for lenet_train::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 impl From<Scaling> for lenet_train::Scaling {

@@ -5,14 +5,20 @@
 //! with a block whose last lanes are 0 and whose gradient is 0.
 //!
 //! Each kernel works on one block and takes sizes and pointers: what is unsafe ends in
-//! [`network`](crate::network) and [`ops`](crate::ops), which own the memory. Every sum runs in an
+//! [`engine`](crate::engine) and [`ops`](crate::ops), which own the memory. Every sum runs in an
 //! order that the shapes alone decide.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
 
 pub(crate) mod adam;
 pub(crate) mod conv_forward;
 pub(crate) mod conv_input;
 pub(crate) mod conv_weight;
 pub(crate) mod cross_entropy;
+pub(crate) mod extents;
 pub(crate) mod finite;
 pub(crate) mod linear;
 pub(crate) mod linear_weight;
@@ -41,6 +47,12 @@ impl Lines {
         Self::new(count.div_ceil(LANES))
     }
 
+    /// Memory for so many bytes, rounded up to whole lines.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn bytes(count: usize) -> Self {
+        Self::floats(count.div_ceil(4))
+    }
+
     pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: a line is 16 floats without padding.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
@@ -49,6 +61,13 @@ impl Lines {
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: a line is 16 floats without padding, and borrowed for as long as the slice.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+
+    /// The memory as words of 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn as_mut_words(&mut self) -> &mut [u16] {
+        // SAFETY: a line is 32 words without padding, and borrowed for as long as the slice.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * 32) }
     }
 
     pub(crate) fn as_ptr(&self) -> *const f32 {

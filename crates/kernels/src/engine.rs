@@ -10,49 +10,35 @@
 //! convolutions added up, block after block. Last comes Adam. No sum depends on which thread had
 //! which block: any number of threads gives equal bits.
 
+mod images;
+#[cfg(feature = "measure")]
+pub(crate) mod kernels;
 mod layers;
 mod memory;
 mod pass;
+mod shared;
 mod tasks;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use images::{FloatImages, Images};
 pub use layers::Layers;
 pub(crate) use memory::features as memory_features;
-use memory::{BatchMemory, Place, Scratch, features, places};
+use memory::{BatchMemory, Place, Scratch, check_lengths, features, get, places, set};
 use pass::{BatchPointers, Extent, Pass};
+use shared::{Pointers, Shared};
 use tasks::Tasks;
 
 use crate::blocked::Lines;
 use crate::blocked::adam;
 use crate::blocked::linear::BLOCKS;
-use crate::blocked::pack::Pixels;
 use crate::pool::{Pool, share};
 use crate::reference::adam::Settings;
 use crate::simd::LANES;
 use crate::{Error, Isa, Result};
-
-/// Images by their index in a batch; threads ask for them at the same time.
-pub trait Images: Sync {
-    /// The pixels of an image, (C, H, W).
-    fn pixels(&self, image: usize) -> Pixels<'_>;
-}
-
-/// Equally large images one behind the other.
-#[derive(Clone, Copy, Debug)]
-pub struct FloatImages<'a> {
-    /// (N, C, H, W).
-    pub pixels: &'a [f32],
-    /// Numbers of an image, C·H·W.
-    pub size: usize,
-}
-
-impl Images for FloatImages<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
-        Pixels::Floats(&self.pixels[image * self.size..][..self.size])
-    }
-}
 
 /// What an engine is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +49,36 @@ pub enum Purpose {
     Training,
 }
 
+/// What products are computed in; sums, parameters and moments are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// The linear layers, and convolutions of 16 channels behind the first one, multiply numbers
+    /// rounded to bf16, forward and back, on the tiles of Intel's AMX.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether this machine computes in it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::F32 => true,
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Bf16 => crate::amx::is_available(),
+            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+            Self::Bf16 => false,
+        }
+    }
+}
+
 /// A network with its parameters, and the memory to run and train it.
 #[derive(Debug)]
 pub struct Engine {
     layers: Layers,
     purpose: Purpose,
+    precision: Precision,
     isa: Isa,
     pool: Arc<Pool>,
     places: Vec<Place>,
@@ -101,10 +112,46 @@ impl Engine {
         pool: Arc<Pool>,
         isa: Isa,
     ) -> Self {
+        Self::in_f32_or(Precision::F32, layers, purpose, most_images, pool, isa)
+    }
+
+    /// As [`Engine::new`], on the fastest instruction set, in another precision.
+    ///
+    /// # Errors
+    /// [`Error::Precision`] where the machine has no means to compute in it.
+    pub fn with_precision(
+        precision: Precision,
+        layers: Layers,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+    ) -> Result<Self> {
+        if !precision.is_available() {
+            return Err(Error::Precision);
+        }
+        let isa = Isa::fastest();
+        Ok(Self::in_f32_or(
+            precision,
+            layers,
+            purpose,
+            most_images,
+            pool,
+            isa,
+        ))
+    }
+
+    fn in_f32_or(
+        precision: Precision,
+        layers: Layers,
+        purpose: Purpose,
+        most_images: usize,
+        pool: Arc<Pool>,
+        isa: Isa,
+    ) -> Self {
         let training = purpose == Purpose::Training;
         let (places, len) = places(&layers);
         let kept = if training { len } else { 0 };
-        let mut batch = BatchMemory::new(&layers, most_images.div_ceil(LANES), training);
+        let mut batch = BatchMemory::new(&layers, most_images.div_ceil(LANES), training, precision);
         let pointers = BatchPointers {
             rows: batch.rows.iter_mut().map(Lines::as_mut_ptr).collect(),
             d_linear: batch.d_linear.iter_mut().map(Lines::as_mut_ptr).collect(),
@@ -114,9 +161,16 @@ impl Engine {
             losses: batch.losses.as_mut_ptr(),
             predicted: batch.predicted.as_mut_ptr(),
             labels: batch.labels.as_mut_ptr(),
+            #[cfg(target_arch = "x86_64")]
+            tiles: batch
+                .tiles
+                .iter_mut()
+                .map(|kept| kept.each_mut().map(|kept| kept.as_mut_ptr().cast()))
+                .collect(),
         };
         Self {
             purpose,
+            precision,
             isa,
             parameters: Lines::floats(len),
             gradients: Lines::floats(kept),
@@ -127,7 +181,7 @@ impl Engine {
             most_images,
             images: 0,
             scratch: (0..pool.threads())
-                .map(|_| Scratch::new(&layers, training))
+                .map(|_| Scratch::new(&layers, training, precision))
                 .collect(),
             pool,
             places,
@@ -157,7 +211,8 @@ impl Engine {
     /// # Errors
     /// [`Error::Length`] where one has another number of values, before any is set.
     pub fn set_parameters(&mut self, values: &[&[f32]]) -> Result<()> {
-        set(&self.places, &mut self.parameters, "parameters", values)?;
+        check_lengths(&self.places, "parameters", values)?;
+        set(&self.places, &mut self.parameters, values);
         self.version += 1;
         Ok(())
     }
@@ -187,20 +242,12 @@ impl Engine {
     /// Sets what [`Engine::moments`] gives.
     ///
     /// # Errors
-    /// [`Error::Length`] where one has another number of values.
+    /// [`Error::Length`] where one has another number of values, before any is set.
     pub fn set_moments(&mut self, step: u64, first: &[&[f32]], second: &[&[f32]]) -> Result<()> {
-        set(
-            &self.places,
-            &mut self.first_moments,
-            "first moments",
-            first,
-        )?;
-        set(
-            &self.places,
-            &mut self.second_moments,
-            "second moments",
-            second,
-        )?;
+        check_lengths(&self.places, "first moments", first)?;
+        check_lengths(&self.places, "second moments", second)?;
+        set(&self.places, &mut self.first_moments, first);
+        set(&self.places, &mut self.second_moments, second);
         self.step = step;
         Ok(())
     }
@@ -364,8 +411,16 @@ impl Engine {
         let scratch = Shared(self.scratch.as_mut_ptr());
         let blocks = count.div_ceil(LANES);
         let version = self.version;
+        let precision = self.precision;
         self.pool.run(&|thread, threads| {
-            let mut own = share(blocks, thread, threads);
+            let mut own = match precision {
+                Precision::F32 => share(blocks, thread, threads),
+                // Tiles take two blocks.
+                Precision::Bf16 => {
+                    let pairs = share(blocks.div_ceil(2), thread, threads);
+                    2 * pairs.start..blocks.min(2 * pairs.end)
+                }
+            };
             if own.is_empty() {
                 return;
             }
@@ -378,6 +433,7 @@ impl Engine {
                 unsafe { pass.group(scratch, own.start, group) };
                 own.start += group;
             }
+            end_of_tiles(precision);
         });
         Ok(())
     }
@@ -388,19 +444,32 @@ impl Engine {
         let gradients = Pointers([self.gradients.as_mut_ptr()]);
         let finite = AtomicBool::new(true);
         let (isa, layers, places, batch) = (self.isa, &self.layers, &self.places, &self.batch);
-        let tasks = Tasks::of(layers);
+        let precision = self.precision;
+        let tasks = Tasks::of(layers, self.precision);
         self.pool.run(&|thread, threads| {
             let mut all = true;
             for task in tasks.share(layers, thread, threads) {
                 // SAFETY: tasks write to rows of their own; the blocks are no longer written to.
                 all &= unsafe { task.run(isa, layers, places, batch, blocks, gradients.at(0)[0]) };
             }
+            end_of_tiles(precision);
             if !all {
                 finite.store(false, Ordering::Relaxed);
             }
         });
         finite.into_inner()
     }
+}
+
+/// Ends a thread's use of tiles, if it had any.
+fn end_of_tiles(precision: Precision) {
+    #[cfg(target_arch = "x86_64")]
+    if precision == Precision::Bf16 {
+        // SAFETY: an engine has this precision only where AMX is available.
+        unsafe { crate::amx::release() }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
 }
 
 /// What [`Engine::gradients`] found.
@@ -410,60 +479,4 @@ pub struct Gradients {
     pub loss: f64,
     /// Whether every gradient is a finite number.
     pub finite: bool,
-}
-
-/// Arrays that threads use different parts of.
-#[derive(Clone, Copy)]
-struct Pointers<const N: usize>([*mut f32; N]);
-
-// SAFETY: whoever gets a part of an array out says why nobody else has it.
-unsafe impl<const N: usize> Sync for Pointers<N> {}
-
-impl<const N: usize> Pointers<N> {
-    fn at(&self, offset: usize) -> [*mut f32; N] {
-        self.0.map(|pointer| pointer.wrapping_add(offset))
-    }
-}
-
-/// One thing for each thread.
-struct Shared<T>(*mut T);
-
-// SAFETY: whoever takes a thing out says why nobody else has it.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn at(&self, thread: usize) -> *mut T {
-        self.0.wrapping_add(thread)
-    }
-}
-
-fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f32]> {
-    let array = array.as_slice();
-    places
-        .iter()
-        .map(move |place| &array[place.offset..place.offset + place.len])
-}
-
-fn set(
-    places: &[Place],
-    array: &mut Lines,
-    operand: &'static str,
-    values: &[&[f32]],
-) -> Result<()> {
-    let lengths: usize = values.iter().map(|value| value.len()).sum();
-    let expected = places.iter().map(|place| place.len);
-    let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
-    if places.len() != values.len() || !fits {
-        return Err(Error::Length {
-            op: "engine",
-            operand,
-            expected: vec![expected.sum()],
-            got: lengths,
-        });
-    }
-    let array = array.as_mut_slice();
-    for (place, value) in std::iter::zip(places, values) {
-        array[place.offset..place.offset + place.len].copy_from_slice(value);
-    }
-    Ok(())
 }

@@ -54,6 +54,9 @@ pub enum Error {
         /// The images given.
         got: usize,
     },
+    /// The machine has no AMX with bf16, or the system does not let the process use it.
+    #[error("bf16 needs a processor with Intel AMX, and Linux; this machine computes in f32")]
+    Precision,
     /// A mean over no images is not a number.
     #[error("{op}: the batch should hold at least one image, got none")]
     EmptyBatch {

@@ -10,12 +10,16 @@
 //! the input channels, K the output channels, H and W an image's and R and S a kernel's height and
 //! width. `d_x` is the derivative of the scalar that is being minimised by `x`.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod blocked;
 pub mod engine;
 mod error;
 mod float;
 mod geometry;
 mod isa;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod ops;
 pub mod pool;
 pub mod reference;

@@ -5,6 +5,11 @@
 //! `#[inline(always)]` and none of it is a closure, for a closure does not inherit the
 //! instruction set of the function that it stands in.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -12,6 +17,8 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 pub(crate) mod portable;
+#[cfg(test)]
+mod tests;
 
 /// Images of a block: the innermost axis of the [blocked layout](crate::blocked), whatever the
 /// width of a register is.
@@ -125,8 +132,9 @@ pub(crate) unsafe fn exp<V: Simd>(x: V) -> V {
     }
 }
 
-/// `tanh x` to within 4 units in the last place: the rational function of degree 13 by 6 that Eigen
-/// uses (<https://gitlab.com/libeigen/eigen>, `generic_fast_tanh_float`), which is 1 from 7.9 on.
+/// `tanh x` to within 4e-7, or 7 units in the last place where the result is no less than 1e-34: the
+/// rational function of degree 13 by 6 that Eigen uses (<https://gitlab.com/libeigen/eigen>,
+/// `generic_fast_tanh_float`). From 7.9 on it is 0.9999999, never more than 1.
 #[inline(always)]
 pub(crate) unsafe fn tanh<V: Simd>(x: V) -> V {
     const NUMERATOR: [f32; 7] = [

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use lenet_kernels::engine::{self, Layers, Purpose};
+use lenet_kernels::engine::{self, Layers, Precision, Purpose};
 use lenet_kernels::pool::Pool;
 use lenet_kernels::single::Single;
 use lenet_kernels::{Activation, ConvLayer, Isa, LinearLayer};
@@ -50,17 +50,25 @@ impl LeNet5 {
     /// [`Pool::global`]; `most_images` is the largest batch that it will be given.
     ///
     /// # Errors
-    /// Parameters that are not f32.
-    pub fn to_engine(&self, purpose: Purpose, most_images: usize) -> Result<engine::Engine> {
-        self.to_engine_on(
-            purpose,
-            most_images,
-            Arc::clone(Pool::global()),
-            Isa::current(),
-        )
+    /// Parameters that are not f32, and a precision that this machine does not compute in.
+    pub fn to_engine(
+        &self,
+        purpose: Purpose,
+        most_images: usize,
+        precision: Precision,
+    ) -> Result<engine::Engine> {
+        let pool = Arc::clone(Pool::global());
+        if precision == Precision::F32 {
+            return self.to_engine_on(purpose, most_images, pool, Isa::current());
+        }
+        let layers = self.architecture().layers()?;
+        let mut engine =
+            engine::Engine::with_precision(precision, layers, purpose, most_images, pool)?;
+        self.give_to_engine(&mut engine)?;
+        Ok(engine)
     }
 
-    /// As [`LeNet5::to_engine`], on other threads and with another instruction set.
+    /// As [`LeNet5::to_engine`] in f32, on other threads and with another instruction set.
     ///
     /// # Errors
     /// Parameters that are not f32.
@@ -73,10 +81,18 @@ impl LeNet5 {
     ) -> Result<engine::Engine> {
         let layers = self.architecture().layers()?;
         let mut engine = engine::Engine::new(layers, purpose, most_images, pool, isa);
+        self.give_to_engine(&mut engine)?;
+        Ok(engine)
+    }
+
+    /// Gives this network's parameters to an engine, as they are now.
+    ///
+    /// # Errors
+    /// Parameters that are not f32, and an engine of other layers.
+    pub fn give_to_engine(&self, engine: &mut engine::Engine) -> Result<()> {
         let values = self.parameter_values()?;
         let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-        engine.set_parameters(&values)?;
-        Ok(engine)
+        Ok(engine.set_parameters(&values)?)
     }
 
     /// This network with its parameters as they are now, for one image at a time with the lowest

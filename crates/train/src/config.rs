@@ -39,6 +39,29 @@ pub struct Config {
     pub activation: Activation,
     /// How the parameters are drawn.
     pub init: Init,
+    /// What the products of the fused engine are computed in.
+    pub precision: Precision,
+}
+
+/// What the products of the fused engine are computed in; sums, parameters and Adam are f32 in any
+/// case, and so is every evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// bf16 in the second convolution and the linear layers, on a processor with AMX.
+    Bf16,
+}
+
+impl From<Precision> for lenet_kernels::engine::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// How pixels 0..=255 become the network's input.
@@ -66,6 +89,7 @@ impl Default for Config {
             padding: Padding::Same,
             activation: Activation::Relu,
             init: Init::GlorotUniform,
+            precision: Precision::F32,
         }
     }
 }

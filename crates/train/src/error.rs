@@ -118,6 +118,11 @@ pub enum Error {
     /// The model's error.
     #[error(transparent)]
     Model(#[from] lenet_model::Error),
+    /// bf16 on another engine than the fused one.
+    #[error(
+        "precision bf16 is for the fused engine on the CPU; candle's operations compute in f32"
+    )]
+    PrecisionOfCandle,
     /// An operation's own error, as for labels that the model has no output for.
     #[error(transparent)]
     Kernels(#[from] lenet_kernels::Error),

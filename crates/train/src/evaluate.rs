@@ -2,7 +2,7 @@
 
 use candle_nn::loss::cross_entropy;
 use lenet_data::{Dataset, Normalization, batches};
-use lenet_kernels::engine::Purpose;
+use lenet_kernels::engine::{Precision, Purpose};
 use lenet_model::{Engine, LeNet5};
 
 use crate::stepper::Rows;
@@ -28,7 +28,8 @@ pub fn evaluate(
 
 fn on_fused(model: &LeNet5, dataset: &Dataset, normalization: Normalization) -> Result<Metrics> {
     let mut metrics = Metrics::new(model.architecture().classes);
-    let mut engine = model.to_engine(Purpose::Inference, BATCH.min(dataset.len()))?;
+    let mut engine =
+        model.to_engine(Purpose::Inference, BATCH.min(dataset.len()), Precision::F32)?;
     let table = normalization.table();
     let order: Vec<u32> = (0..dataset.len() as u32).collect();
     let mut labels = Vec::new();

@@ -53,7 +53,7 @@ mod stepper;
 
 pub use adam::{Adam, AdamConfig, AdamState};
 pub use checkpoint::Identity;
-pub use config::{Config, Scaling};
+pub use config::{Config, Precision, Scaling};
 pub use error::{Error, Result};
 pub use evaluate::evaluate;
 pub use event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};

@@ -9,7 +9,7 @@ use lenet_kernels::Pixels;
 use lenet_kernels::engine::{Engine as FusedEngine, Images, Purpose};
 use lenet_model::{Engine, LeNet5};
 
-use crate::{Adam, AdamState, Config, Metrics, Result};
+use crate::{Adam, AdamState, Config, Error, Metrics, Precision, Result};
 
 /// Some images of a set, as the engine asks for them.
 pub(crate) struct Rows<'a> {
@@ -51,7 +51,7 @@ pub(crate) enum Stepper<'a> {
     /// On the fused engine, which has the parameters until [`Stepper::store`].
     Fused(Box<Fused>),
     /// On candle's own operations.
-    Candle(Candle<'a>),
+    Candle(Box<Candle<'a>>),
 }
 
 pub(crate) struct Fused {
@@ -77,7 +77,11 @@ impl<'a> Stepper<'a> {
     ) -> Result<Self> {
         match model.engine() {
             Engine::Fused => {
-                let mut engine = model.to_engine(Purpose::Training, config.batch_size)?;
+                let mut engine = model.to_engine(
+                    Purpose::Training,
+                    config.batch_size,
+                    config.precision.into(),
+                )?;
                 if let Some(state) = state {
                     let values = |moments: &[Tensor]| {
                         let values = moments.iter().map(|m| m.flatten_all()?.to_vec1::<f32>());
@@ -96,17 +100,18 @@ impl<'a> Stepper<'a> {
                     labels: Vec::with_capacity(config.batch_size),
                 })))
             }
+            Engine::Candle if config.precision != Precision::F32 => Err(Error::PrecisionOfCandle),
             Engine::Candle => {
                 let mut adam = Adam::new(model.parameters().vars(), config.adam())?;
                 if let Some(state) = state {
                     adam.set_state(state.clone())?;
                 }
-                Ok(Self::Candle(Candle {
+                Ok(Self::Candle(Box::new(Candle {
                     model,
                     config: config.clone(),
                     adam,
                     gradients: None,
-                }))
+                })))
             }
         }
     }

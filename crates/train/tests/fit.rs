@@ -11,7 +11,7 @@ use lenet_train::{Config, Ending, Error, Event, Progress, evaluate};
 fn learns_a_small_set_by_heart() {
     let (images, _, config) = small();
     let config = Config {
-        epochs: 30,
+        epochs: 60,
         ..config
     };
     let model = network(&config);

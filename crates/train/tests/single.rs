@@ -4,7 +4,7 @@
 mod common;
 
 use common::{mnist, network, small, train};
-use lenet_kernels::engine::{FloatImages, Purpose};
+use lenet_kernels::engine::{FloatImages, Precision, Purpose};
 use lenet_kernels::{Isa, Pixels};
 use lenet_train::Progress;
 
@@ -28,7 +28,9 @@ fn one_image_at_a_time_is_as_many_at_once() {
         pixels: &pixels,
         size: 28 * 28,
     };
-    let mut engine = model.to_engine(Purpose::Inference, test.len()).unwrap();
+    let mut engine = model
+        .to_engine(Purpose::Inference, test.len(), Precision::F32)
+        .unwrap();
     engine.forward(&floats, test.len()).unwrap();
     for isa in Isa::available() {
         let mut single = model.to_single_on(isa).unwrap();

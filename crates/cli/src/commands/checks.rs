@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use candle_core::utils;
 use lenet_data::{Search, locate, registry};
+use lenet_kernels::engine::Precision;
+use lenet_kernels::pool;
 use serde::Serialize;
 
 use crate::arguments::{Checks, Format};
@@ -20,7 +22,9 @@ struct Machine {
     system: &'static str,
     architecture: &'static str,
     instruction_set: &'static str,
+    bf16: bool,
     cores: usize,
+    physical_cores: usize,
     cuda: bool,
     metal: bool,
     /// Where each data set is, by its name; null where it is not here.
@@ -40,7 +44,9 @@ pub fn run(arguments: &Checks) -> Outcome {
         system: std::env::consts::OS,
         architecture: std::env::consts::ARCH,
         instruction_set: instruction_set(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        bf16: Precision::Bf16.is_available(),
+        cores: pool::cores(),
+        physical_cores: pool::physical_cores(),
         cuda: utils::cuda_is_available(),
         metal: utils::metal_is_available(),
         data: registry::ALL.iter().map(found).collect(),
@@ -62,7 +68,17 @@ fn print(machine: &Machine) -> Outcome<()> {
             format!("{} {}", machine.system, machine.architecture),
         ),
         ("instruction set", machine.instruction_set.to_owned()),
-        ("cores", machine.cores.to_string()),
+        (
+            "bf16",
+            match machine.bf16 {
+                true => "on AMX, with `lenet train --precision bf16`".to_owned(),
+                false => "no AMX that this process may use".to_owned(),
+            },
+        ),
+        (
+            "cores",
+            format!("{}, physical {}", machine.cores, machine.physical_cores),
+        ),
         ("CUDA", built(machine.cuda).to_owned()),
         ("Metal", built(machine.metal).to_owned()),
     ];

@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
 use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
 use lenet_train::{
-    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, Progress, RunFolder, Scores,
-    evaluate, fit,
+    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, Precision, Progress,
+    RunFolder, Scores, evaluate, fit,
 };
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{Format, Train, Verbosity};
+use crate::arguments::{self, Format, Hardware, Train, Verbosity};
 use crate::commands::find_dataset;
 use crate::console::Console;
-use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
+use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
@@ -39,6 +39,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let stop = StopFlag::install()?;
     let threads = set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
+    check_precision(&config, &arguments.hardware)?;
     let spec = find_dataset(&config.dataset)?;
     // Before the run folder is made: whatever is wrong with the data leaves none behind.
     let data = load(spec, &config, arguments.source.data_dir.clone())?;
@@ -148,9 +149,30 @@ fn resolve(arguments: &Train) -> Outcome<Config> {
     set(&mut config.padding, &arguments.padding);
     set(&mut config.activation, &arguments.activation);
     set(&mut config.init, &arguments.init);
+    set(&mut config.precision, &arguments.precision);
     config.limit_train = arguments.limit_train.or(config.limit_train);
     config.check()?;
     Ok(config)
+}
+
+/// Whether what computes can do so in the precision that is asked for.
+fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
+    let precision = lenet_kernels::engine::Precision::from(config.precision);
+    if config.precision == Precision::F32 {
+        return Ok(());
+    }
+    if hardware.device != DeviceName::Cpu || hardware.engine != arguments::Engine::Fused {
+        return Err(Failure::Usage(
+            "--precision bf16 is for --device cpu with --engine fused".to_owned(),
+        ));
+    }
+    if !precision.is_available() {
+        return Err(Failure::Usage(format!(
+            "--precision bf16: {}",
+            lenet_kernels::Error::Precision
+        )));
+    }
+    Ok(())
 }
 
 /// The images of a training.

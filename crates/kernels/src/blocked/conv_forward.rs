@@ -5,6 +5,7 @@
 //! stored. What the backward pass needs of it is a bit for each element that is greater than 0
 //! (ReLU) or the element itself (tanh).
 
+use super::extents::Extents;
 use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::{LANES, Simd, dispatch, tanh};
@@ -76,6 +77,7 @@ dispatch! {
         bias: *const f32,
         output: Target,
         saved: Saved,
+        extents: Extents<'_>,
     ) => forward_generic
 }
 
@@ -87,13 +89,14 @@ unsafe fn forward_generic<V: Simd>(
     bias: *const f32,
     output: Target,
     saved: Saved,
+    extents: Extents<'_>,
 ) {
     // SAFETY: the caller vouches for the memory of a block, of which each part is a lane range.
     unsafe {
         match layer.kernel {
-            5 => forward_kernel::<V, 5>(layer, input, packed, bias, output, saved),
-            3 => forward_kernel::<V, 3>(layer, input, packed, bias, output, saved),
-            _ => forward_kernel::<V, 0>(layer, input, packed, bias, output, saved),
+            5 => forward_kernel::<V, 5>(layer, input, packed, bias, output, saved, extents),
+            3 => forward_kernel::<V, 3>(layer, input, packed, bias, output, saved, extents),
+            _ => forward_kernel::<V, 0>(layer, input, packed, bias, output, saved, extents),
         }
     }
 }
@@ -107,6 +110,7 @@ unsafe fn forward_kernel<V: Simd, const K: usize>(
     bias: *const f32,
     output: Target,
     saved: Saved,
+    extents: Extents<'_>,
 ) {
     let taps = layer.in_channels * layer.kernel * layer.kernel;
     let mut first = 0;
@@ -120,6 +124,7 @@ unsafe fn forward_kernel<V: Simd, const K: usize>(
                 bias: bias.add(first),
                 output,
                 saved,
+                extents,
                 first,
             };
             if V::WIDE {
@@ -152,6 +157,7 @@ struct Tile<'a> {
     bias: *const f32,
     output: Target,
     saved: Saved,
+    extents: Extents<'a>,
     /// The first of the tile's channels.
     first: usize,
 }
@@ -167,8 +173,15 @@ impl Tile<'_> {
                 // SAFETY: windows and taps of an output lie in the padded input.
                 unsafe {
                     let input = self.input.add(part * V::WIDTH);
+                    let k = self.layer.kernel;
                     if self.layer.pool {
+                        let seen = self.extents.of_rows(2 * y, 2 * y + k + 1);
                         for x in 0..columns {
+                            if !seen.meets(2 * x, 2 * x + k + 1) {
+                                let sums = self.biases::<V, 4, B>();
+                                self.pooled::<V, B>(sums, part, y, x);
+                                continue;
+                            }
                             let corner = input.add((2 * y * width + 2 * x) * LANES);
                             let sums =
                                 self.sums::<V, 4, B, K>(corner, [0, LANES, row, row + LANES]);
@@ -195,6 +208,19 @@ impl Tile<'_> {
         }
     }
 
+    /// The sums where the input is 0.
+    #[inline(always)]
+    unsafe fn biases<V: Simd, const P: usize, const B: usize>(&self) -> [[V; B]; P] {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut biases = [V::splat(0.0); B];
+            for b in 0..B {
+                biases[b] = V::splat(*self.bias.add(b));
+            }
+            [biases; P]
+        }
+    }
+
     /// Bias and all taps for P positions, whose input begins at `corner` and these steps from it.
     #[inline(always)]
     unsafe fn sums<V: Simd, const P: usize, const B: usize, const K: usize>(
@@ -206,13 +232,7 @@ impl Tile<'_> {
         let [height, width] = self.layer.padded();
         // SAFETY: the caller vouches that the windows lie in the input.
         unsafe {
-            let mut sums = [[V::splat(0.0); B]; P];
-            for b in 0..B {
-                let bias = V::splat(*self.bias.add(b));
-                for p in 0..P {
-                    sums[p][b] = bias;
-                }
-            }
+            let mut sums = self.biases::<V, P, B>();
             let mut weight = self.packed;
             let mut channel = corner;
             for _ in 0..self.layer.in_channels {

@@ -8,6 +8,7 @@
 //! of zeros.
 
 use super::conv_forward::{self, Saved, Target};
+use super::extents::Extents;
 use crate::Isa;
 use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
@@ -151,7 +152,16 @@ pub(crate) unsafe fn gradient(
                     row_stride: layer.width * LANES,
                 };
                 let zeros = packed.add(layer.weight_len());
-                conv_forward::forward(isa, &turned, scratch, packed, zeros, target, Saved::Nothing);
+                conv_forward::forward(
+                    isa,
+                    &turned,
+                    scratch,
+                    packed,
+                    zeros,
+                    target,
+                    Saved::Nothing,
+                    Extents::UNKNOWN,
+                );
             }
         }
     }

@@ -4,6 +4,7 @@
 //! each, stay in registers over all positions of a chunk of rows, and are added up over the lanes
 //! at the end of the block.
 
+use super::extents::Extents;
 use super::unpool::{Incoming, map_rows, unpool};
 use crate::Isa;
 use crate::geometry::ConvLayer;
@@ -59,6 +60,7 @@ pub(crate) unsafe fn gradient(
     layer: &ConvLayer,
     whole: bool,
     input: *const f32,
+    extents: Extents<'_>,
     incoming: Incoming,
     d_map: *mut f32,
     sums: *mut f32,
@@ -80,6 +82,7 @@ pub(crate) unsafe fn gradient(
             accumulate(
                 isa,
                 layer,
+                extents,
                 first == 0,
                 map_first,
                 map_rows,
@@ -97,6 +100,7 @@ dispatch! {
     /// Adds the products of these rows of the map to the sums, or begins them.
     fn accumulate(
         layer: &ConvLayer,
+        extents: Extents<'_>,
         begin: bool,
         map_first: usize,
         map_rows: usize,
@@ -121,8 +125,10 @@ unsafe fn reduce_generic<V: Simd>(layer: &ConvLayer, sums: *const f32, gradient:
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of a kernel")]
 unsafe fn accumulate_generic<V: Simd>(
     layer: &ConvLayer,
+    extents: Extents<'_>,
     begin: bool,
     map_first: usize,
     map_rows: usize,
@@ -139,6 +145,7 @@ unsafe fn accumulate_generic<V: Simd>(
         let channels = even.min(layer.out_channels - first);
         let tile = Tile {
             layer,
+            extents,
             begin,
             map_first,
             map_rows,
@@ -164,6 +171,7 @@ unsafe fn accumulate_generic<V: Simd>(
 #[derive(Clone, Copy)]
 struct Tile<'a> {
     layer: &'a ConvLayer,
+    extents: Extents<'a>,
     begin: bool,
     map_first: usize,
     map_rows: usize,
@@ -224,12 +232,16 @@ impl Tile<'_> {
                 }
             }
             for y in 0..self.map_rows {
+                let seen = self.extents.of_row(self.map_first + y + r);
+                // Columns of the map whose window has a tap on what is not 0.
+                let begin = seen.first.saturating_sub(s + S - 1);
+                let end = map_width.min(seen.end.saturating_sub(s));
                 let row = (c * height + self.map_first + y + r) * width + s;
                 let x = self.input.add(row * LANES + lane);
                 let d = self
                     .d_map
                     .add(self.first * map + y * map_width * LANES + lane);
-                for column in 0..map_width {
+                for column in begin..end {
                     let mut ds = [V::splat(0.0); B];
                     for b in 0..B {
                         ds[b] = V::load(d.add(b * map + column * LANES));

@@ -22,6 +22,19 @@ pub(crate) struct Matrix {
     pub(crate) column_stride: usize,
 }
 
+impl Matrix {
+    /// The same numbers with rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+}
+
 /// What becomes of a sum before it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Finish {

@@ -96,9 +96,7 @@ impl Batch {
                     std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, self.in_features - column);
                 }
             }
-            for m in 0..M {
-                *d_bias.add(row + m) = self.bias(row + m);
-            }
+            self.bias_gradient(row, row + M, d_bias);
         }
     }
 
@@ -151,16 +149,23 @@ impl Batch {
         }
     }
 
+    /// Rows `first..end` of the gradient of the bias.
+    ///
+    /// # Safety
+    /// As [`gradient`].
     #[inline(always)]
-    unsafe fn bias(&self, row: usize) -> f32 {
-        let mut sum = 0.0;
-        for block in 0..self.blocks {
-            // SAFETY: a feature of a block.
-            unsafe {
-                let d = self.d_output.add(block * self.d_stride + row * LANES);
-                sum += crate::simd::sum_lanes(d);
+    pub(crate) unsafe fn bias_gradient(&self, first: usize, end: usize, d_bias: *mut f32) {
+        for row in first..end {
+            let mut sum = 0.0;
+            for block in 0..self.blocks {
+                // SAFETY: a feature of a block.
+                unsafe {
+                    let d = self.d_output.add(block * self.d_stride + row * LANES);
+                    sum += crate::simd::sum_lanes(d);
+                }
             }
+            // SAFETY: the caller's.
+            unsafe { *d_bias.add(row) = sum }
         }
-        sum
     }
 }

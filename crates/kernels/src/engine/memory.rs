@@ -1,13 +1,16 @@
 //! All memory of an engine, reserved once: a step allocates nothing.
 
-use crate::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::amx;
 use crate::blocked::conv_forward::{Saved, Target};
+use crate::blocked::extents::{Extent, Extents};
 use crate::blocked::linear::BLOCKS;
 use crate::blocked::{Lines, conv_input, conv_weight};
-use crate::engine::Layers;
+use crate::engine::{Layers, Precision};
 use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::LANES;
+use crate::{Error, Isa, Result};
 
 /// Where a parameter lies in the flat arrays of parameters, gradients and moments.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,9 @@ pub(crate) struct BatchMemory {
     pub(crate) predicted: Vec<u32>,
     /// The labels, with room up to a multiple of 16.
     pub(crate) labels: Vec<u32>,
+    /// For each linear layer its input and the gradient of its output, as tiles want them.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) tiles: Vec<[Lines; 2]>,
 }
 
 /// Floats of the gradients of a convolution's weight and bias.
@@ -67,10 +73,24 @@ pub(crate) fn conv_gradient(conv: &ConvLayer) -> usize {
 
 impl BatchMemory {
     /// For so many blocks; without training only the logits have room.
-    pub(crate) fn new(layers: &Layers, blocks: usize, training: bool) -> Self {
-        let kept = if training { blocks } else { 0 };
+    pub(crate) fn new(
+        layers: &Layers,
+        blocks: usize,
+        training: bool,
+        precision: Precision,
+    ) -> Self {
+        // An even number, for tiles take two blocks.
+        let kept = if training {
+            blocks.next_multiple_of(2)
+        } else {
+            0
+        };
+        let [in_rows, in_tiles] = match precision {
+            Precision::F32 => [kept, 0],
+            Precision::Bf16 => [0, kept / 2],
+        };
         let linears = layers.linears().iter();
-        let rows = |inputs: usize| Lines::floats(kept * LANES * inputs.next_multiple_of(LANES));
+        let rows = |inputs: usize| Lines::floats(in_rows * LANES * inputs.next_multiple_of(LANES));
         let conv_stride = layers.convs().iter().map(conv_gradient).sum();
         Self {
             rows: linears
@@ -86,6 +106,16 @@ impl BatchMemory {
             losses: Lines::new(blocks),
             predicted: vec![0; blocks * LANES],
             labels: vec![0; blocks * LANES],
+            #[cfg(target_arch = "x86_64")]
+            tiles: layers
+                .linears()
+                .iter()
+                .map(|linear| {
+                    let rows = amx::linear::rows_bytes(linear.in_features);
+                    let d_output = amx::linear::d_output_bytes(linear.out_features);
+                    [rows, d_output].map(|bytes| Lines::bytes(in_tiles * bytes))
+                })
+                .collect(),
         }
     }
 }
@@ -95,6 +125,8 @@ impl BatchMemory {
 pub(crate) struct Scratch {
     /// For each convolution the padded inputs of a group.
     pub(crate) inputs: Vec<Lines>,
+    /// Where the rows of the first inputs of a group are not 0.
+    pub(crate) extents: Vec<Extent>,
     /// For each convolution what a group saves for the backward pass.
     pub(crate) masks: Vec<Vec<u16>>,
     pub(crate) values: Vec<Lines>,
@@ -113,10 +145,13 @@ pub(crate) struct Scratch {
     pub(crate) packed: Vec<Lines>,
     pub(crate) packed_turned: Vec<Lines>,
     pub(crate) packed_version: u64,
+    /// The same for tiles, where the precision is bf16.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) tiles: Option<super::tiles::Tiles>,
 }
 
 impl Scratch {
-    pub(crate) fn new(layers: &Layers, training: bool) -> Self {
+    pub(crate) fn new(layers: &Layers, training: bool, precision: Precision) -> Self {
         let convs = layers.convs();
         let most = |size: &dyn Fn(usize, &ConvLayer) -> usize| {
             let sizes = convs
@@ -148,6 +183,10 @@ impl Scratch {
                 .iter()
                 .map(|conv| Lines::floats(input(conv) * BLOCKS))
                 .collect(),
+            extents: vec![
+                Extent { first: 0, end: 0 };
+                convs.first().map_or(0, |first| first.padded()[0]) * BLOCKS
+            ],
             masks: convs.iter().map(masks).collect(),
             values: convs.iter().map(values).collect(),
             features: linears
@@ -184,6 +223,8 @@ impl Scratch {
                 .map(|conv| Lines::floats(conv_input::packed_len(conv)))
                 .collect(),
             packed_version: 0,
+            #[cfg(target_arch = "x86_64")]
+            tiles: (precision == Precision::Bf16).then(|| super::tiles::Tiles::new(layers)),
         }
     }
 
@@ -200,6 +241,10 @@ impl Scratch {
             return;
         }
         self.packed_version = version;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &mut self.tiles {
+            tiles.pack(layers, places, parameters);
+        }
         for (index, conv) in layers.convs().iter().enumerate() {
             let Place { offset, len } = places[2 * index];
             let weight = &parameters[offset..offset + len];
@@ -225,6 +270,15 @@ impl Scratch {
     pub(crate) fn input(&mut self, layers: &Layers, index: usize, block: usize) -> *mut f32 {
         let input = input(&layers.convs()[index]);
         self.inputs[index].as_mut_slice()[block * input..][..input].as_mut_ptr()
+    }
+
+    /// What is known of a convolution's input in a group's block.
+    pub(crate) fn extents(&self, conv: &ConvLayer, index: usize, block: usize) -> Extents<'_> {
+        let [height, _] = conv.padded();
+        match index {
+            0 => Extents(&self.extents[block * height..][..height]),
+            _ => Extents::UNKNOWN,
+        }
     }
 
     /// Where a convolution's output goes in a group's block: into the next one's padded input, or
@@ -266,5 +320,44 @@ impl Scratch {
             }
             _ => Saved::Nothing,
         }
+    }
+}
+
+/// The parts of an array that belong to the parameters.
+pub(crate) fn get<'a>(places: &'a [Place], array: &'a Lines) -> impl Iterator<Item = &'a [f32]> {
+    let array = array.as_slice();
+    places
+        .iter()
+        .map(move |place| &array[place.offset..place.offset + place.len])
+}
+
+/// Whether there are as many values as the parameters have.
+///
+/// # Errors
+/// [`Error::Length`] where there are others.
+pub(crate) fn check_lengths(
+    places: &[Place],
+    operand: &'static str,
+    values: &[&[f32]],
+) -> Result<()> {
+    let lengths: usize = values.iter().map(|value| value.len()).sum();
+    let expected = places.iter().map(|place| place.len);
+    let fits = std::iter::zip(places, values).all(|(place, value)| place.len == value.len());
+    if places.len() != values.len() || !fits {
+        return Err(Error::Length {
+            op: "engine",
+            operand,
+            expected: vec![expected.sum()],
+            got: lengths,
+        });
+    }
+    Ok(())
+}
+
+/// Sets the parts of an array that belong to the parameters, to values of their lengths.
+pub(crate) fn set(places: &[Place], array: &mut Lines, values: &[&[f32]]) {
+    let array = array.as_mut_slice();
+    for (place, value) in std::iter::zip(places, values) {
+        array[place.offset..place.offset + place.len].copy_from_slice(value);
     }
 }

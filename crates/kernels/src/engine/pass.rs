@@ -6,7 +6,9 @@ use crate::blocked::cross_entropy::{self, cross_entropy};
 use crate::blocked::linear::{Features, Finish, Matrix, product};
 use crate::blocked::pack::Pixels;
 use crate::blocked::unpool::Incoming;
-use crate::blocked::{conv_input, conv_weight, pack};
+#[cfg(target_arch = "x86_64")]
+use crate::blocked::unpool::unpool;
+use crate::blocked::{conv_input, conv_weight, extents, pack};
 use crate::engine::memory::{Place, Scratch, conv_gradient, features};
 use crate::engine::{Images, Layers};
 use crate::simd::LANES;
@@ -23,6 +25,8 @@ pub(crate) struct BatchPointers {
     pub(crate) losses: *mut f32,
     pub(crate) predicted: *mut u32,
     pub(crate) labels: *const u32,
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) tiles: Vec<[*mut u8; 2]>,
 }
 
 /// How far a pass goes.
@@ -118,20 +122,31 @@ impl Pass<'_> {
                 *pixels = self.images.pixels(block * LANES + lane);
             }
             pack::write_images(&pixels[..images], &place, input);
+            let [height, width] = first.padded();
+            let extents = &mut scratch.extents[own * height..][..height];
+            extents::find(first.in_channels, height, width, input, extents);
+            let next = (block + 1) * LANES;
+            for image in next..self.count.min(next + LANES) {
+                pack::prefetch(self.images.pixels(image));
+            }
             for (index, conv) in convs.iter().enumerate() {
                 let saved = match self.extent {
                     Extent::Gradients { .. } => scratch.saved(self.layers, index, own),
                     _ => Saved::Nothing,
                 };
-                conv_forward::forward(
-                    self.isa,
-                    conv,
-                    scratch.input(self.layers, index, own),
-                    scratch.packed[index].as_ptr(),
-                    self.parameter(2 * index + 1),
-                    scratch.target(self.layers, index, own),
-                    saved,
-                );
+                let input = scratch.input(self.layers, index, own);
+                let bias = self.parameter(2 * index + 1);
+                let target = scratch.target(self.layers, index, own);
+                #[cfg(target_arch = "x86_64")]
+                if let Some(tiles) = &mut scratch.tiles
+                    && let Some(tiles) = &mut tiles.convs[index]
+                {
+                    tiles.forward(conv, input, bias, target, saved);
+                    continue;
+                }
+                let packed = scratch.packed[index].as_ptr();
+                let extents = scratch.extents(conv, index, own);
+                conv_forward::forward(self.isa, conv, input, packed, bias, target, saved, extents);
             }
         }
     }
@@ -156,20 +171,21 @@ impl Pass<'_> {
                     Some(next) => next.as_mut_ptr(),
                     None => self.batch.logits.add(first * stride),
                 };
-                product(
-                    self.isa,
-                    matrix,
-                    blocks,
-                    Features {
-                        data: scratch.features[index].as_ptr(),
-                        stride: features(linear.in_features),
-                    },
-                    Features { data: to, stride },
-                    Finish::Activate {
-                        bias: self.parameter(parameter + 1),
-                        activation: linear.activation,
-                    },
-                );
+                let from = Features {
+                    data: scratch.features[index].as_ptr(),
+                    stride: features(linear.in_features),
+                };
+                let to = Features { data: to, stride };
+                let finish = Finish::Activate {
+                    bias: self.parameter(parameter + 1),
+                    activation: linear.activation,
+                };
+                #[cfg(target_arch = "x86_64")]
+                if let Some(tiles) = &mut scratch.tiles {
+                    tiles.forward[index].product(blocks, from, to, finish);
+                    continue;
+                }
+                product(self.isa, matrix, blocks, from, to, finish);
             }
             let classes = self.layers.classes();
             for block in first..first + blocks {
@@ -226,20 +242,35 @@ impl Pass<'_> {
                         },
                     ),
                 };
-                product(
-                    self.isa,
-                    matrix,
-                    blocks,
-                    Features {
-                        data: self.batch.d_linear[index].add(first * stride).cast_const(),
-                        stride,
-                    },
-                    Features {
-                        data: to,
-                        stride: in_stride,
-                    },
-                    finish,
-                );
+                let d_output = self.batch.d_linear[index].add(first * stride);
+                let from = Features {
+                    data: d_output.cast_const(),
+                    stride,
+                };
+                let to = Features {
+                    data: to,
+                    stride: in_stride,
+                };
+                #[cfg(target_arch = "x86_64")]
+                if let Some(tiles) = &mut scratch.tiles {
+                    tiles.backward[index].product(blocks, from, to, finish);
+                    if blocks % 2 == 1 {
+                        // The last pair of the batch has one block: the gradient of the other is 0.
+                        std::ptr::write_bytes(d_output.add(blocks * stride), 0, stride);
+                    }
+                    for block in (0..blocks).step_by(2) {
+                        super::tiles::keep_pair(
+                            linear.in_features,
+                            linear.out_features,
+                            scratch.features[index].as_ptr().add(block * in_stride),
+                            d_output.add(block * stride),
+                            (first + block) / 2,
+                            self.batch.tiles[index],
+                        );
+                    }
+                    continue;
+                }
+                product(self.isa, matrix, blocks, from, to, finish);
                 let row = linear.in_features.next_multiple_of(LANES);
                 for block in 0..blocks {
                     pack::to_rows(
@@ -269,14 +300,34 @@ impl Pass<'_> {
                     saved: scratch.saved(self.layers, index, own),
                     output: scratch.target(self.layers, index, own),
                 };
+                #[cfg(target_arch = "x86_64")]
+                if let Some(tiles) = &mut scratch.tiles
+                    && let Some(tiles) = &mut tiles.convs[index]
+                {
+                    let [_, rows, _] = conv.output();
+                    let d_map = scratch.d_map.as_mut_ptr();
+                    unpool(self.isa, conv, incoming, 0, rows, d_map);
+                    let input = &scratch.inputs[index];
+                    let input = input.as_ptr().add(own * super::memory::input(conv));
+                    let to = self.batch.conv_gradients;
+                    let to = to.add(block * self.batch.conv_stride + gradients);
+                    tiles.weight_gradient(conv, input, d_map, to);
+                    let d_input = scratch.d_inputs[index].as_mut_ptr();
+                    tiles.input_gradient(conv, d_map, d_input);
+                    d_output = d_input;
+                    continue;
+                }
+                let input = scratch.input(self.layers, index, own);
+                let (d_map, sums) = (scratch.d_map.as_mut_ptr(), scratch.sums.as_mut_ptr());
                 conv_weight::gradient(
                     self.isa,
                     conv,
                     index > 0,
-                    scratch.input(self.layers, index, own),
+                    input,
+                    scratch.extents(conv, index, own),
                     incoming,
-                    scratch.d_map.as_mut_ptr(),
-                    scratch.sums.as_mut_ptr(),
+                    d_map,
+                    sums,
                     self.batch
                         .conv_gradients
                         .add(block * self.batch.conv_stride + gradients),

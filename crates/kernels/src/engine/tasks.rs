@@ -3,8 +3,8 @@
 use crate::Isa;
 use crate::blocked::finite::all_finite;
 use crate::blocked::linear_weight;
-use crate::engine::Layers;
 use crate::engine::memory::{BatchMemory, Place, conv_gradient, features};
+use crate::engine::{Layers, Precision};
 use crate::pool::share;
 use crate::simd::LANES;
 
@@ -16,6 +16,7 @@ pub(crate) enum Task {
         index: usize,
         first: usize,
         end: usize,
+        precision: Precision,
     },
     /// The numbers of a convolution, added up over the blocks.
     Conv { index: usize },
@@ -25,26 +26,36 @@ pub(crate) enum Task {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tasks {
     cost: usize,
+    /// Rows that a thread takes at once: as many as a tile has.
+    rows: usize,
+    precision: Precision,
 }
 
-/// Rows that a thread takes at once: as many as a tile has.
-const ROWS: usize = 6;
-
 impl Tasks {
-    pub(crate) fn of(layers: &Layers) -> Self {
-        let cost = Self::all(layers).map(|task| task.cost(layers)).sum();
-        Self { cost }
+    pub(crate) fn of(layers: &Layers, precision: Precision) -> Self {
+        let rows = match precision {
+            Precision::F32 => 6,
+            Precision::Bf16 => 16,
+        };
+        let tasks = Self::all(layers, rows, precision);
+        let cost = tasks.map(|task| task.cost(layers)).sum();
+        Self {
+            cost,
+            rows,
+            precision,
+        }
     }
 
-    fn all(layers: &Layers) -> impl Iterator<Item = Task> {
+    fn all(layers: &Layers, most: usize, precision: Precision) -> impl Iterator<Item = Task> {
         let convs = (0..layers.convs().len()).map(|index| Task::Conv { index });
         let linears = layers.linears().iter().enumerate();
-        let linears = linears.flat_map(|(index, linear)| {
+        let linears = linears.flat_map(move |(index, linear)| {
             let rows = linear.out_features;
-            (0..rows).step_by(ROWS).map(move |first| Task::Linear {
+            (0..rows).step_by(most).map(move |first| Task::Linear {
                 index,
                 first,
-                end: rows.min(first + ROWS),
+                end: rows.min(first + most),
+                precision,
             })
         });
         convs.chain(linears)
@@ -59,7 +70,7 @@ impl Tasks {
     ) -> impl Iterator<Item = Task> {
         let own = share(2 * self.cost, thread, threads);
         let mut before = 0;
-        Self::all(layers).filter(move |task| {
+        Self::all(layers, self.rows, self.precision).filter(move |task| {
             let cost = task.cost(layers);
             let middle = 2 * before + cost;
             before += cost;
@@ -71,9 +82,9 @@ impl Tasks {
 impl Task {
     fn cost(self, layers: &Layers) -> usize {
         match self {
-            Task::Linear { index, first, end } => {
-                layers.linears()[index].in_features * (end - first)
-            }
+            Task::Linear {
+                index, first, end, ..
+            } => layers.linears()[index].in_features * (end - first),
             Task::Conv { index } => layers.convs()[index].weight_len(),
         }
     }
@@ -95,7 +106,12 @@ impl Task {
         // SAFETY: the memory is that of the layers.
         unsafe {
             match self {
-                Task::Linear { index, first, end } => {
+                Task::Linear {
+                    index,
+                    first,
+                    end,
+                    precision,
+                } => {
                     let linear = &layers.linears()[index];
                     let parameter = 2 * (layers.convs().len() + index);
                     let operands = linear_weight::Batch {
@@ -108,7 +124,22 @@ impl Task {
                     };
                     let weight = gradients.add(places[parameter].offset);
                     let bias = gradients.add(places[parameter + 1].offset);
-                    linear_weight::gradient(isa, &operands, first, end, weight, bias);
+                    match precision {
+                        #[cfg(target_arch = "x86_64")]
+                        Precision::Bf16 => {
+                            let [rows, d_output] = &batch.tiles[index];
+                            let tiles = crate::amx::linear::Batch {
+                                pairs: blocks.div_ceil(2),
+                                in_features: linear.in_features,
+                                out_features: linear.out_features,
+                                rows: rows.as_ptr().cast(),
+                                d_output: d_output.as_ptr().cast(),
+                            };
+                            crate::amx::linear::weight_gradient(&tiles, first, end, weight);
+                            operands.bias_gradient(first, end, bias);
+                        }
+                        _ => linear_weight::gradient(isa, &operands, first, end, weight, bias),
+                    }
                     let row = linear.in_features;
                     all_finite(isa, weight.add(first * row), (end - first) * row, &mut all);
                     all_finite(isa, bias.add(first), end - first, &mut all);

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{Slots, floats, with_floats};
 use crate::blocked::conv_forward::{self, Saved, Target};
+use crate::blocked::extents::Extents;
 use crate::blocked::unpool::Incoming;
 use crate::blocked::{Lines, conv_input, conv_weight, pack};
 use crate::geometry::ConvLayer;
@@ -207,6 +208,7 @@ impl Conv2d {
                         bias.as_ptr(),
                         self.target(&mut block_output),
                         saved.block(block),
+                        Extents::UNKNOWN,
                     );
                     let part = slots.part(block * LANES * out_size, images * out_size);
                     pack::read_images(block_output.as_ptr(), out_size, part);
@@ -298,6 +300,7 @@ impl Conv2d {
                         layer,
                         wants_input,
                         block_input.as_ptr(),
+                        Extents::UNKNOWN,
                         incoming,
                         d_map.as_mut_ptr(),
                         sums.as_mut_ptr(),

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod layers;
+
 use std::ops::Range;
 
 use lenet_kernels::Float;
@@ -26,6 +28,18 @@ impl Values {
         (0..shape.iter().product()).map(|_| self.next()).collect()
     }
 
+    /// As [`Values::array`], but multiples of 1/8: a product of two is a multiple of 1/64, and f32
+    /// adds 2¹⁸ of them without rounding. Then the order of additions changes nothing, no sum near 0
+    /// has the wrong sign, and results are compared for equality.
+    pub fn eighths(&mut self, shape: &[usize]) -> Vec<f64> {
+        let count = shape.iter().product();
+        let eighth = |bits: u32| {
+            let magnitude = 0.5 + f64::from(bits >> 1 & 3) / 8.0;
+            if bits & 1 == 0 { magnitude } else { -magnitude }
+        };
+        (0..count).map(|_| eighth(self.0.next_u32() >> 8)).collect()
+    }
+
     pub fn labels(&mut self, count: usize, classes: usize) -> Vec<u32> {
         (0..count)
             .map(|_| self.0.next_u32() % classes as u32)
@@ -46,6 +60,12 @@ pub struct Tolerance {
     pub rtol: f64,
     pub atol: f64,
 }
+
+/// For sums without rounding, of [`Values::eighths`].
+pub const EQUAL: Tolerance = Tolerance {
+    rtol: 0.0,
+    atol: 0.0,
+};
 
 pub fn assert_close<T: Float>(what: &str, actual: &[T], expected: &[f64], tolerance: Tolerance) {
     assert_eq!(actual.len(), expected.len(), "{what}: lengths differ");
