@@ -17,6 +17,7 @@ use lenet_data::registry::MNIST;
 use lenet_data::{Dataset, batches, embedded};
 use lenet_kernels::engine::{Images, Purpose};
 use lenet_kernels::pool::Pool;
+use lenet_kernels::single::Single;
 use lenet_kernels::{Isa, Pixels};
 use lenet_model::{Engine, LeNet5};
 use lenet_train::{Config, Ending, Event, Precision, Progress, evaluate, fit};
@@ -98,6 +99,8 @@ struct Lenet {
     model: LeNet5,
     /// For inference, where the network runs on the fused engine.
     fused: Option<lenet_kernels::engine::Engine>,
+    /// For one image at a time.
+    single: Option<Single>,
     table: [f32; 256],
     train: Dataset,
     test: Dataset,
@@ -122,6 +125,9 @@ impl Lenet {
             .then(|| model.to_engine(Purpose::Inference, batch_size, chosen.precision.into()));
         Ok(Self {
             fused: fused.transpose()?,
+            single: (chosen.engine == Engine::Fused)
+                .then(|| model.to_single())
+                .transpose()?,
             table: config.normalization().table(),
             model,
             // As the peers do: every batch of an epoch is full.
@@ -189,6 +195,7 @@ impl Peer for Lenet {
         )?;
         if let Some(engine) = &mut self.fused {
             self.model.give_to_engine(engine)?;
+            self.single = Some(self.model.to_single()?);
         }
         match (ending, trained) {
             (Ending::Stopped, Some(trained)) => Ok(trained),
@@ -211,6 +218,12 @@ impl Peer for Lenet {
 
     fn infer_one(&mut self, index: usize) -> Result<()> {
         let index = (index % self.test.len()) as u32;
+        if let Some(single) = &mut self.single
+            && let Some((pixels, _)) = self.test.get(index as usize)
+        {
+            single.logits(Pixels::Bytes(pixels, &self.table));
+            return Ok(());
+        }
         self.logits(index..index + 1)?;
         Ok(())
     }

@@ -27,7 +27,8 @@ struct Evaluation {
 pub fn run(arguments: &Eval) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let weights = load_weights(&arguments.model, &device)?;
+    let mut weights = load_weights(&arguments.model, &device)?;
+    weights.model = weights.model.with_engine(arguments.hardware.engine.into());
     let named = arguments.source.dataset.as_deref();
     let name = named
         .or(weights.metadata.dataset.as_deref())

@@ -32,7 +32,8 @@ struct Prediction {
 pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let weights = load_weights(&arguments.model, &device)?;
+    let mut weights = load_weights(&arguments.model, &device)?;
+    weights.model = weights.model.with_engine(arguments.hardware.engine.into());
     let mut classifier = Classifier::new(&weights, &device)?;
     let mut seen = 0_usize;
     let mut failed = 0_usize;
