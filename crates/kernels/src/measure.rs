@@ -2,6 +2,11 @@
 //!
 //! A feature of its own, `measure`, for nothing but a bench needs it.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

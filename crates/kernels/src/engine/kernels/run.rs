@@ -22,7 +22,7 @@ impl Kernels {
                 Kernel::ConvInput(index) => self.conv_input(index),
                 Kernel::LinearForward(index) => self.linear_forward(index),
                 Kernel::LinearInput(index) => self.linear_input(index),
-                Kernel::ToRows(index) => self.to_rows(index),
+                Kernel::ToRows(index) => self.transpose(index),
                 Kernel::LinearWeight(index) => self.linear_weight(index),
                 Kernel::CrossEntropy => self.cross_entropy(),
                 Kernel::Adam => self.update(),
@@ -200,7 +200,7 @@ impl Kernels {
         }
     }
 
-    unsafe fn to_rows(&mut self, index: usize) {
+    unsafe fn transpose(&mut self, index: usize) {
         let engine = &mut self.engine;
         let count = engine.layers.linears()[index].in_features;
         let row = count.next_multiple_of(LANES);
