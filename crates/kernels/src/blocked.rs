@@ -8,6 +8,11 @@
 //! [`network`](crate::network) and [`ops`](crate::ops), which own the memory. Every sum runs in an
 //! order that the shapes alone decide.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 pub(crate) mod adam;
 pub(crate) mod conv_forward;
 pub(crate) mod conv_input;

@@ -5,6 +5,11 @@
 //! `#[inline(always)]` and none of it is a closure, for a closure does not inherit the
 //! instruction set of the function that it stands in.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators go through closures, which do not inherit the instruction set"
+)]
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]

@@ -57,7 +57,7 @@ unsafe fn unpool_generic<V: Simd>(
     let row = map_width * LANES;
     // SAFETY: the caller vouches for the layer's memory.
     unsafe {
-        if layer.pool && (map_width % 2 != 0 || map_rows % 2 != 0) {
+        if layer.pool && !(map_width.is_multiple_of(2) && map_rows.is_multiple_of(2)) {
             std::ptr::write_bytes(to, 0, channels * map_rows * row);
         }
         for part in 0..LANES / V::WIDTH {
