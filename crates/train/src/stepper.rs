@@ -51,7 +51,7 @@ pub(crate) enum Stepper<'a> {
     /// On the fused engine, which has the parameters until [`Stepper::store`].
     Fused(Box<Fused>),
     /// On candle's own operations.
-    Candle(Candle<'a>),
+    Candle(Box<Candle<'a>>),
 }
 
 pub(crate) struct Fused {
@@ -101,12 +101,12 @@ impl<'a> Stepper<'a> {
                 if let Some(state) = state {
                     adam.set_state(state.clone())?;
                 }
-                Ok(Self::Candle(Candle {
+                Ok(Self::Candle(Box::new(Candle {
                     model,
                     config: config.clone(),
                     adam,
                     gradients: None,
-                }))
+                })))
             }
         }
     }
