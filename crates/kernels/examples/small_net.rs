@@ -102,19 +102,15 @@ fn main() -> Result<()> {
         candles_adam.step(&candles_loss.backward()?)?;
         times[1] += begun.elapsed().as_secs_f64();
         if step % 50 == 0 {
-            let (a, b) = (
-                our_loss.to_scalar::<f32>()?,
-                candles_loss.to_scalar::<f32>()?,
-            );
+            let [a, b] = [our_loss, candles_loss].map(|loss| loss.to_scalar::<f32>());
+            let (a, b) = (a?, b?);
             println!("step {step:3}: loss {a:.5}, by candle's own operations {b:.5}");
             assert!(step > 0 || (a - b).abs() < 1e-5, "they begin apart");
             assert!(step < 300 || a.max(b) < 0.7, "one has not learned"); // ln 3 = 1.10 at first
         }
     }
-    let ratio = times[1] / times[0];
-    println!(
-        "{:.2} s and {:.2} s: {ratio:.1} times as fast",
-        times[0], times[1]
-    );
+    let [ours, candles] = times;
+    let ratio = candles / ours;
+    println!("{ours:.2} s and {candles:.2} s: {ratio:.1} times as fast");
     Ok(())
 }
