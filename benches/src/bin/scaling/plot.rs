@@ -107,6 +107,7 @@ where
     let top = if highest > 0. { 1.15 * highest } else { 1. };
     let mut chart = ChartBuilder::on(panel)
         .margin(size(16))
+        .margin_right(size(30))
         .x_label_area_size(size(46))
         .y_label_area_size(size(60))
         .build_cartesian_2d(ends.log_scale().with_key_points(line.x.clone()), 0_f64..top)?;
@@ -120,9 +121,11 @@ where
         .y_desc(y_label)
         .axis_desc_style(font(15))
         .label_style(font(13))
+        .set_all_tick_mark_size(size(5))
         .x_labels(line.x.len())
         .y_labels(6)
         .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
     let points: Vec<(f64, f64)> = std::iter::zip(line.x.clone(), values).collect();
     chart.draw_series(LineSeries::new(

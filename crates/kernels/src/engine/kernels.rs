@@ -259,7 +259,7 @@ impl Kernels {
                     last(
                         &mut scratch.features[0],
                         features(count),
-                        vec![0..count * LANES],
+                        whole(count * LANES),
                     )
                 }
             },
@@ -268,12 +268,12 @@ impl Kernels {
                 let numbers = convs[index].weight_len() + convs[index].out_channels;
                 let from = block * batch.conv_stride + before;
                 let all = batch.conv_gradients.as_mut_slice();
-                (&mut all[from..from + numbers], vec![0..numbers])
+                (&mut all[from..from + numbers], whole(numbers))
             }
             Kernel::ConvInput(index) => {
                 let all = scratch.d_inputs[index].as_mut_slice();
                 let len = all.len();
-                (all, vec![0..len])
+                (all, whole(len))
             }
             Kernel::LinearForward(index) => {
                 let count = linears[index].out_features;
@@ -313,6 +313,11 @@ impl Kernels {
             Kernel::Adam => (self.state[0].as_mut_slice(), Vec::new()),
         }
     }
+}
+
+/// One part, so long.
+fn whole(len: usize) -> Vec<Range<usize>> {
+    std::iter::once(0..len).collect()
 }
 
 /// The last block of an array of a group, and parts of it.
