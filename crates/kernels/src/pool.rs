@@ -10,9 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-/// Looks at the counter before a thread goes to sleep: some tens of microseconds.
-const LOOKS: usize = 1_000;
+/// How long a thread looks for work before it goes to sleep: longer than the threads of a training
+/// step differ, shorter than anybody would notice.
+const PATIENCE: Duration = Duration::from_micros(30);
+/// Looks between two looks at the clock.
+const LOOKS: usize = 32;
 
 /// What all threads do at once: it gets its number and how many there are.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
@@ -150,6 +154,22 @@ pub fn physical_cores() -> usize {
     num_cpus::get_physical().clamp(1, cores())
 }
 
+/// Looks for something with patience; whether it came.
+fn look_for(came: impl Fn() -> bool) -> bool {
+    let begun = Instant::now();
+    loop {
+        for _ in 0..LOOKS {
+            if came() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        if begun.elapsed() > PATIENCE {
+            return false;
+        }
+    }
+}
+
 /// The threads' common state.
 #[derive(Debug, Default)]
 struct Shared {
@@ -203,12 +223,8 @@ impl Shared {
 
     /// Waits until the generation is another than `seen`, and gives it.
     fn await_job(&self, seen: usize) -> usize {
-        for _ in 0..LOOKS {
-            let now = self.generation.load(Ordering::Acquire);
-            if now != seen {
-                return now;
-            }
-            std::hint::spin_loop();
+        if look_for(|| self.generation.load(Ordering::Acquire) != seen) {
+            return self.generation.load(Ordering::Acquire);
         }
         let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
         self.asleep.fetch_add(1, Ordering::SeqCst);
@@ -226,11 +242,8 @@ impl Shared {
 
     /// Waits until every worker has ended its job.
     fn await_workers(&self) {
-        for _ in 0..LOOKS {
-            if self.running.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            std::hint::spin_loop();
+        if look_for(|| self.running.load(Ordering::Acquire) == 0) {
+            return;
         }
         let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
         self.caller_asleep.store(true, Ordering::SeqCst);
