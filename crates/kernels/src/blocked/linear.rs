@@ -24,6 +24,7 @@ pub(crate) struct Matrix {
 
 impl Matrix {
     /// The same numbers with rows and columns exchanged.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn transposed(self) -> Self {
         Self {
             data: self.data,

@@ -73,6 +73,10 @@ pub(crate) fn conv_gradient(conv: &ConvLayer) -> usize {
 
 impl BatchMemory {
     /// For so many blocks; without training only the logits have room.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "tiles are for x86-64")
+    )]
     pub(crate) fn new(
         layers: &Layers,
         blocks: usize,
@@ -151,6 +155,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(unused_variables, reason = "tiles are for x86-64")
+    )]
     pub(crate) fn new(layers: &Layers, training: bool, precision: Precision) -> Self {
         let convs = layers.convs();
         let most = |size: &dyn Fn(usize, &ConvLayer) -> usize| {
