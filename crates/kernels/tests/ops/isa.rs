@@ -1,5 +1,6 @@
 //! The tests of this program, once more with each of the other instruction sets.
 
+use std::path::Path;
 use std::process::Command;
 
 use lenet_kernels::{ISA_VARIABLE, Isa};
@@ -26,7 +27,7 @@ fn the_other_instruction_sets() {
         if isa == Isa::current() {
             continue;
         }
-        let run = Command::new(&program)
+        let run = on_this_machine(&program)
             .env(ISA_VARIABLE, isa.name())
             .output()
             .unwrap();
@@ -34,5 +35,23 @@ fn the_other_instruction_sets() {
         assert!(run.status.success(), "{isa}:\n{out}\n{err}");
         // A filter that fits no test succeeds, too.
         assert!(out.contains("conv2d_of_lenet_5"), "{isa}:\n{out}");
+    }
+}
+
+/// Starts a program as cargo started this one: by an emulator, where it is for another machine.
+fn on_this_machine(program: &Path) -> Command {
+    let runner = match cfg!(target_arch = "aarch64") {
+        true => std::env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").ok(),
+        false => None,
+    };
+    let runner = runner.unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    match words.next() {
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(program);
+            command
+        }
+        None => Command::new(program),
     }
 }
