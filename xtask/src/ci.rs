@@ -52,7 +52,10 @@ const STEPS: &[Step] = &[
             checked(
                 workspace
                     .cargo("clippy")
-                    .args(words("--workspace --all-targets -- -D warnings")),
+                    .args(words(
+                        "--workspace --all-targets --features lenet-benches/scaling",
+                    ))
+                    .args(words("-- -D warnings")),
             )
         },
     },

@@ -204,10 +204,10 @@ fn passed_on(mut arguments: Vec<OsString>) -> Vec<OsString> {
 fn scaling(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
     let mut command = workspace.cargo("run");
     command
+        .args(["--release", "--package", "lenet-benches"])
         .args([
-            "--release",
-            "--package",
-            "lenet-benches",
+            "--features",
+            "scaling",
             "--bin",
             "scaling",
             "--",
