@@ -35,6 +35,7 @@ use tasks::Tasks;
 use crate::blocked::Lines;
 use crate::blocked::adam;
 use crate::blocked::linear::BLOCKS;
+use crate::error::{check_label_smoothing, check_labels};
 use crate::pool::{Pool, share};
 use crate::reference::adam::Settings;
 use crate::simd::LANES;
@@ -112,7 +113,7 @@ impl Engine {
         pool: Arc<Pool>,
         isa: Isa,
     ) -> Self {
-        Self::in_f32_or(Precision::F32, layers, purpose, most_images, pool, isa)
+        Self::build(Precision::F32, layers, purpose, most_images, pool, isa)
     }
 
     /// As [`Engine::new`], on the fastest instruction set, in another precision.
@@ -130,7 +131,7 @@ impl Engine {
             return Err(Error::Precision);
         }
         let isa = Isa::fastest();
-        Ok(Self::in_f32_or(
+        Ok(Self::build(
             precision,
             layers,
             purpose,
@@ -140,7 +141,7 @@ impl Engine {
         ))
     }
 
-    fn in_f32_or(
+    fn build(
         precision: Precision,
         layers: Layers,
         purpose: Purpose,
@@ -280,14 +281,7 @@ impl Engine {
         label_smoothing: f64,
     ) -> Result<Gradients> {
         assert_eq!(self.purpose, Purpose::Training);
-        if !(0.0..=1.0).contains(&label_smoothing) {
-            return Err(Error::Setting {
-                op: "gradients",
-                setting: "label_smoothing",
-                expected: "between 0 and 1",
-                got: label_smoothing,
-            });
-        }
+        check_label_smoothing("gradients", label_smoothing)?;
         self.take_labels("gradients", labels)?;
         let smoothing = label_smoothing as f32;
         self.pass(images, labels.len(), Extent::Gradients { smoothing })?;
@@ -370,18 +364,10 @@ impl Engine {
 
     /// Checks labels and copies them to where the threads look for them.
     fn take_labels(&mut self, op: &'static str, labels: &[u32]) -> Result<()> {
-        let classes = self.layers.classes();
         if labels.is_empty() {
             return Err(Error::EmptyBatch { op });
         }
-        if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-            return Err(Error::Label {
-                op,
-                index,
-                classes,
-                label: labels[index],
-            });
-        }
+        check_labels(op, labels, self.layers.classes())?;
         if let Some(room) = self.batch.labels.get_mut(..labels.len()) {
             room.copy_from_slice(labels);
         }

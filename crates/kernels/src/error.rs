@@ -89,6 +89,32 @@ pub enum Error {
     },
 }
 
+/// Checks that every label names a class.
+pub(crate) fn check_labels(op: &'static str, labels: &[u32], classes: usize) -> Result<()> {
+    match labels.iter().position(|&label| label as usize >= classes) {
+        None => Ok(()),
+        Some(index) => Err(Error::Label {
+            op,
+            index,
+            classes,
+            label: labels[index],
+        }),
+    }
+}
+
+/// Checks that ε of label smoothing is a share.
+pub(crate) fn check_label_smoothing(op: &'static str, label_smoothing: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&label_smoothing) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        op,
+        setting: "label_smoothing",
+        expected: "between 0 and 1",
+        got: label_smoothing,
+    })
+}
+
 /// Checks that an array holds as many elements as its shape says.
 pub(crate) fn check_length<T>(
     op: &'static str,

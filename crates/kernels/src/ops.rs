@@ -42,6 +42,10 @@ use std::borrow::Cow;
 use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 
+use crate::Pixels;
+use crate::blocked::pack::{Place, write_images};
+use crate::simd::LANES;
+
 pub use adam::Adam;
 pub use conv2d::{ConvOptions, conv2d};
 pub use cross_entropy::cross_entropy;
@@ -83,6 +87,42 @@ fn with_floats<T>(
         candle_core::bail!("{op}: the tensor should be on the CPU")
     };
     use_it(&floats(op, storage, layout)?)
+}
+
+/// Writes the images of a block, out of images of `size` numbers one behind the other, into the
+/// block's lanes, and zeros into the lanes that have none.
+///
+/// # Safety
+/// `to` must have the place's size.
+unsafe fn write_block(
+    all: &[f32],
+    size: usize,
+    block: usize,
+    images: usize,
+    place: &Place,
+    to: *mut f32,
+) {
+    let mut pixels = [Pixels::Floats(&[]); LANES];
+    for (lane, pixels) in pixels[..images].iter_mut().enumerate() {
+        *pixels = Pixels::Floats(&all[(block * LANES + lane) * size..][..size]);
+    }
+    // SAFETY: the caller's.
+    unsafe { write_images(&pixels[..images], place, to) }
+}
+
+/// As [`write_block`], for images that are a row of `size` features.
+///
+/// # Safety
+/// There must be room for `size` lines.
+unsafe fn write_features(all: &[f32], size: usize, block: usize, images: usize, to: *mut f32) {
+    let place = Place {
+        channels: 1,
+        height: 1,
+        width: size,
+        padding: 0,
+    };
+    // SAFETY: the caller's.
+    unsafe { write_block(all, size, block, images, &place, to) }
 }
 
 impl From<crate::Error> for candle_core::Error {

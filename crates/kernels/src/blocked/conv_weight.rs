@@ -71,9 +71,6 @@ pub(crate) unsafe fn gradient(
     let mut first = 0;
     // SAFETY: the caller vouches for the memory; chunks are ranges of its rows.
     unsafe {
-        if rows == 0 {
-            std::ptr::write_bytes(sums, 0, scratch(layer, whole).sums);
-        }
         while first < rows {
             let end = rows.min(first + chunk);
             unpool(isa, layer, incoming, first, end, d_map);

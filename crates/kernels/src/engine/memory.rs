@@ -254,6 +254,12 @@ impl Scratch {
             tiles.pack(layers, places, parameters);
         }
         for (index, conv) in layers.convs().iter().enumerate() {
+            #[cfg(target_arch = "x86_64")]
+            if let Some(tiles) = &self.tiles
+                && tiles.convs[index].is_some()
+            {
+                continue;
+            }
             let Place { offset, len } = places[2 * index];
             let weight = &parameters[offset..offset + len];
             let taps = conv.in_channels * conv.kernel * conv.kernel;

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{Slots, floats, with_floats};
+use super::{Slots, floats, with_floats, write_block, write_features};
+use crate::Isa;
 use crate::blocked::conv_forward::{self, Saved, Target};
 use crate::blocked::extents::Extents;
 use crate::blocked::unpool::Incoming;
@@ -13,7 +14,6 @@ use crate::geometry::ConvLayer;
 use crate::pool::{Pool, share};
 use crate::reference::activation::Activation;
 use crate::simd::LANES;
-use crate::{Isa, Pixels};
 
 const OP: &str = "conv2d";
 
@@ -192,13 +192,13 @@ impl Conv2d {
                 let images = LANES.min(self.batch - block * LANES);
                 // SAFETY: the memory is that of the layer; blocks belong to one thread each.
                 unsafe {
-                    write(
+                    write_block(
                         input,
                         in_size,
                         block,
                         images,
                         &self.place(),
-                        &mut block_input,
+                        block_input.as_mut_ptr(),
                     );
                     conv_forward::forward(
                         self.isa,
@@ -253,12 +253,6 @@ impl Conv2d {
         let slots = Slots(d_input.as_mut_ptr());
         let gradients = Slots(partial.as_mut_ptr());
         let scratch = conv_weight::scratch(layer, wants_input);
-        let dense = pack::Place {
-            channels: out_size,
-            height: 1,
-            width: 1,
-            padding: 0,
-        };
         Pool::global().run(&|thread, threads| {
             let mut block_input = self.padded_input();
             let mut block_output = Lines::new(out_size);
@@ -271,24 +265,23 @@ impl Conv2d {
                 let images = LANES.min(self.batch - block * LANES);
                 // SAFETY: the memory is that of the layer; blocks belong to one thread each.
                 unsafe {
-                    write(
+                    write_block(
                         input,
                         in_size,
                         block,
                         images,
                         &self.place(),
-                        &mut block_input,
+                        block_input.as_mut_ptr(),
                     );
-                    write(
+                    write_features(
                         d_output,
                         out_size,
                         block,
                         images,
-                        &dense,
-                        &mut block_d_output,
+                        block_d_output.as_mut_ptr(),
                     );
                     if !layer.pool {
-                        write(output, out_size, block, images, &dense, &mut block_output);
+                        write_features(output, out_size, block, images, block_output.as_mut_ptr());
                     }
                     let incoming = Incoming {
                         d_output: block_d_output.as_ptr(),
@@ -330,26 +323,6 @@ impl Conv2d {
         let d_bias = sum.split_off(layer.weight_len());
         [d_input, sum, d_bias]
     }
-}
-
-/// Writes the images of a block into its lanes.
-///
-/// # Safety
-/// The block must have the place's size.
-unsafe fn write(
-    all: &[f32],
-    size: usize,
-    block: usize,
-    images: usize,
-    place: &pack::Place,
-    lines: &mut Lines,
-) {
-    let mut pixels = [Pixels::Floats(&[]); LANES];
-    for (lane, pixels) in pixels[..images].iter_mut().enumerate() {
-        *pixels = Pixels::Floats(&all[(block * LANES + lane) * size..][..size]);
-    }
-    // SAFETY: the caller's.
-    unsafe { pack::write_images(&pixels[..images], place, lines.as_mut_ptr()) }
 }
 
 impl CustomOp3 for Conv2d {

@@ -4,11 +4,12 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::floats;
+use super::{floats, write_features};
 use crate::blocked::{Lines, cross_entropy, pack};
 use crate::engine::memory_features as features;
+use crate::error::{check_label_smoothing, check_labels};
 use crate::simd::LANES;
-use crate::{Error, Isa, Pixels};
+use crate::{Error, Isa};
 
 const OP: &str = "cross_entropy";
 
@@ -33,25 +34,8 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor, label_smoothing: f64) -> 
     if labels.is_empty() {
         return Err(Error::EmptyBatch { op: OP }.into());
     }
-    if !(0.0..=1.0).contains(&label_smoothing) {
-        let error = Error::Setting {
-            op: OP,
-            setting: "label_smoothing",
-            expected: "between 0 and 1",
-            got: label_smoothing,
-        };
-        return Err(error.into());
-    }
-    if let Some(index) = labels.iter().position(|&label| label as usize >= classes) {
-        let label = labels[index];
-        let error = Error::Label {
-            op: OP,
-            index,
-            classes,
-            label,
-        };
-        return Err(error.into());
-    }
+    check_label_smoothing(OP, label_smoothing)?;
+    check_labels(OP, &labels, classes)?;
     logits.apply_op1(CrossEntropy {
         classes,
         labels,
@@ -79,29 +63,16 @@ impl CustomOp1 for CrossEntropy {
         let mut d_logits = vec![0.0; batch * classes];
         let mut block = Lines::floats(features(classes));
         let mut d_block = Lines::floats(features(classes));
-        let place = pack::Place {
-            channels: 1,
-            height: 1,
-            width: classes,
-            padding: 0,
-        };
         let mut sum = 0.0;
         let parts = std::iter::zip(
-            logits.chunks(LANES * classes),
-            std::iter::zip(
-                d_logits.chunks_mut(LANES * classes),
-                self.labels.chunks(LANES),
-            ),
+            d_logits.chunks_mut(LANES * classes),
+            self.labels.chunks(LANES),
         );
-        for (logits, (d_logits, labels)) in parts {
+        for (index, (d_logits, labels)) in parts.enumerate() {
             let mut losses = [0.0; LANES];
-            let mut pixels = [Pixels::Floats(&[]); LANES];
-            for (pixels, row) in std::iter::zip(&mut pixels, logits.chunks(classes)) {
-                *pixels = Pixels::Floats(row);
-            }
             // SAFETY: blocks have room for the classes, and labels were checked.
             unsafe {
-                pack::write_images(&pixels[..labels.len()], &place, block.as_mut_ptr());
+                write_features(&logits, classes, index, labels.len(), block.as_mut_ptr());
                 let operands = cross_entropy::Block {
                     classes,
                     logits: block.as_ptr(),

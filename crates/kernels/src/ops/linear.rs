@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{Slots, floats, with_floats};
+use super::{Slots, floats, with_floats, write_features};
+use crate::Isa;
 use crate::blocked::linear::{BLOCKS, Features, Finish, Matrix, product};
 use crate::blocked::{Lines, linear_weight, pack};
 use crate::engine::memory_features as features;
@@ -10,7 +11,6 @@ use crate::geometry::LinearLayer;
 use crate::pool::{Pool, share};
 use crate::reference::activation::{self, Activation};
 use crate::simd::LANES;
-use crate::{Isa, Pixels};
 
 const OP: &str = "linear";
 
@@ -70,7 +70,7 @@ impl Linear {
                 unsafe {
                     for (index, block) in (own.start..own.start + group).enumerate() {
                         let into = from.as_mut_ptr().add(index * features(columns));
-                        write(x, columns, block, images(block), into);
+                        write_features(x, columns, block, images(block), into);
                     }
                     let finish = match bias {
                         Some(bias) => Finish::Activate {
@@ -126,7 +126,7 @@ impl Linear {
             // SAFETY: there is room for the block's features.
             unsafe {
                 let into = d_output.as_mut_ptr().add(block * features(out_features));
-                write(d_sum, out_features, block, images, into);
+                write_features(d_sum, out_features, block, images, into);
             }
         }
         let mut d_weight = vec![0.0; out_features * in_features];
@@ -194,25 +194,6 @@ impl MatrixOf<'_> {
             column_stride,
         }
     }
-}
-
-/// Writes the images of a block into its lanes, and zeros into the others.
-///
-/// # Safety
-/// There must be room for `size` lines.
-unsafe fn write(all: &[f32], size: usize, block: usize, images: usize, to: *mut f32) {
-    let place = pack::Place {
-        channels: 1,
-        height: 1,
-        width: size,
-        padding: 0,
-    };
-    let mut pixels = [Pixels::Floats(&[]); LANES];
-    for (lane, pixels) in pixels[..images].iter_mut().enumerate() {
-        *pixels = Pixels::Floats(&all[(block * LANES + lane) * size..][..size]);
-    }
-    // SAFETY: the caller's.
-    unsafe { pack::write_images(&pixels[..images], &place, to) }
 }
 
 impl CustomOp3 for Linear {

@@ -6,7 +6,7 @@
 //! Szegedy et al. 2016 (<https://arxiv.org/abs/1512.00567>, section 7): the label's own class has a
 //! share in ε, too.
 
-use crate::error::check_length;
+use crate::error::{check_label_smoothing, check_labels, check_length};
 use crate::{Error, Float, Result};
 
 const OP: &str = "cross_entropy";
@@ -96,26 +96,10 @@ fn check<T>(shape: &Shape, logits: &[T], labels: &[u32], label_smoothing: f64) -
     if shape.batch == 0 {
         return Err(Error::EmptyBatch { op: OP });
     }
-    if !(0.0..=1.0).contains(&label_smoothing) {
-        return Err(Error::Setting {
-            op: OP,
-            setting: "label_smoothing",
-            expected: "between 0 and 1",
-            got: label_smoothing,
-        });
-    }
+    check_label_smoothing(OP, label_smoothing)?;
     check_length(OP, "logits", &shape.logits(), logits)?;
     check_length(OP, "labels", &shape.labels(), labels)?;
-    let classes = shape.classes;
-    match labels.iter().position(|&label| label as usize >= classes) {
-        None => Ok(()),
-        Some(index) => Err(Error::Label {
-            op: OP,
-            index,
-            classes,
-            label: labels[index],
-        }),
-    }
+    check_labels(OP, labels, shape.classes)
 }
 
 /// What the label's class gets for being the label, `1-ε`, and what every class gets, `ε/K`.
