@@ -60,6 +60,13 @@ pub(crate) trait Simd: Copy {
     /// The nearest integer, of halves the even one.
     unsafe fn round(self) -> Self;
 
+    /// Register and pointer as they are, but the compiler reads behind the pointer only when it has
+    /// the register. Where all registers are in use, a compiler that reads ahead has to store one.
+    #[inline(always)]
+    unsafe fn before(self, pointer: *const f32) -> (Self, *const f32) {
+        (self, pointer)
+    }
+
     /// Sums the rows of a matrix of 16x16 floats: lane i to lane i+8, then i+4, i+2, i+1, the same
     /// tree on each instruction set, so that they give the same bits.
     #[inline(always)]

@@ -1,8 +1,8 @@
 //! Convolution, bias, activation and average pooling of one block, in one pass.
 //!
 //! A tile is one pooling window of 2x2 (or four positions of a row, without pooling) by up to six
-//! output channels: 24 sums stay in registers over all taps, and the map before pooling is never
-//! stored. What the backward pass needs of it is a bit for each element that is greater than 0
+//! output channels, or three where there are 16 registers: 24 or 12 sums stay in registers over all
+//! taps, and the map before pooling is never stored. What the backward pass needs of it is a bit for each element that is greater than 0
 //! (ReLU) or the element itself (tanh).
 
 use super::extents::Extents;
@@ -10,9 +10,11 @@ use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::{LANES, Simd, dispatch, tanh};
 
-/// Output channels of a tile where there are 32 registers; half as many where there are 16.
-pub(crate) const CHANNELS: usize = 6;
-const NARROW_CHANNELS: usize = 2;
+/// Output channels of a tile where there are 32 registers.
+const CHANNELS: usize = 6;
+/// Output channels of a tile where there are 16: with the weights of a tap and one position's input
+/// that is all of them.
+const NARROW_CHANNELS: usize = 3;
 
 /// Where the output of a block goes, in floats: the next layer's padding may lie around it.
 #[derive(Clone, Copy, Debug)]
@@ -33,12 +35,20 @@ pub(crate) enum Saved {
     Values(*mut f32),
 }
 
-/// Output channels of the tiles of a layer, in order: sixes, and what is left over.
+/// Output channels of the tiles of a layer, in order: as many as fit, and what is left over.
 pub(crate) fn channel_tiles(out_channels: usize, wide: bool) -> impl Iterator<Item = usize> {
-    let most = if wide { CHANNELS } else { NARROW_CHANNELS };
-    (0..out_channels)
-        .step_by(most)
-        .map(move |first| most.min(out_channels - first))
+    let mut left = out_channels;
+    std::iter::from_fn(move || {
+        let tile = match (wide, left) {
+            (_, 0) => return None,
+            (true, _) => left.min(CHANNELS),
+            // One channel alone has too few sums to hide the latency of an addition: 2 and 2.
+            (false, 4) => 2,
+            (false, _) => left.min(NARROW_CHANNELS),
+        };
+        left -= tile;
+        Some(tile)
+    })
 }
 
 /// Packs a weight for the tiles: [tile][C][R][S][channel of the tile]. `weight` gives the number of
@@ -138,6 +148,7 @@ unsafe fn forward_kernel<V: Simd, const K: usize>(
                 }
             } else {
                 match channels {
+                    3 => tile.rows::<V, 3, K>(),
                     2 => tile.rows::<V, 2, K>(),
                     _ => tile.rows::<V, 1, K>(),
                 }
@@ -239,16 +250,15 @@ impl Tile<'_> {
                 let mut row = channel;
                 for _ in 0..k {
                     for s in 0..k {
-                        let mut x = [V::splat(0.0); P];
+                        let mut from = steps;
                         for p in 0..P {
-                            x[p] = V::load(row.add(s * LANES + steps[p]));
+                            from[p] += s * LANES;
                         }
+                        let mut numbers = [0; B];
                         for b in 0..B {
-                            let w = V::splat(*weight.add(s * B + b));
-                            for p in 0..P {
-                                sums[p][b] = sums[p][b].fma(x[p], w);
-                            }
+                            numbers[b] = s * B + b;
                         }
+                        [row, weight] = add_products(&mut sums, [row, weight], from, numbers);
                     }
                     weight = weight.add(k * B);
                     row = row.add(width * LANES);
@@ -323,6 +333,66 @@ impl Tile<'_> {
         // SAFETY: the caller vouches that the element exists.
         unsafe { output.data.add(offset) }
     }
+}
+
+/// `sums[p][b] += x[p] w[b]`, where `x[p]` is a register's numbers behind the first pointer, and
+/// `w[b]` a number behind the second, at these offsets. Gives the pointers back.
+///
+/// # Safety
+/// The pointers must be valid for these offsets.
+#[inline(always)]
+pub(crate) unsafe fn add_products<V: Simd, const P: usize, const B: usize>(
+    sums: &mut [[V; B]; P],
+    [mut x, mut w]: [*const f32; 2],
+    from: [usize; P],
+    numbers: [usize; B],
+) -> [*const f32; 2] {
+    // SAFETY: the caller's.
+    unsafe {
+        if V::WIDE {
+            let mut xs = [V::splat(0.0); P];
+            for p in 0..P {
+                xs[p] = V::load(x.add(from[p]));
+            }
+            for b in 0..B {
+                let w = V::splat(*w.add(numbers[b]));
+                for p in 0..P {
+                    sums[p][b] = sums[p][b].fma(xs[p], w);
+                }
+            }
+        } else if P <= B {
+            let mut xs = [V::splat(0.0); P];
+            for p in 0..P {
+                xs[p] = V::load(x.add(from[p]));
+            }
+            for b in 0..B {
+                let number = V::splat(*w.add(numbers[b]));
+                for p in 0..P {
+                    sums[p][b] = sums[p][b].fma(xs[p], number);
+                    (sums[p][b], w) = sums[p][b].before(w);
+                }
+            }
+            for p in 0..P {
+                (sums[p][B - 1], x) = sums[p][B - 1].before(x);
+            }
+        } else {
+            let mut ws = [V::splat(0.0); B];
+            for b in 0..B {
+                ws[b] = V::splat(*w.add(numbers[b]));
+            }
+            for p in 0..P {
+                let numbers = V::load(x.add(from[p]));
+                for b in 0..B {
+                    sums[p][b] = sums[p][b].fma(numbers, ws[b]);
+                    (sums[p][b], x) = sums[p][b].before(x);
+                }
+            }
+            for b in 0..B {
+                (sums[P - 1][b], w) = sums[P - 1][b].before(w);
+            }
+        }
+    }
+    [x, w]
 }
 
 #[inline(always)]

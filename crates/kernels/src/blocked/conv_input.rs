@@ -2,10 +2,10 @@
 //! the turned kernel.
 //!
 //! The gradient of the map is smaller than the input, so that at the border many taps meet nothing.
-//! A strip kernel leaves those out: it computes 6, 7 or 8 neighbours of a row by up to three input
-//! channels, and knows when it is compiled which taps of the first and the last strip of a row
-//! exist. Shapes that it does not fit go through the forward kernel with turned weights and a border
-//! of zeros.
+//! A strip kernel leaves those out: it computes 6, 7 or 8 neighbours of a row (where there are 16
+//! registers, up to four) by up to three input channels, and knows when it is compiled which taps
+//! of the first and the last strip of a row exist. Shapes that it does not fit go through the
+//! forward kernel with turned weights and a border of zeros.
 
 use super::conv_forward::{self, Saved, Target};
 use super::extents::Extents;
@@ -14,8 +14,11 @@ use crate::geometry::ConvLayer;
 use crate::reference::activation::Activation;
 use crate::simd::{LANES, Simd, dispatch};
 
-/// Input channels of a strip where there are 32 registers.
+/// Input channels of a strip.
 const CHANNELS: usize = 3;
+/// Columns of the first and the last strip where there are 16 registers: no fewer than the taps that
+/// are missing there.
+const NARROW: usize = 4;
 
 /// How a layer's input gradient is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ pub(crate) fn pack_weight(isa: Isa, layer: &ConvLayer, weight: &[f32], packed: &
             // [tile][K][R][S][input channel of the tile]
             let mut to = packed.iter_mut();
             let mut first = 0;
-            for channels in strip_tiles(layer, isa.is_wide()) {
+            for channels in strip_tiles(layer) {
                 for o in 0..layer.out_channels {
                     for r in 0..k {
                         for s in 0..k {
@@ -117,12 +120,11 @@ pub(crate) fn pack_weight(isa: Isa, layer: &ConvLayer, weight: &[f32], packed: &
 }
 
 /// Input channels of the tiles of a layer, in order.
-fn strip_tiles(layer: &ConvLayer, wide: bool) -> impl Iterator<Item = usize> {
-    let most = if wide { CHANNELS } else { 1 };
+fn strip_tiles(layer: &ConvLayer) -> impl Iterator<Item = usize> {
     let channels = layer.in_channels;
     (0..channels)
-        .step_by(most)
-        .map(move |first| most.min(channels - first))
+        .step_by(CHANNELS)
+        .map(move |first| CHANNELS.min(channels - first))
 }
 
 /// The gradient of the input of one block, dense and without padding (C, H, W, 16), from that of the
@@ -227,7 +229,7 @@ unsafe fn strips_of<V: Simd, const K: usize, const W: usize>(
     d_input: *mut f32,
 ) {
     let mut first = 0;
-    for channels in strip_tiles(layer, V::WIDE) {
+    for channels in strip_tiles(layer) {
         let tile = Tile {
             layer,
             packed,
@@ -238,8 +240,8 @@ unsafe fn strips_of<V: Simd, const K: usize, const W: usize>(
         // SAFETY: the caller's; the tile's weights lie behind those of the tiles before it.
         unsafe {
             match channels {
-                3 if V::WIDE => tile.rows::<V, 3, K, W>(),
-                2 if V::WIDE => tile.rows::<V, 2, K, W>(),
+                3 => tile.rows::<V, 3, K, W>(),
+                2 => tile.rows::<V, 2, K, W>(),
                 _ => tile.rows::<V, 1, K, W>(),
             }
             packed = packed.add(channels * layer.out_channels * K * K);
@@ -266,31 +268,64 @@ const LAST: u8 = 2;
 impl Tile<'_> {
     #[inline(always)]
     unsafe fn rows<V: Simd, const B: usize, const K: usize, const W: usize>(self) {
-        let strips = self.layer.width / W;
+        let width = self.layer.width;
         for part in 0..LANES / V::WIDTH {
             let lane = part * V::WIDTH;
             for y in 0..self.layer.height {
-                for strip in 0..strips {
-                    // SAFETY: the caller's.
-                    unsafe {
-                        if strip == 0 {
-                            self.strip::<V, B, K, W, FIRST>(y, strip, lane);
-                        } else if strip + 1 == strips {
-                            self.strip::<V, B, K, W, LAST>(y, strip, lane);
-                        } else {
-                            self.strip::<V, B, K, W, INNER>(y, strip, lane);
+                // SAFETY: the caller's; the strips are ranges of a row.
+                unsafe {
+                    if V::WIDE {
+                        self.strip::<V, B, K, W, FIRST>(y, 0, lane);
+                        for x in (W..width - W).step_by(W) {
+                            self.strip::<V, B, K, W, INNER>(y, x, lane);
                         }
+                        self.strip::<V, B, K, W, LAST>(y, width - W, lane);
+                    } else {
+                        self.strip::<V, B, K, NARROW, FIRST>(y, 0, lane);
+                        let mut x = NARROW;
+                        while x < width - NARROW {
+                            x += self.inner::<V, B, K>(y, x, width - NARROW - x, lane);
+                        }
+                        self.strip::<V, B, K, NARROW, LAST>(y, width - NARROW, lane);
                     }
                 }
             }
         }
     }
 
+    /// A strip of four columns or fewer, of so many that are left; gives how many it took.
+    #[inline(always)]
+    unsafe fn inner<V: Simd, const B: usize, const K: usize>(
+        &self,
+        y: usize,
+        x: usize,
+        left: usize,
+        lane: usize,
+    ) -> usize {
+        // SAFETY: the caller's.
+        unsafe {
+            match left {
+                1 => self.strip::<V, B, K, 1, INNER>(y, x, lane),
+                2 => self.strip::<V, B, K, 2, INNER>(y, x, lane),
+                // Six columns are three and three, not four and two.
+                3 | 5 | 6 | 9 => {
+                    self.strip::<V, B, K, 3, INNER>(y, x, lane);
+                    return 3;
+                }
+                _ => {
+                    self.strip::<V, B, K, 4, INNER>(y, x, lane);
+                    return 4;
+                }
+            }
+        }
+        left
+    }
+
     #[inline(always)]
     unsafe fn strip<V: Simd, const B: usize, const K: usize, const W: usize, const AT: u8>(
         &self,
         y: usize,
-        strip: usize,
+        x: usize,
         lane: usize,
     ) {
         let layer = self.layer;
@@ -304,7 +339,7 @@ impl Tile<'_> {
                 for r in reach.start..reach.end {
                     let row = (o * map_height + y - r) * map_width;
                     let d = self.d_map.add(row * LANES + lane);
-                    let d = d.wrapping_add(strip * W * LANES);
+                    let d = d.wrapping_add(x * LANES);
                     let weight = self.packed.add((o * K + r) * K * B);
                     tap::<V, B, W, K, AT, 0>(&mut sums, d, weight);
                     tap::<V, B, W, K, AT, 1>(&mut sums, d, weight);
@@ -316,7 +351,7 @@ impl Tile<'_> {
                 }
             }
             for b in 0..B {
-                let row = ((self.first + b) * layer.height + y) * layer.width + strip * W;
+                let row = ((self.first + b) * layer.height + y) * layer.width + x;
                 for j in 0..W {
                     sums[j][b].store(self.d_input.add((row + j) * LANES + lane));
                 }

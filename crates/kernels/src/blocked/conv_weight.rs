@@ -229,26 +229,29 @@ impl Tile<'_> {
                 }
             }
             for y in 0..self.map_rows {
-                let seen = self.extents.of_row(self.map_first + y + r);
                 // Columns of the map whose window has a tap on what is not 0.
-                let begin = seen.first.saturating_sub(s + S - 1);
-                let end = map_width.min(seen.end.saturating_sub(s));
+                let (begin, end) = match self.extents.is_unknown() {
+                    true => (0, map_width),
+                    false => {
+                        let seen = self.extents.of_row(self.map_first + y + r);
+                        let end = map_width.min(seen.end.saturating_sub(s));
+                        (seen.first.saturating_sub(s + S - 1), end)
+                    }
+                };
                 let row = (c * height + self.map_first + y + r) * width + s;
                 let x = self.input.add(row * LANES + lane);
                 let d = self
                     .d_map
                     .add(self.first * map + y * map_width * LANES + lane);
-                for column in begin..end {
-                    let mut ds = [V::splat(0.0); B];
-                    for b in 0..B {
-                        ds[b] = V::load(d.add(b * map + column * LANES));
-                    }
-                    for j in 0..S {
-                        let x = V::load(x.add((column + j) * LANES));
-                        for b in 0..B {
-                            sums[b][j] = sums[b][j].fma(ds[b], x);
-                        }
-                    }
+                let mut column = begin;
+                while column + 2 <= end {
+                    let at = column * LANES;
+                    columns::<V, B, S, 2>(&mut sums, d.add(at), map, x.add(at));
+                    column += 2;
+                }
+                if column < end {
+                    let at = column * LANES;
+                    columns::<V, B, S, 1>(&mut sums, d.add(at), map, x.add(at));
                 }
             }
             for b in 0..B {
@@ -294,5 +297,34 @@ impl Tile<'_> {
         let number = (((self.first + b) * layer.in_channels + c) * k + r) * k + s;
         // SAFETY: a number of the weight.
         unsafe { self.sums.add(number * LANES) }
+    }
+}
+
+/// Adds the products of N neighbouring columns of the map, each input being read once.
+#[inline(always)]
+unsafe fn columns<V: Simd, const B: usize, const S: usize, const N: usize>(
+    sums: &mut [[V; S]; B],
+    d: *const f32,
+    map: usize,
+    x: *const f32,
+) {
+    // SAFETY: the caller vouches for N columns of B maps and for N + S - 1 of the input.
+    unsafe {
+        let mut ds = [[V::splat(0.0); N]; B];
+        for b in 0..B {
+            for n in 0..N {
+                ds[b][n] = V::load(d.add(b * map + n * LANES));
+            }
+        }
+        for j in 0..S + N - 1 {
+            let x = V::load(x.add(j * LANES));
+            for n in 0..N {
+                if n <= j && j - n < S {
+                    for b in 0..B {
+                        sums[b][j - n] = sums[b][j - n].fma(ds[b][n], x);
+                    }
+                }
+            }
+        }
     }
 }

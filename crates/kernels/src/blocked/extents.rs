@@ -36,6 +36,11 @@ impl Extents<'_> {
     pub(crate) const UNKNOWN: Self = Self(&[]);
 
     #[inline(always)]
+    pub(crate) fn is_unknown(self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline(always)]
     pub(crate) fn of_row(self, row: usize) -> Extent {
         match self.0.get(row) {
             Some(&extent) => extent,

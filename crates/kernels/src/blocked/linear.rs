@@ -1,10 +1,10 @@
 //! Fully connected layers of some blocks: forward pass and gradient of the input.
 //!
 //! Both are the product of a matrix, whose numbers are broadcast, with the features of the blocks.
-//! A tile is up to six rows of the matrix by up to four blocks, so that a number of the weight is
-//! read once for four blocks.
+//! A tile is up to six rows of the matrix (three, where there are 16 registers) by up to four
+//! blocks, so that a number of the weight is read once for four blocks.
 
-use super::conv_forward::activate;
+use super::conv_forward::{activate, add_products};
 use super::unpool::chain;
 use crate::reference::activation::Activation;
 use crate::simd::{LANES, Simd, dispatch};
@@ -101,10 +101,10 @@ unsafe fn product_generic<V: Simd>(
             }
         } else {
             match blocks {
-                4 => operands.all::<V, 2, 4>(),
-                3 => operands.all::<V, 3, 3>(),
-                2 => operands.all::<V, 4, 2>(),
-                1 => operands.all::<V, 8, 1>(),
+                4 => operands.all::<V, 3, 4>(),
+                3 => operands.all::<V, 4, 3>(),
+                2 => operands.all::<V, 6, 2>(),
+                1 => operands.all::<V, 12, 1>(),
                 _ => {}
             }
         }
@@ -128,7 +128,8 @@ impl Operands {
             let mut row = 0;
             // SAFETY: the caller's.
             unsafe {
-                while row + M <= self.matrix.rows {
+                // Three rows at once leave no single one over: that would be slow.
+                while row + M <= self.matrix.rows && (M != 3 || row + 4 != self.matrix.rows) {
                     self.tile::<V, M, N>(row, lane);
                     row += M;
                 }
@@ -153,25 +154,24 @@ impl Operands {
         } = self.matrix;
         // SAFETY: rows, columns and blocks are those of the operands.
         unsafe {
-            let mut sums = [[V::splat(0.0); N]; M];
-            if let Finish::Activate { bias, .. } = self.finish {
-                for m in 0..M {
-                    sums[m] = [V::splat(*bias.add(row + m)); N];
+            let mut sums = [[V::splat(0.0); M]; N];
+            let mut from = [0; N];
+            for n in 0..N {
+                from[n] = n * self.from.stride;
+                if let Finish::Activate { bias, .. } = self.finish {
+                    for m in 0..M {
+                        sums[n][m] = V::splat(*bias.add(row + m));
+                    }
                 }
+            }
+            let mut numbers = [0; M];
+            for m in 0..M {
+                numbers[m] = m * row_stride;
             }
             let mut weight = self.matrix.data.add(row * row_stride);
             let mut x = self.from.data.add(lane);
             for _ in 0..columns {
-                let mut xs = [V::splat(0.0); N];
-                for n in 0..N {
-                    xs[n] = V::load(x.add(n * self.from.stride));
-                }
-                for m in 0..M {
-                    let w = V::splat(*weight.add(m * row_stride));
-                    for n in 0..N {
-                        sums[m][n] = sums[m][n].fma(xs[n], w);
-                    }
-                }
+                [x, weight] = add_products(&mut sums, [x, weight], from, numbers);
                 // The last step may lead far behind the matrix, where no pointer may point.
                 weight = weight.wrapping_add(column_stride);
                 x = x.wrapping_add(LANES);
@@ -180,11 +180,11 @@ impl Operands {
                 for n in 0..N {
                     let at = n * self.to.stride + (row + m) * LANES + lane;
                     let value = match self.finish {
-                        Finish::Activate { activation, .. } => activate(activation, sums[m][n]),
+                        Finish::Activate { activation, .. } => activate(activation, sums[n][m]),
                         Finish::Chain { output, activation } => {
-                            chain(activation, V::load(output.add(at)), sums[m][n])
+                            chain(activation, V::load(output.add(at)), sums[n][m])
                         }
-                        Finish::Keep => sums[m][n],
+                        Finish::Keep => sums[n][m],
                     };
                     value.store(self.to.data.add(at));
                 }

@@ -4,6 +4,7 @@
 //! holds 16 numbers of a row of the weight, and the sum over the images needs no sum over lanes. The
 //! images are added in their order.
 
+use super::conv_forward::add_products;
 use crate::simd::{LANES, Simd, dispatch};
 
 /// The operands of a batch.
@@ -54,6 +55,12 @@ unsafe fn gradient_generic<V: Simd>(
                 batch.rows::<V, 6>(row, d_weight, d_bias);
                 row += 6;
             }
+        } else {
+            // A single row left over would be slow.
+            while row + 3 <= end && row + 4 != end {
+                batch.rows::<V, 3>(row, d_weight, d_bias);
+                row += 3;
+            }
         }
         while row + 2 <= end {
             batch.rows::<V, 2>(row, d_weight, d_bias);
@@ -75,26 +82,21 @@ impl Batch {
         d_bias: *mut f32,
     ) {
         let mut column = 0;
-        // SAFETY: the caller's; a tile that would reach beyond the row goes through a copy.
+        // SAFETY: the caller's; the rows of the input have room up to a multiple of 16.
         unsafe {
-            while column + 4 * V::WIDTH <= self.in_features {
-                let sums = self.tile::<V, M, 4>(row, column);
-                self.store(sums, row, column, d_weight);
-                column += 4 * V::WIDTH;
-            }
-            while column + V::WIDTH <= self.in_features {
-                let sums = self.tile::<V, M, 1>(row, column);
-                self.store(sums, row, column, d_weight);
-                column += V::WIDTH;
-            }
-            if column < self.in_features {
-                let sums = self.tile::<V, M, 1>(row, column);
-                for m in 0..M {
-                    let mut lanes = [0.0; LANES];
-                    sums[m][0].store(lanes.as_mut_ptr());
-                    let to = d_weight.add((row + m) * self.in_features + column);
-                    std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, self.in_features - column);
+            while column < self.in_features {
+                let registers = match (self.in_features - column).div_ceil(V::WIDTH) {
+                    // The sums of one alone could not hide their latency: three and two.
+                    5 => 3,
+                    left => left.min(4),
+                };
+                match registers {
+                    1 => self.store(self.tile::<V, M, 1>(row, column), row, column, d_weight),
+                    2 => self.store(self.tile::<V, M, 2>(row, column), row, column, d_weight),
+                    3 => self.store(self.tile::<V, M, 3>(row, column), row, column, d_weight),
+                    _ => self.store(self.tile::<V, M, 4>(row, column), row, column, d_weight),
                 }
+                column += registers * V::WIDTH;
             }
             self.bias_gradient(row, row + M, d_bias);
         }
@@ -105,24 +107,23 @@ impl Batch {
         &self,
         row: usize,
         column: usize,
-    ) -> [[V; N]; M] {
+    ) -> [[V; M]; N] {
         // SAFETY: the rows of the input have room up to a multiple of 16.
         unsafe {
-            let mut sums = [[V::splat(0.0); N]; M];
+            let mut sums = [[V::splat(0.0); M]; N];
+            let mut from = [0; N];
+            for n in 0..N {
+                from[n] = n * V::WIDTH;
+            }
             let mut x = self.rows.add(column);
             for block in 0..self.blocks {
-                let d = self.d_output.add(block * self.d_stride + row * LANES);
+                let mut d = self.d_output.add(block * self.d_stride + row * LANES);
                 for image in 0..LANES {
-                    let mut xs = [V::splat(0.0); N];
-                    for n in 0..N {
-                        xs[n] = V::load(x.add(n * V::WIDTH));
-                    }
+                    let mut numbers = [0; M];
                     for m in 0..M {
-                        let d = V::splat(*d.add(m * LANES + image));
-                        for n in 0..N {
-                            sums[m][n] = sums[m][n].fma(xs[n], d);
-                        }
+                        numbers[m] = m * LANES + image;
                     }
+                    [x, d] = add_products(&mut sums, [x, d], from, numbers);
                     x = x.wrapping_add(self.row_stride);
                 }
             }
@@ -133,7 +134,7 @@ impl Batch {
     #[inline(always)]
     unsafe fn store<V: Simd, const M: usize, const N: usize>(
         &self,
-        sums: [[V; N]; M],
+        sums: [[V; M]; N],
         row: usize,
         column: usize,
         d_weight: *mut f32,
@@ -141,9 +142,18 @@ impl Batch {
         // SAFETY: the caller vouches that the columns exist.
         unsafe {
             for m in 0..M {
-                let to = d_weight.add((row + m) * self.in_features + column);
+                let to = d_weight.add((row + m) * self.in_features);
                 for n in 0..N {
-                    sums[m][n].store(to.add(n * V::WIDTH));
+                    let column = column + n * V::WIDTH;
+                    if column + V::WIDTH <= self.in_features {
+                        sums[n][m].store(to.add(column));
+                    } else {
+                        // Behind the last column the next row begins.
+                        let mut lanes = [0.0; LANES];
+                        sums[n][m].store(lanes.as_mut_ptr());
+                        let left = self.in_features - column;
+                        std::ptr::copy_nonoverlapping(lanes.as_ptr(), to.add(column), left);
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! AVX2 with FMA: 8 floats in a register, 16 registers.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::Simd;
@@ -7,6 +8,22 @@ use super::Simd;
 /// 8 floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(__m256);
+
+/// No instruction at all, but the compiler believes that the pointer depends on the register.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn before(mut register: __m256, mut pointer: *const f32) -> (__m256, *const f32) {
+    // SAFETY: both stay as and where they are.
+    unsafe {
+        asm!(
+            "/* {0} {1} */",
+            inout(ymm_reg) register,
+            inout(reg) pointer,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    (register, pointer)
+}
 
 // SAFETY of every block below: the trait's callers vouch for the instruction set and the pointers.
 impl Simd for Avx2 {
@@ -27,6 +44,12 @@ impl Simd for Avx2 {
     unsafe fn splat(value: f32) -> Self {
         // SAFETY: as above.
         Self(unsafe { _mm256_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn before(self, pointer: *const f32) -> (Self, *const f32) {
+        // SAFETY: as above.
+        let (register, pointer) = unsafe { before(self.0, pointer) };
+        (Self(register), pointer)
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {

@@ -5,7 +5,7 @@
 
 use super::Simd;
 
-const WIDTH: usize = 8;
+const WIDTH: usize = 4;
 
 /// 8 floats.
 #[derive(Clone, Copy)]
