@@ -97,6 +97,8 @@ pub struct Engine {
     scratch: Vec<Scratch>,
     batch: BatchMemory,
     pointers: BatchPointers,
+    #[cfg(target_arch = "x86_64")]
+    weights: Option<tiles::Weights>,
 }
 
 // SAFETY: the pointers lead into the engine's own memory, which moves with it.
@@ -184,6 +186,8 @@ impl Engine {
             scratch: (0..pool.threads())
                 .map(|_| Scratch::new(&layers, training, precision))
                 .collect(),
+            #[cfg(target_arch = "x86_64")]
+            weights: (precision == Precision::Bf16).then(|| tiles::Weights::new(&layers)),
             pool,
             places,
             layers,
@@ -383,6 +387,8 @@ impl Engine {
             });
         }
         self.images = count;
+        #[cfg(target_arch = "x86_64")]
+        self.pack_weights();
         let pass = Pass {
             isa: self.isa,
             layers: &self.layers,
@@ -392,6 +398,8 @@ impl Engine {
             count,
             extent,
             batch: &self.pointers,
+            #[cfg(target_arch = "x86_64")]
+            weights: self.weights.as_ref(),
         };
         let parameters = self.parameters.as_slice();
         let scratch = Shared(self.scratch.as_mut_ptr());
@@ -422,6 +430,25 @@ impl Engine {
             end_of_tiles(precision);
         });
         Ok(())
+    }
+
+    /// Packs the weights of the linear layers for tiles, if they are other ones than last time.
+    #[cfg(target_arch = "x86_64")]
+    fn pack_weights(&mut self) {
+        let Some(weights) = &mut self.weights else {
+            return;
+        };
+        if weights.version == self.version {
+            return;
+        }
+        weights.version = self.version;
+        let (weights, layers, places) = (&*weights, &self.layers, &self.places);
+        let parameters = self.parameters.as_slice();
+        self.pool.run(&|thread, threads| {
+            // SAFETY: weights exist only where AMX is available, and nobody reads them before all
+            // threads are done.
+            unsafe { weights.pack(layers, places, parameters, thread, threads) }
+        });
     }
 
     /// The gradients of the weights over all blocks; whether all are finite.

@@ -14,10 +14,53 @@ const WHOLE: Shape = Shape {
     bytes: 64,
 };
 
-/// A matrix in tiles, and memory for what it is multiplied with.
+/// A matrix in tiles.
+#[derive(Debug)]
+pub(crate) struct PackedMatrix {
+    tiles: Lines,
+    /// Where `tiles` lies.
+    to: *mut u16,
+}
+
+// SAFETY: the pointer leads into the matrix' own memory; only `pack` writes there, which says of
+// its callers that they have rows of their own.
+unsafe impl Send for PackedMatrix {}
+// SAFETY: as above.
+unsafe impl Sync for PackedMatrix {}
+
+impl PackedMatrix {
+    pub(crate) fn new(rows: usize, columns: usize) -> Self {
+        let tiles = rows.div_ceil(ROWS) * columns.div_ceil(32);
+        let mut tiles = Lines::bytes(tiles * ROWS * 64);
+        let to = tiles.as_mut_ptr().cast();
+        Self { tiles, to }
+    }
+
+    /// Packs each `threads`-th row of tiles, from the `thread`-th on.
+    ///
+    /// # Safety
+    /// AMX must be available, the matrix have the size of [`PackedMatrix::new`] and hold its
+    /// numbers; nobody else may use these rows of tiles meanwhile.
+    pub(crate) unsafe fn pack(&self, matrix: &Matrix, thread: usize, threads: usize) {
+        let tiles = matrix.columns.div_ceil(32) * ROWS * 32;
+        for row in (0..matrix.rows.div_ceil(ROWS)).skip(thread).step_by(threads) {
+            let first = row * ROWS;
+            // SAFETY: the caller's; these are rows of the matrix and of the tiles.
+            unsafe {
+                let rows = Matrix {
+                    data: matrix.data.add(first * matrix.row_stride),
+                    rows: ROWS.min(matrix.rows - first),
+                    ..*matrix
+                };
+                convert::matrix_tiles(&rows, self.to.add(row * tiles));
+            }
+        }
+    }
+}
+
+/// Memory for what a matrix of so many rows and columns is multiplied with.
 #[derive(Debug)]
 pub(crate) struct MatrixTiles {
-    packed: Lines,
     rows: usize,
     columns: usize,
     pairs: Lines,
@@ -26,9 +69,7 @@ pub(crate) struct MatrixTiles {
 
 impl MatrixTiles {
     pub(crate) fn new(rows: usize, columns: usize) -> Self {
-        let tiles = rows.div_ceil(16) * columns.div_ceil(32);
         Self {
-            packed: Lines::bytes(tiles * ROWS * 64),
             rows,
             columns,
             pairs: Lines::bytes(BLOCKS * Self::block_bytes(columns)),
@@ -41,13 +82,6 @@ impl MatrixTiles {
         columns.next_multiple_of(32) / 2 * PAIRS
     }
 
-    /// # Safety
-    /// AMX must be available, and the matrix have the tiles' size and hold its numbers.
-    pub(crate) unsafe fn pack(&mut self, matrix: &Matrix) {
-        // SAFETY: the caller's.
-        unsafe { convert::matrix_tiles(matrix, self.packed.as_mut_ptr().cast()) }
-    }
-
     /// As [`product`](crate::blocked::linear::product) with the packed matrix.
     ///
     /// # Safety
@@ -55,6 +89,7 @@ impl MatrixTiles {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
     pub(crate) unsafe fn product(
         &mut self,
+        matrix: &PackedMatrix,
         blocks: usize,
         from: Features<*const f32>,
         to: Features<*mut f32>,
@@ -71,7 +106,7 @@ impl MatrixTiles {
             }
             configure([WHOLE; 8]);
             let sums = self.sums.as_mut_ptr();
-            let mut weight = self.packed.as_ptr().cast::<u16>();
+            let mut weight = matrix.tiles.as_ptr().cast::<u16>();
             for row in (0..self.rows).step_by(ROWS) {
                 zero!("0", "1", "2", "3");
                 let mut x = pairs.cast_const();

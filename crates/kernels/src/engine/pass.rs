@@ -52,6 +52,9 @@ pub(crate) struct Pass<'a> {
     /// How far it goes.
     pub(crate) extent: Extent,
     pub(crate) batch: &'a BatchPointers,
+    /// The weights of the linear layers, where they run on tiles.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) weights: Option<&'a super::tiles::Weights>,
 }
 
 // SAFETY: the pointers lead to memory that the engine borrows for the whole pass; threads read the
@@ -181,8 +184,9 @@ impl Pass<'_> {
                     activation: linear.activation,
                 };
                 #[cfg(target_arch = "x86_64")]
-                if let Some(tiles) = &mut scratch.tiles {
-                    tiles.forward[index].product(blocks, from, to, finish);
+                if let (Some(tiles), Some(weights)) = (&mut scratch.tiles, self.weights) {
+                    let weight = &weights.forward[index];
+                    tiles.forward[index].product(weight, blocks, from, to, finish);
                     continue;
                 }
                 product(self.isa, matrix, blocks, from, to, finish);
@@ -252,8 +256,9 @@ impl Pass<'_> {
                     stride: in_stride,
                 };
                 #[cfg(target_arch = "x86_64")]
-                if let Some(tiles) = &mut scratch.tiles {
-                    tiles.backward[index].product(blocks, from, to, finish);
+                if let (Some(tiles), Some(weights)) = (&mut scratch.tiles, self.weights) {
+                    let weight = &weights.backward[index];
+                    tiles.backward[index].product(weight, blocks, from, to, finish);
                     if blocks % 2 == 1 {
                         // The last pair of the batch has one block: the gradient of the other is 0.
                         std::ptr::write_bytes(d_output.add(blocks * stride), 0, stride);

@@ -1,7 +1,7 @@
 //! The steps of a pass that run on tiles of bf16, where the precision asks for it.
 
 use crate::amx::conv::ConvTiles;
-use crate::amx::linear::{self, MatrixTiles};
+use crate::amx::linear::{self, MatrixTiles, PackedMatrix};
 use crate::amx::{self, convert};
 use crate::blocked::linear::Matrix;
 use crate::engine::Layers;
@@ -12,7 +12,7 @@ use crate::engine::memory::{Place, features};
 pub(crate) struct Tiles {
     /// For each convolution that fits on tiles.
     pub(crate) convs: Vec<Option<ConvTiles>>,
-    /// For each linear layer its weight, and the weight transposed.
+    /// For each linear layer the product with its weight, and with the weight transposed.
     pub(crate) forward: Vec<MatrixTiles>,
     pub(crate) backward: Vec<MatrixTiles>,
 }
@@ -38,7 +38,7 @@ impl Tiles {
         }
     }
 
-    /// Rounds the weights to bf16 and packs them.
+    /// Rounds the weights of the convolutions to bf16 and packs them.
     pub(crate) fn pack(&mut self, layers: &Layers, places: &[Place], parameters: &[f32]) {
         let convs = std::iter::zip(&mut self.convs, layers.convs()).enumerate();
         for (index, (tiles, conv)) in convs {
@@ -47,6 +47,47 @@ impl Tiles {
                 tiles.pack(conv, &parameters[offset..offset + len]);
             }
         }
+    }
+}
+
+/// The weights of the linear layers: all threads read them, and pack a part each.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    /// For each layer its weight, and the weight transposed.
+    pub(crate) forward: Vec<PackedMatrix>,
+    pub(crate) backward: Vec<PackedMatrix>,
+    /// The version of the parameters that they are of.
+    pub(crate) version: u64,
+}
+
+impl Weights {
+    pub(crate) fn new(layers: &Layers) -> Self {
+        let linears = layers.linears().iter();
+        Self {
+            forward: linears
+                .clone()
+                .map(|linear| PackedMatrix::new(linear.out_features, linear.in_features))
+                .collect(),
+            backward: linears
+                .map(|linear| PackedMatrix::new(linear.in_features, linear.out_features))
+                .collect(),
+            version: 0,
+        }
+    }
+
+    /// Rounds a thread's part of the weights to bf16 and packs it.
+    ///
+    /// # Safety
+    /// AMX must be available, the parameters be those of the layers, and each thread another one;
+    /// nobody may read the weights meanwhile.
+    pub(crate) unsafe fn pack(
+        &self,
+        layers: &Layers,
+        places: &[Place],
+        parameters: &[f32],
+        thread: usize,
+        threads: usize,
+    ) {
         for (index, linear) in layers.linears().iter().enumerate() {
             let place = places[2 * (layers.convs().len() + index)];
             let matrix = Matrix {
@@ -56,10 +97,10 @@ impl Tiles {
                 row_stride: linear.in_features,
                 column_stride: 1,
             };
-            // SAFETY: tiles exist only where AMX is available; the matrix is the layer's weight.
+            // SAFETY: the caller's; the matrix is the layer's weight.
             unsafe {
-                self.forward[index].pack(&matrix);
-                self.backward[index].pack(&matrix.transposed());
+                self.forward[index].pack(&matrix, thread, threads);
+                self.backward[index].pack(&matrix.transposed(), thread, threads);
             }
         }
     }
