@@ -62,12 +62,12 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Whether this machine computes in it.
+    /// Whether this machine computes in it, and `LENET_ISA` does not keep it from AVX-512.
     pub fn is_available(self) -> bool {
         match self {
             Self::F32 => true,
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Self::Bf16 => crate::amx::is_available(),
+            Self::Bf16 => crate::amx::is_available() && Isa::current() == Isa::fastest(),
             #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
             Self::Bf16 => false,
         }

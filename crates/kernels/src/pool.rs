@@ -329,6 +329,40 @@ mod tests {
         }
     }
 
+    /// Jobs as long as threads wait before they sleep, so that falling asleep and being woken meet
+    /// each other; a lost wake-up would let both wait for ever.
+    #[test]
+    fn nobody_waits_for_ever() {
+        let (done, is_done) = std::sync::mpsc::channel();
+        let jobs = std::thread::spawn(move || {
+            let pool = Pool::exactly(3);
+            let mut random = 1_u64;
+            let mut wait = move || {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                PATIENCE * (random % 256) as u32 / 128
+            };
+            for _ in 0..20_000 {
+                let [before, own, others] = [wait(), wait(), wait()];
+                let begun = Instant::now();
+                while begun.elapsed() < before {}
+                pool.run(&|thread, _| {
+                    let begun = Instant::now();
+                    while begun.elapsed() < if thread == 0 { own } else { others } {}
+                });
+            }
+            done.send(()).is_ok()
+        });
+        // The jobs take two seconds, on a machine with other work perhaps ten.
+        let waited = is_done.recv_timeout(Duration::from_secs(120));
+        assert!(
+            waited.is_ok(),
+            "the threads of the pool wait for each other"
+        );
+        assert!(jobs.join().is_ok_and(|sent| sent));
+    }
+
     #[test]
     fn shares_cover_everything_once() {
         for count in [0, 1, 7, 8, 469] {

@@ -43,7 +43,10 @@ impl PackedMatrix {
     /// numbers; nobody else may use these rows of tiles meanwhile.
     pub(crate) unsafe fn pack(&self, matrix: &Matrix, thread: usize, threads: usize) {
         let tiles = matrix.columns.div_ceil(32) * ROWS * 32;
-        for row in (0..matrix.rows.div_ceil(ROWS)).skip(thread).step_by(threads) {
+        for row in (0..matrix.rows.div_ceil(ROWS))
+            .skip(thread)
+            .step_by(threads)
+        {
             let first = row * ROWS;
             // SAFETY: the caller's; these are rows of the matrix and of the tiles.
             unsafe {
