@@ -88,9 +88,13 @@ struct Rows<'a> {
 }
 
 impl Images for Rows<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
         let found = self.dataset.get(self.first + image);
         Pixels::Bytes(found.map_or(&[], |(pixels, _)| &pixels[..]), self.table)
+    }
+
+    fn prefetch(&self, image: usize) {
+        self.pixels(image, &mut []).prefetch();
     }
 }
 

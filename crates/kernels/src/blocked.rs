@@ -23,6 +23,7 @@ pub(crate) mod finite;
 pub(crate) mod linear;
 pub(crate) mod linear_weight;
 pub(crate) mod pack;
+pub(crate) mod sgd;
 pub(crate) mod unpool;
 
 use crate::simd::LANES;

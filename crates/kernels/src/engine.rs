@@ -1,4 +1,5 @@
-//! A whole network on blocks of 16 images: forward, backward and Adam, without a tensor between.
+//! A whole network on blocks of 16 images: forward, backward and optimiser, without a tensor
+//! between.
 //!
 //! The operations on tensors in [`ops`](crate::ops) are for any network; they allocate their results
 //! and go through a graph. An [`Engine`] is for a network that is a list of layers. It keeps
@@ -7,7 +8,7 @@
 //!
 //! The threads meet three times a step. First each takes blocks of 16 images forward and back. Then
 //! the gradients of the linear layers' weights are computed over the whole batch, and those of the
-//! convolutions added up, block after block. Last comes Adam. No sum depends on which thread had
+//! convolutions added up, block after block. Last comes the optimiser. No sum depends on which thread had
 //! which block: any number of threads gives equal bits.
 
 mod images;
@@ -20,6 +21,7 @@ mod shared;
 mod tasks;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
+mod update;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,13 +33,12 @@ use memory::{BatchMemory, Place, Scratch, check_lengths, features, get, places, 
 use pass::{BatchPointers, Extent, Pass};
 use shared::{Pointers, Shared};
 use tasks::Tasks;
+pub use update::Optimizer;
 
 use crate::blocked::Lines;
-use crate::blocked::adam;
 use crate::blocked::linear::BLOCKS;
 use crate::error::{check_label_smoothing, check_labels};
 use crate::pool::{Pool, share};
-use crate::reference::adam::Settings;
 use crate::simd::LANES;
 use crate::{Error, Isa, Result};
 
@@ -46,7 +47,7 @@ use crate::{Error, Isa, Result};
 pub enum Purpose {
     /// Forward passes alone.
     Inference,
-    /// Backward passes and Adam, too.
+    /// Backward passes and an optimiser, too.
     Training,
 }
 
@@ -87,7 +88,7 @@ pub struct Engine {
     gradients: Lines,
     first_moments: Lines,
     second_moments: Lines,
-    /// Steps of Adam so far.
+    /// Steps of the optimiser so far.
     step: u64,
     /// Counts the changes of the parameters.
     version: u64,
@@ -232,31 +233,6 @@ impl Engine {
         get(&self.places, &self.gradients)
     }
 
-    /// Adam's steps so far and its moments, first and second, in the order of the parameters.
-    pub fn moments(
-        &self,
-    ) -> (
-        u64,
-        impl Iterator<Item = &[f32]>,
-        impl Iterator<Item = &[f32]>,
-    ) {
-        let first = get(&self.places, &self.first_moments);
-        (self.step, first, get(&self.places, &self.second_moments))
-    }
-
-    /// Sets what [`Engine::moments`] gives.
-    ///
-    /// # Errors
-    /// [`Error::Length`] where one has another number of values, before any is set.
-    pub fn set_moments(&mut self, step: u64, first: &[&[f32]], second: &[&[f32]]) -> Result<()> {
-        check_lengths(&self.places, "first moments", first)?;
-        check_lengths(&self.places, "second moments", second)?;
-        set(&self.places, &mut self.first_moments, first);
-        set(&self.places, &mut self.second_moments, second);
-        self.step = step;
-        Ok(())
-    }
-
     /// Runs the network forward. The logits are then in [`Engine::logits`], the classes in
     /// [`Engine::predicted`].
     ///
@@ -308,36 +284,6 @@ impl Engine {
         self.take_labels("evaluate", labels)?;
         self.pass(images, labels.len(), Extent::Losses)?;
         Ok(self.mean_loss())
-    }
-
-    /// One step of Adam with the gradients of the last [`Engine::gradients`].
-    ///
-    /// # Panics
-    /// If the engine is not for [`Purpose::Training`].
-    pub fn adam(&mut self, settings: &Settings) {
-        assert_eq!(self.purpose, Purpose::Training);
-        self.step += 1;
-        self.version += 1;
-        let step = adam::Step::new(settings, self.step);
-        let lines = self.gradients.as_slice().len() / LANES;
-        let arrays = Pointers([
-            self.gradients.as_mut_ptr(),
-            self.parameters.as_mut_ptr(),
-            self.first_moments.as_mut_ptr(),
-            self.second_moments.as_mut_ptr(),
-        ]);
-        let isa = self.isa;
-        self.pool.run(&|thread, threads| {
-            let own = share(lines, thread, threads);
-            let [gradients, parameters, first, second] = arrays.at(own.start * LANES);
-            let state = adam::State {
-                parameters,
-                first,
-                second,
-            };
-            // SAFETY: the arrays are equally long, and each thread has lines of its own.
-            unsafe { adam::update(isa, &step, own.len() * LANES, gradients, state) }
-        });
     }
 
     /// The logits of the last pass, one row of [`Layers::classes`] numbers an image.

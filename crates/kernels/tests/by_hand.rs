@@ -6,7 +6,7 @@ mod common;
 
 use common::{Tolerance, assert_close};
 use lenet_kernels::reference::activation::{self, Activation};
-use lenet_kernels::reference::{adam, avg_pool2d, conv2d, cross_entropy, linear};
+use lenet_kernels::reference::{adam, avg_pool2d, conv2d, cross_entropy, linear, sgd};
 
 /// A few roundings of numbers near 1.
 const ROUNDING: Tolerance = Tolerance {
@@ -238,6 +238,7 @@ fn the_first_two_steps_of_adam() {
         beta1: 0.5,
         beta2: 0.75,
         epsilon: 1.0,
+        weight_decay: 0.0,
     };
     let [mut parameters, mut first_moment, mut second_moment] = [[1.0], [0.0], [0.0]];
     let expected = [(2.0, 0.4, 1.0, 1.0), (-2.0, 0.6, -0.5, 1.75)];
@@ -273,4 +274,47 @@ fn the_first_step_of_adam_is_the_learning_rate() {
     assert_close("θ", &parameters, &[-1e-3, 1e-3, -1e-3], tolerance);
     // v is (1-β₂) g²: the corrections cancel in θ, but not here.
     assert_close("v", &second_moment, &[1e3, 1e-3, 1.5625e-5], tolerance);
+}
+
+/// α = μ = 1/2, λ = 1/4, θ = 4, and gradients of 1:
+/// ```text
+/// g = 1 + 4/4 = 2          v = 2           θ = 4 - 2/2 = 3
+/// g = 1 + 3/4 = 1.75       v = 1 + 1.75    θ = 3 - 2.75/2
+/// ```
+/// After Nesterov g + v/2 takes the place of v: θ = 4 - 3/2 = 2.5, then g = 1.625, v = 2.625 and
+/// θ = 2.5 - (1.625 + 1.3125)/2.
+#[test]
+fn the_first_two_steps_of_sgd() {
+    for (nesterov, expected) in [(false, [3.0, 1.625]), (true, [2.5, 1.03125])] {
+        let settings = sgd::Settings {
+            learning_rate: 0.5,
+            momentum: 0.5,
+            nesterov,
+            weight_decay: 0.25,
+        };
+        let (mut parameters, mut velocity) = ([4.0], [0.0]);
+        for parameter in expected {
+            sgd::step(&settings, &[1.0], &mut parameters, &mut velocity).unwrap();
+            assert_close("θ", &parameters, &[parameter], ROUNDING);
+        }
+    }
+}
+
+/// αλ = 1/8 of θ = 8 is lost beside the step of α.
+#[test]
+fn weight_decay_of_adam_is_apart_from_the_gradient() {
+    let settings = adam::Settings {
+        learning_rate: 0.5,
+        epsilon: 0.0,
+        weight_decay: 0.25,
+        ..adam::Settings::default()
+    };
+    let [mut parameters, mut first_moment, mut second_moment] = [[8.0], [0.0], [0.0]];
+    let state = adam::State {
+        parameters: &mut parameters,
+        first_moment: &mut first_moment,
+        second_moment: &mut second_moment,
+    };
+    adam::step(&settings, 1, &[1e-3], state).unwrap();
+    assert_close("θ", &parameters, &[8.0 - 1.0 - 0.5], ROUNDING);
 }

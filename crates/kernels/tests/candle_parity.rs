@@ -83,8 +83,10 @@ fn linear_of_lenet_5() {
 #[test]
 fn ten_steps_of_adam() {
     for epsilon in [1e-8, 0.1] {
-        check_adam::<f64>(epsilon);
-        check_adam::<f32>(epsilon);
+        for weight_decay in [0.0, 0.1] {
+            check_adam::<f64>(epsilon, weight_decay);
+            check_adam::<f32>(epsilon, weight_decay);
+        }
     }
 }
 
@@ -273,7 +275,7 @@ fn check_cross_entropy<T: Float + WithDType>(shape: &cross_entropy::Shape, seed:
 
 /// Both minimise `Σ (a θ)²/2` from the same start. Each step moves a parameter by about α = 0.125
 /// and is worth a few roundings; a wrong ε or correction moves by some 10 % of α.
-fn check_adam<T: Float + WithDType>(epsilon: f64) {
+fn check_adam<T: Float + WithDType>(epsilon: f64, weight_decay: f64) {
     const COUNT: usize = 50;
     let mut values = Values::new(42);
     let start = values.array(&[COUNT]);
@@ -287,14 +289,14 @@ fn check_adam<T: Float + WithDType>(epsilon: f64) {
         beta1: 0.9,
         beta2: 0.999,
         eps: epsilon,
-        // candle's only Adam is AdamW, which decays weights unless told not to.
-        weight_decay: 0.0,
+        weight_decay,
     };
     let mut candle_adam = candle_nn::AdamW::new(vec![theta.clone()], params).unwrap();
 
     let settings = adam::Settings {
         learning_rate: 0.125,
         epsilon,
+        weight_decay,
         ..adam::Settings::default()
     };
     let mut parameters = cast::<T>(&start);

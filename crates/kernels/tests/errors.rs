@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use lenet_kernels::Result;
 use lenet_kernels::reference::activation::{self, Activation};
-use lenet_kernels::reference::{adam, avg_pool2d, conv2d, cross_entropy, linear};
+use lenet_kernels::reference::{adam, avg_pool2d, conv2d, cross_entropy, linear, sgd};
 
 const CONV2D: conv2d::Shape = conv2d::Shape {
     batch: 1,
@@ -275,6 +275,44 @@ fn adam_refuses_and_changes_nothing() {
             &format!("adam: {message}"),
         );
         assert_eq!([parameters, first_moment, second_moment], [three, m, v]);
+    }
+}
+
+#[test]
+fn sgd_refuses_and_changes_nothing() {
+    let settings = sgd::Settings::default();
+    let momentum = sgd::Settings {
+        momentum: 1.0,
+        ..settings
+    };
+    let [three, two] = [[1_f32; 3].as_slice(), &[1.0; 2]];
+    let cases = [
+        (
+            settings,
+            two,
+            three,
+            "gradient should hold 3 elements ([3]), got 2",
+        ),
+        (
+            settings,
+            three,
+            two,
+            "velocity should hold 3 elements ([3]), got 2",
+        ),
+        (
+            momentum,
+            three,
+            three,
+            "momentum should be at least 0 and below 1, got 1",
+        ),
+    ];
+    for (settings, gradient, v, message) in cases {
+        let [mut parameters, mut velocity] = [three.to_vec(), v.to_vec()];
+        assert_refused(
+            sgd::step(&settings, gradient, &mut parameters, &mut velocity),
+            &format!("sgd: {message}"),
+        );
+        assert_eq!([parameters, velocity], [three, v]);
     }
 }
 

@@ -25,7 +25,7 @@ fn model(padding: Padding, activation: Activation, engine: Engine) -> LeNet5 {
 struct First<'a>(&'a lenet_data::Dataset, [f32; 256]);
 
 impl Images for First<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
         Pixels::Bytes(self.0.get(image).unwrap().0, &self.1)
     }
 }

@@ -249,11 +249,15 @@ struct Rows<'a> {
 }
 
 impl Images for Rows<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
         match self.dataset.get(self.rows[image] as usize) {
             Some((pixels, _)) => Pixels::Bytes(pixels, self.table),
             None => Pixels::Bytes(&[], self.table),
         }
+    }
+
+    fn prefetch(&self, image: usize) {
+        self.pixels(image, &mut []).prefetch();
     }
 }
 

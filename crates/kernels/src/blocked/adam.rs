@@ -24,11 +24,16 @@ pub(crate) struct Step {
     /// 1 / √(1 - β₂ᵗ).
     correction: f32,
     epsilon: f32,
+    /// What the gradient is multiplied with.
+    scale: f32,
+    /// What the parameters are multiplied with: 1 - αλ.
+    kept: f32,
 }
 
 impl Step {
-    /// Step `t`, from 1.
-    pub(crate) fn new(settings: &Settings, t: u64) -> Self {
+    /// Step `t`, from 1, with gradients times `scale`; parameters decay where they are weights.
+    pub(crate) fn new(settings: &Settings, t: u64, scale: f32, weights: bool) -> Self {
+        let decay = if weights { settings.weight_decay } else { 0.0 };
         // In f64: in f32, 1 - 0.999 has lost three of its seven digits.
         let correction1 = 1.0 - settings.beta1.powf(t as f64);
         let correction2 = 1.0 - settings.beta2.powf(t as f64);
@@ -40,6 +45,8 @@ impl Step {
             rate: (settings.learning_rate / correction1) as f32,
             correction: (1.0 / correction2.sqrt()) as f32,
             epsilon: settings.epsilon as f32,
+            scale,
+            kept: (1.0 - settings.learning_rate * decay) as f32,
         }
     }
 }
@@ -114,7 +121,9 @@ unsafe fn register<V: Simd>(
 ) {
     // SAFETY: the caller vouches for a register's width of each.
     unsafe {
-        let g = V::load(gradient).flush_below(LEAST_GRADIENT);
+        let g = V::load(gradient)
+            .mul(V::splat(step.scale))
+            .flush_below(LEAST_GRADIENT);
         let m = V::load(first)
             .mul(V::splat(step.keep1))
             .fma(g, V::splat(step.take1));
@@ -127,6 +136,9 @@ unsafe fn register<V: Simd>(
         v.store(second);
         let denominator = V::splat(step.epsilon).fma(v.sqrt(), V::splat(step.correction));
         let moved = m.mul(V::splat(step.rate)).div(denominator);
-        V::load(parameters).sub(moved).store(parameters);
+        V::load(parameters)
+            .mul(V::splat(step.kept))
+            .sub(moved)
+            .store(parameters);
     }
 }

@@ -12,6 +12,22 @@ pub enum Pixels<'a> {
 }
 
 impl Pixels<'_> {
+    /// Asks for the memory ahead of its use: images come from anywhere in a set that no cache holds.
+    pub fn prefetch(self) {
+        let (first, bytes) = match self {
+            Pixels::Bytes(bytes, _) => (bytes.as_ptr(), bytes.len()),
+            Pixels::Floats(floats) => (floats.as_ptr().cast(), size_of_val(floats)),
+        };
+        #[cfg(target_arch = "x86_64")]
+        for offset in (0..bytes + LANES * 4 - 1).step_by(LANES * 4) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: the instruction takes any address, and every x86-64 has it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (first, bytes);
+    }
+
     /// How many pixels there are.
     pub fn len(&self) -> usize {
         match self {
@@ -80,23 +96,6 @@ pub(crate) unsafe fn write_images(images: &[Pixels<'_>], place: &Place, block: *
             }
         }
     }
-}
-
-/// Asks for an image's memory ahead of its use: images come from anywhere in a set that no cache
-/// holds.
-pub(crate) fn prefetch(pixels: Pixels<'_>) {
-    let (first, bytes) = match pixels {
-        Pixels::Bytes(bytes, _) => (bytes.as_ptr(), bytes.len()),
-        Pixels::Floats(floats) => (floats.as_ptr().cast(), size_of_val(floats)),
-    };
-    #[cfg(target_arch = "x86_64")]
-    for offset in (0..bytes + LANES * 4 - 1).step_by(LANES * 4) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the instruction takes any address, and every x86-64 has it.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (first, bytes);
 }
 
 /// Reads the images of a block (C, H, W, 16) without padding back into their own order, one behind

@@ -4,8 +4,12 @@ use crate::Pixels;
 
 /// Images by their index in a batch; threads ask for them at the same time.
 pub trait Images: Sync {
-    /// The pixels of an image, (C, H, W).
-    fn pixels(&self, image: usize) -> Pixels<'_>;
+    /// The pixels of an image, (C, H, W). `room` has as many bytes, for images that are made when
+    /// they are asked for.
+    fn pixels<'a>(&'a self, image: usize, room: &'a mut [u8]) -> Pixels<'a>;
+
+    /// Fetches what [`Images::pixels`] will read of an image that is soon asked for.
+    fn prefetch(&self, _image: usize) {}
 }
 
 /// Equally large images one behind the other.
@@ -18,7 +22,11 @@ pub struct FloatImages<'a> {
 }
 
 impl Images for FloatImages<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _room: &'a mut [u8]) -> Pixels<'a> {
         Pixels::Floats(&self.pixels[image * self.size..][..self.size])
+    }
+
+    fn prefetch(&self, image: usize) {
+        Pixels::Floats(&self.pixels[image * self.size..][..self.size]).prefetch();
     }
 }

@@ -100,7 +100,7 @@ struct ByteImages {
 }
 
 impl Images for ByteImages {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
         Pixels::Bytes(&self.bytes[image * self.size..][..self.size], &self.table)
     }
 }
@@ -151,7 +151,7 @@ impl Kernels {
             d_maps: d_maps.collect(),
             group: blocks - BLOCKS..blocks,
             block: blocks - 1,
-            adam: adam::Step::new(&settings, 1),
+            adam: adam::Step::new(&settings, 1, 1.0, true),
             state: [parameters, first, second],
             stepped,
             images,

@@ -127,6 +127,8 @@ impl BatchMemory {
 /// What one thread needs for the blocks that it works on.
 #[derive(Debug)]
 pub(crate) struct Scratch {
+    /// For images that are made when they are asked for, one behind the other.
+    pub(crate) room: Vec<u8>,
     /// For each convolution the padded inputs of a group.
     pub(crate) inputs: Vec<Lines>,
     /// Where the rows of the first inputs of a group are not 0.
@@ -187,6 +189,7 @@ impl Scratch {
         let linears = layers.linears();
         let first = linears.first().map_or(0, |first| first.in_features);
         Self {
+            room: vec![0; layers.pixels() * LANES],
             inputs: convs
                 .iter()
                 .map(|conv| Lines::floats(input(conv) * BLOCKS))

@@ -121,8 +121,10 @@ impl Pass<'_> {
         // SAFETY: the input has the size of the place, and the layers' memory that of the layers.
         unsafe {
             let mut pixels = [Pixels::Floats(&[]); LANES];
-            for (lane, pixels) in pixels[..images].iter_mut().enumerate() {
-                *pixels = self.images.pixels(block * LANES + lane);
+            let rooms = scratch.room.chunks_exact_mut(self.layers.pixels().max(1));
+            let lanes = std::iter::zip(&mut pixels[..images], rooms).enumerate();
+            for (lane, (pixels, room)) in lanes {
+                *pixels = self.images.pixels(block * LANES + lane, room);
             }
             pack::write_images(&pixels[..images], &place, input);
             let [height, width] = first.padded();
@@ -130,7 +132,7 @@ impl Pass<'_> {
             extents::find(first.in_channels, height, width, input, extents);
             let next = (block + 1) * LANES;
             for image in next..self.count.min(next + LANES) {
-                pack::prefetch(self.images.pixels(image));
+                self.images.prefetch(image);
             }
             for (index, conv) in convs.iter().enumerate() {
                 let saved = match self.extent {

@@ -15,6 +15,7 @@ const OP: &str = "adam";
 
 /// Adam, Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>, on f32 variables of the CPU.
 ///
+/// With weight decay it is AdamW, and variables of one axis, which are biases, do not decay.
 /// Parameters and moments are changed in place, in one pass over each; the definition is
 /// [`reference::adam`](crate::reference::adam).
 #[derive(Debug)]
@@ -42,15 +43,16 @@ impl Adam {
     /// One step. A variable without a gradient keeps its value and its moments.
     ///
     /// # Errors
-    /// Variables or gradients that are not f32 on the CPU, and a variable that is not contiguous.
+    /// Settings out of their range; variables or gradients that are not f32 on the CPU, and a variable that is not contiguous.
     pub fn step(&mut self, gradients: &GradStore) -> Result<()> {
+        self.settings.check()?;
         self.step += 1;
         for (var, moments) in std::iter::zip(&self.vars, &self.moments) {
             if let Some(gradient) = gradients.get(var) {
                 var.inplace_op2(
                     gradient,
                     &Update {
-                        step: adam::Step::new(&self.settings, self.step),
+                        step: adam::Step::new(&self.settings, self.step, 1.0, var.rank() > 1),
                         moments,
                     },
                 )?;

@@ -1,4 +1,5 @@
-//! Adam: algorithm 1 of Kingma & Ba (2015), <https://arxiv.org/abs/1412.6980>.
+//! Adam: algorithm 1 of Kingma & Ba (2015), <https://arxiv.org/abs/1412.6980>; with weight decay
+//! AdamW: Loshchilov & Hutter (2019), <https://arxiv.org/abs/1711.05101>, as PyTorch scales it.
 //!
 //! Where ε stands differs between programs. Here, as in the paper and in
 //! [PyTorch](https://docs.pytorch.org/docs/stable/generated/torch.optim.Adam.html), it is added to
@@ -20,6 +21,9 @@ pub struct Settings {
     pub beta2: f64,
     /// What keeps the denominator from 0, ε.
     pub epsilon: f64,
+    /// What the parameters lose in a step beside the gradient's: this times the learning rate times
+    /// themselves, λ.
+    pub weight_decay: f64,
 }
 
 impl Default for Settings {
@@ -29,7 +33,19 @@ impl Default for Settings {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            weight_decay: 0.0,
         }
+    }
+}
+
+impl Settings {
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first that is not.
+    pub fn check(&self) -> Result<()> {
+        check_decay("beta1", self.beta1)?;
+        check_decay("beta2", self.beta2)
     }
 }
 
@@ -46,6 +62,7 @@ pub struct State<'a, T> {
 
 /// Step `t`, in place; the first step is `t = 1`.
 ///
+/// - `θ ← θ (1 - α λ)`
 /// - `m ← β₁ m + (1-β₁) g`
 /// - `v ← β₂ v + (1-β₂) g²`
 /// - `θ ← θ - α m̂ / (√v̂ + ε)`, with `m̂ = m / (1-β₁ᵗ)` and `v̂ = v / (1-β₂ᵗ)`
@@ -63,8 +80,7 @@ pub fn step<T: Float>(
     check_length(OP, "gradient", &expected, gradient)?;
     check_length(OP, "first_moment", &expected, state.first_moment)?;
     check_length(OP, "second_moment", &expected, state.second_moment)?;
-    check_decay("beta1", settings.beta1)?;
-    check_decay("beta2", settings.beta2)?;
+    settings.check()?;
     if t == 0 {
         return Err(setting_error("t", "at least 1", 0.0));
     }
@@ -76,6 +92,7 @@ pub fn step<T: Float>(
     let [keep2, take2] = [settings.beta2, 1.0 - settings.beta2].map(T::from_f64);
     let learning_rate = T::from_f64(settings.learning_rate);
     let epsilon = T::from_f64(settings.epsilon);
+    let kept = T::from_f64(1.0 - settings.learning_rate * settings.weight_decay);
 
     for (i, &g) in gradient.iter().enumerate() {
         let m = keep1 * state.first_moment[i] + take1 * g;
@@ -84,7 +101,8 @@ pub fn step<T: Float>(
         state.second_moment[i] = v;
         let m_hat = m / correction1;
         let v_hat = v / correction2;
-        state.parameters[i] -= learning_rate * m_hat / (v_hat.sqrt() + epsilon);
+        let moved = learning_rate * m_hat / (v_hat.sqrt() + epsilon);
+        state.parameters[i] = kept * state.parameters[i] - moved;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! which is then tested against it.
 //!
 //! Deliberately absent: strides, dilation and groups of convolutions, windows other than 2x2 of
-//! poolings, class weights of the loss, weight decay of the optimiser. LeNet-5 has none of them.
+//! poolings, class weights of the loss. LeNet-5 has none of them.
 
 pub mod activation;
 pub mod adam;
@@ -13,6 +13,7 @@ pub mod avg_pool2d;
 pub mod conv2d;
 pub mod cross_entropy;
 pub mod linear;
+pub mod sgd;
 
 /// The derivatives of a scalar by the operands of a layer, each in its operand's shape.
 #[derive(Clone, Debug, PartialEq)]

@@ -25,6 +25,7 @@ const SETTINGS: Settings = Settings {
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
+    weight_decay: 0.0,
 };
 
 /// Each step is compared on the engine's own gradients, for Adam makes steps of α of gradients that

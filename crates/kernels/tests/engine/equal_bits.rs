@@ -68,7 +68,7 @@ struct ByteImages<'a> {
 }
 
 impl Images for ByteImages<'_> {
-    fn pixels(&self, image: usize) -> Pixels<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
         Pixels::Bytes(&self.bytes[image * self.size..][..self.size], self.table)
     }
 }

@@ -9,6 +9,7 @@ mod common;
 mod equal_bits;
 mod errors;
 mod network;
+mod optimizers;
 mod values;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ const SETTINGS: Settings = Settings {
     beta1: 0.9,
     beta2: 0.999,
     epsilon: 1e-8,
+    weight_decay: 0.0,
 };
 
 /// What the reference keeps of one variable.
