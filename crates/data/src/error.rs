@@ -81,6 +81,16 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+    /// A setting of the augmentation is out of its range.
+    #[error("{name} {value}: must be {allowed}")]
+    Setting {
+        /// The setting's name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The range that it must be in.
+        allowed: String,
+    },
     /// The user asked to stop.
     #[error("stopped on request")]
     Interrupted,

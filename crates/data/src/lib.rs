@@ -7,6 +7,7 @@
 //! | a file's bytes, digest checked | `Vec<u8>` | [`load`] |
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
+//! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
 //! | images (B, 1, 28, 28) f32, labels (B) u32 | [`Batch`] | [`batches`] |
 //!
 //! The crate knows nothing of models or training. It has no global state and prints nothing; what
@@ -32,6 +33,7 @@
 
 #[cfg(feature = "files")]
 mod atomic;
+mod augment;
 mod batch;
 mod dataset;
 #[cfg(feature = "files")]
@@ -56,6 +58,7 @@ mod source;
 
 #[cfg(feature = "files")]
 pub use atomic::write_atomic;
+pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
 #[cfg(feature = "files")]

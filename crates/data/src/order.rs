@@ -7,9 +7,17 @@ use rand_core::{Rng as _, SeedableRng as _};
 /// drawing more does not move the others.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
-enum Purpose {
+pub(crate) enum Purpose {
     Split = 1,
     Order = 2,
+    Augmentation = 3,
+}
+
+/// The random numbers of a purpose in an epoch, from the first.
+pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: u32) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream((purpose as u64) << 32 | u64::from(epoch));
+    rng
 }
 
 /// A permutation of `0..n`, the order of training images in an epoch: equal arguments give equal
@@ -25,8 +33,7 @@ pub(crate) fn split_order(seed: u64, n: usize) -> Vec<u32> {
 
 /// Fisher and Yates' shuffle in the form of Durstenfeld (1964), <https://doi.org/10.1145/364520.364540>.
 fn permutation(seed: u64, purpose: Purpose, epoch: u32, n: usize) -> Vec<u32> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream((purpose as u64) << 32 | u64::from(epoch));
+    let mut rng = stream(seed, purpose, epoch);
     let mut order: Vec<u32> = (0..n as u32).collect();
     for last in (1..order.len()).rev() {
         let chosen = below(&mut rng, last as u32 + 1);

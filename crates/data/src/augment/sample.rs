@@ -1,0 +1,199 @@
+//! Fetches each pixel of the result from where it comes from, between four pixels of the image.
+
+use std::iter::zip;
+
+use super::affine::{Inverse, STEP};
+use super::field::{Field, high};
+use crate::{IMAGE_PIXELS, IMAGE_SIDE};
+
+/// Bytes of a row of the copy with a margin.
+const STRIDE: usize = 32;
+/// What an index is masked with: 32 rows.
+const MASK: usize = STRIDE * STRIDE - 1;
+/// The last coordinate in the copy at which there is only background, in steps.
+const LAST: i16 = (IMAGE_SIDE as i16 + 1) * STEP;
+
+/// The image with a margin of background: one pixel before, and what is left of 32 behind. Beyond
+/// the last row is room for the neighbours of whatever index there may be.
+struct Source {
+    bytes: [u8; MASK + 1 + STRIDE + 2],
+    /// `[left, right, top, bottom]` of the pixels that are not background, if any.
+    ink: Option<[usize; 4]>,
+}
+
+impl Source {
+    fn new(pixels: &[u8; IMAGE_PIXELS]) -> Self {
+        let mut bytes = [0; MASK + 1 + STRIDE + 2];
+        let (rows, _) = pixels.as_chunks::<IMAGE_SIDE>();
+        let (padded, _) = bytes.as_chunks_mut::<STRIDE>();
+        let mut columns = [0_u8; IMAGE_SIDE];
+        let (mut top, mut bottom) = (None, 0);
+        for (y, (row, padded)) in zip(rows, padded.iter_mut().skip(1)).enumerate() {
+            if let Some(middle) = padded.get_mut(1..=IMAGE_SIDE) {
+                middle.copy_from_slice(row);
+            }
+            let mut any = 0;
+            for (column, &pixel) in zip(&mut columns, row) {
+                *column |= pixel;
+                any |= pixel;
+            }
+            if any != 0 {
+                top = top.or(Some(y));
+                bottom = y;
+            }
+        }
+        let left = columns.iter().position(|&column| column != 0);
+        let right = columns.iter().rposition(|&column| column != 0);
+        let ink = match (left, right, top) {
+            (Some(left), Some(right), Some(top)) => Some([left, right, top, bottom]),
+            _ => None,
+        };
+        Self { bytes, ink }
+    }
+
+    /// A pixel in the low byte and its right neighbour in the high one, and the two below them.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the mask keeps the index in the array"
+    )]
+    #[inline(always)]
+    fn pairs(&self, index: u16) -> [u16; 2] {
+        let at = usize::from(index) & MASK;
+        let bytes = &self.bytes;
+        [
+            u16::from_le_bytes([bytes[at], bytes[at + 1]]),
+            u16::from_le_bytes([bytes[at + STRIDE], bytes[at + STRIDE + 1]]),
+        ]
+    }
+}
+
+/// More pixels than coordinates are rounded by, two times half a step, and twice that where the map
+/// enlarges.
+const ROUNDING: f64 = 0.1;
+
+/// The part of the result that is not background for certain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Area {
+    left: usize,
+    width: usize,
+    top: usize,
+    height: usize,
+}
+
+impl Area {
+    /// Where ink may go.
+    fn of(inverse: &Inverse, field: Option<&Field>, ink: [usize; 4]) -> Option<Self> {
+        // A pixel shows up to one pixel away from it.
+        let bound = field.map_or(0, Field::bound);
+        let margin = 1. + f64::from(bound) / f64::from(STEP);
+        let [left, right, top, bottom] = ink.map(|edge| edge as f64);
+        let rectangle = [left - margin, right + margin, top - margin, bottom + margin];
+        let [left, right, top, bottom] = inverse.bounds(rectangle);
+        // The result's coordinates are rounded; negative numbers become 0.
+        let start = |low: f64| ((low - ROUNDING).ceil() as usize).min(IMAGE_SIDE);
+        let end = |high: f64| (((high + ROUNDING).floor() + 1.) as usize).min(IMAGE_SIDE);
+        let area = Self {
+            left: start(left),
+            width: end(right).saturating_sub(start(left)),
+            top: start(top),
+            height: end(bottom).saturating_sub(start(top)),
+        };
+        (area.width > 0 && area.height > 0).then_some(area)
+    }
+}
+
+/// Writes the moved image.
+pub(super) fn warp(
+    inverse: &Inverse,
+    field: Option<&Field>,
+    pixels: &[u8; IMAGE_PIXELS],
+    out: &mut [u8; IMAGE_PIXELS],
+) {
+    let source = Source::new(pixels);
+    out.fill(0);
+    let area = source.ink.and_then(|ink| Area::of(inverse, field, ink));
+    if let Some(area) = area {
+        columns(inverse, field, &source, area, out);
+    }
+}
+
+/// Writes an area. The width of what is computed is known when this is compiled: loops over
+/// numbers of 16 bits become vector instructions.
+fn columns(
+    inverse: &Inverse,
+    field: Option<&Field>,
+    source: &Source,
+    area: Area,
+    out: &mut [u8; IMAGE_PIXELS],
+) {
+    match area.width {
+        ..=16 => rows::<16>(inverse, field, source, area, out),
+        17..=24 => rows::<24>(inverse, field, source, area, out),
+        // With four columns that are beyond the image.
+        _ => rows::<32>(inverse, field, source, area, out),
+    }
+}
+
+fn rows<const N: usize>(
+    inverse: &Inverse,
+    field: Option<&Field>,
+    source: &Source,
+    area: Area,
+    out: &mut [u8; IMAGE_PIXELS],
+) {
+    let left = area.left.min(IMAGE_SIDE.saturating_sub(N));
+    let columns: [[i16; N]; 2] = [0, 1].map(|axis| inverse.columns(axis, left));
+    let [along, down] = &columns;
+    let band = field.map(|field| field.band::<N>(left));
+    let (out, _) = out.as_chunks_mut::<IMAGE_SIDE>();
+    let out = out.iter_mut().enumerate().skip(area.top).take(area.height);
+    for (y, out) in out {
+        // The copy's margin is one pixel.
+        let [from_u, from_v] = [0, 1].map(|axis| inverse.row(axis, y) + STEP);
+        let (mut u, mut v) = ([from_u; N], [from_v; N]);
+        if let Some(band) = &band {
+            band.add_row(y, [&mut u, &mut v]);
+        }
+        let row = fetch(source, [along, down], [&mut u, &mut v]);
+        if let Some(part) = out.get_mut(left..).and_then(|out| out.first_chunk_mut()) {
+            *part = row;
+        } else if let Some(row) = row.first_chunk() {
+            *out = *row;
+        }
+    }
+}
+
+/// Pixels at coordinates in the copy, each the sum of two, x and y in steps.
+#[inline(always)]
+fn fetch<const N: usize>(
+    source: &Source,
+    [along, down]: [&[i16; N]; 2],
+    [u, v]: [&mut [i16; N]; 2],
+) -> [u8; N] {
+    let mut index = [0_u16; N];
+    let places = zip(zip(&mut *u, along), zip(&mut *v, down));
+    for (index, ((u, along), (v, down))) in zip(&mut index, places) {
+        // Beyond the margin is what is in it: background.
+        *u = (*u + along).clamp(0, LAST);
+        *v = (*v + down).clamp(0, LAST);
+        *index = ((*v as u16 >> 3) & 0x3e0) | (*u as u16 >> 8);
+    }
+    let (mut upper, mut lower) = ([0_u16; N], [0_u16; N]);
+    for (index, (upper, lower)) in zip(&index, zip(&mut upper, &mut lower)) {
+        [*upper, *lower] = source.pairs(*index);
+    }
+    let mut row = [0; N];
+    let places = zip(&*u, &*v);
+    for (pixel, ((&upper, &lower), (&u, &v))) in zip(&mut row, zip(zip(&upper, &lower), places)) {
+        // Bilinear interpolation in 1/64 of a level.
+        let (u, v) = ((u & 0xff) << 7, (v & 0xff) << 7);
+        let across = |pair: u16| {
+            let (left, right) = ((pair & 0xff) as i16, (pair >> 8) as i16);
+            (left << 6) + high((right - left) << 7, u)
+        };
+        let (upper, lower) = (across(upper), across(lower));
+        let value = upper + high((lower - upper) << 1, v);
+        *pixel = ((value + 32) >> 6) as u8;
+    }
+    row
+}
