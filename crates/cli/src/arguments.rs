@@ -1,5 +1,7 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod train;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use clap_complete::Shell;
 use lenet_data::registry;
 
 use crate::device::DeviceName;
+pub use train::Train;
 
 /// LeNet-5 on MNIST: train, evaluate and use it.
 #[derive(Debug, Parser)]
@@ -57,75 +60,6 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-}
-
-/// Flags override the values of --config, which override the defaults of the classic recipe.
-#[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
-pub struct Train {
-    #[command(flatten)]
-    pub source: Source,
-    /// Passes over the training images [default: 10].
-    #[arg(long, value_name = "N")]
-    pub epochs: Option<u32>,
-    /// Images of a step [default: 128].
-    #[arg(long, value_name = "N")]
-    pub batch_size: Option<usize>,
-    /// Adam's learning rate [default: 0.001].
-    #[arg(long, value_name = "RATE")]
-    pub lr: Option<f64>,
-    /// What every random number is drawn from [default: 42].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Training images that are held out for validation [default: 5000].
-    #[arg(long, value_name = "N")]
-    pub validation: Option<usize>,
-    /// Train on so many images only.
-    #[arg(long, value_name = "N")]
-    pub limit_train: Option<usize>,
-    /// How pixels are scaled: to [0, 1], or by MNIST's mean and standard deviation [default: unit].
-    #[arg(long, value_name = "SCALING")]
-    pub scaling: Option<Scaling>,
-    /// The first convolution's padding [default: same].
-    #[arg(long)]
-    pub padding: Option<Padding>,
-    /// The function behind each layer but the last [default: relu].
-    #[arg(long, value_name = "FUNCTION")]
-    pub activation: Option<Activation>,
-    /// How the parameters are drawn [default: glorot-uniform].
-    #[arg(long)]
-    pub init: Option<Init>,
-    /// What products are computed in; bf16 needs a processor with AMX [default: f32].
-    #[arg(long)]
-    pub precision: Option<Precision>,
-    /// Take values from a file such as the config.toml of a run.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Print the configuration that would be used, and do nothing.
-    #[arg(long)]
-    pub print_config: bool,
-    /// The run folder; it must not exist [default: runs/NAME-1, runs/NAME-2 ...].
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
-    /// The name of the numbered run folder.
-    #[arg(long, default_value = "train", conflicts_with = "output", value_parser = folder_name)]
-    pub name: String,
-    /// Go on with an interrupted run, by its own configuration.
-    #[arg(
-        long,
-        value_name = "RUN",
-        value_hint = ValueHint::DirPath,
-        conflicts_with_all = [
-            "dataset", "epochs", "batch_size", "lr", "seed", "validation", "limit_train", "scaling",
-            "padding", "activation", "init", "precision", "config", "print_config", "output", "name",
-        ]
-    )]
-    pub resume: Option<PathBuf>,
-    #[command(flatten)]
-    pub hardware: Hardware,
-    /// The form of the result on standard output.
-    #[arg(long, default_value = "text")]
-    pub format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -320,6 +254,8 @@ pub enum Split {
 pub enum Scaling {
     /// To [0, 1].
     Unit,
+    /// To [0, 1], divided by MNIST's standard deviation.
+    UnitDeviation,
     /// By MNIST's mean and standard deviation.
     Standard,
 }
@@ -346,6 +282,8 @@ pub enum Init {
     GlorotUniform,
     /// As PyTorch does.
     Pytorch,
+    /// Of the variance that ReLU keeps.
+    HeUniform,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -369,6 +307,7 @@ impl From<Scaling> for lenet_train::Scaling {
     fn from(scaling: Scaling) -> Self {
         match scaling {
             Scaling::Unit => Self::Unit,
+            Scaling::UnitDeviation => Self::UnitDeviation,
             Scaling::Standard => Self::Standard,
         }
     }
@@ -397,6 +336,7 @@ impl From<Init> for lenet_model::Init {
         match init {
             Init::GlorotUniform => Self::GlorotUniform,
             Init::Pytorch => Self::PyTorch,
+            Init::HeUniform => Self::HeUniform,
         }
     }
 }

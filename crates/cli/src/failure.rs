@@ -84,7 +84,7 @@ fn data_code(error: &lenet_data::Error) -> u8 {
     match error {
         Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => BAD_INPUT,
         Error::NotFound { .. } => BAD_INPUT,
-        Error::UnknownDataset { .. } => USAGE,
+        Error::UnknownDataset { .. } | Error::Setting { .. } => USAGE,
         Error::Io { .. } => IO,
         Error::Download { .. } | Error::Hub { .. } => NETWORK,
         Error::Interrupted => INTERRUPTED,
@@ -105,6 +105,7 @@ fn train_code(error: &lenet_train::Error) -> u8 {
     use lenet_train::Error;
     match error {
         Error::ConfigValue { .. } | Error::ConfigSyntax(_) => USAGE,
+        Error::UnknownRecipe { .. } | Error::Assignment { .. } => USAGE,
         Error::RunExists { .. } | Error::OtherTraining { .. } => USAGE,
         Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => BAD_INPUT,
         Error::Diverged { .. } | Error::DivergedAfter { .. } => DIVERGED,

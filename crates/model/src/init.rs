@@ -26,6 +26,10 @@ pub enum Init {
     /// come to with `kaiming_uniform_(a=sqrt(5))`.
     #[serde(rename = "pytorch")]
     PyTorch,
+    /// Weights uniform in ±sqrt(6 / fan_in), biases 0: the variance of a layer's output is that of its
+    /// input where ReLU cuts off half. He et al. 2015, <https://arxiv.org/abs/1502.01852>,
+    /// equation 10.
+    HeUniform,
 }
 
 impl fmt::Display for Init {
@@ -33,6 +37,7 @@ impl fmt::Display for Init {
         f.write_str(match self {
             Init::GlorotUniform => "glorot-uniform",
             Init::PyTorch => "pytorch",
+            Init::HeUniform => "he-uniform",
         })
     }
 }
@@ -50,7 +55,8 @@ impl Init {
         let (fan_in, fan_out) = fans(weight_dims);
         let is_bias = name.ends_with(".bias");
         let bound = match self {
-            Init::GlorotUniform if is_bias => return vec![0.; count],
+            Init::GlorotUniform | Init::HeUniform if is_bias => return vec![0.; count],
+            Init::HeUniform => (6. / fan_in as f64).sqrt(),
             Init::GlorotUniform => (6. / (fan_in + fan_out) as f64).sqrt(),
             Init::PyTorch => 1. / (fan_in as f64).sqrt(),
         };
@@ -138,6 +144,15 @@ mod tests {
             Init::GlorotUniform.values(1, "fc1.bias", 3, &[120, 400]),
             [0.; 3]
         );
+    }
+
+    #[test]
+    fn he_has_its_bound_and_no_biases() {
+        let values = Init::HeUniform.values(1, "conv2.weight", 2_400, &[16, 6, 5, 5]);
+        let largest = values.iter().fold(0_f32, |max, v| max.max(v.abs()));
+        assert!(largest <= 0.2 && largest > 0.199, "{largest}");
+        let bias = Init::HeUniform.values(1, "conv2.bias", 16, &[16, 6, 5, 5]);
+        assert_eq!(bias, [0.; 16]);
     }
 
     #[test]

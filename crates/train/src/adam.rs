@@ -1,8 +1,10 @@
 //! Adam.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Var};
 use candle_nn::Optimizer;
+
+use crate::OptimizerState;
 
 /// What there is to choose in Adam; the defaults are those of the paper.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +17,9 @@ pub struct AdamConfig {
     pub beta2: f64,
     /// Added to the denominator, after the root and the bias correction.
     pub epsilon: f64,
+    /// What weights lose a step: this times the learning rate times themselves. Variables of one
+    /// axis are biases and lose nothing.
+    pub weight_decay: f64,
 }
 
 impl Default for AdamConfig {
@@ -24,22 +29,13 @@ impl Default for AdamConfig {
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
+            weight_decay: 0.,
         }
     }
 }
 
-impl From<AdamConfig> for lenet_kernels::reference::adam::Settings {
-    fn from(config: AdamConfig) -> Self {
-        Self {
-            learning_rate: config.learning_rate,
-            beta1: config.beta1,
-            beta2: config.beta2,
-            epsilon: config.epsilon,
-        }
-    }
-}
-
-/// Adam, algorithm 1 of Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>, without weight decay.
+/// Adam, algorithm 1 of Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>; with
+/// weight decay AdamW, Loshchilov and Hutter 2019, <https://arxiv.org/abs/1711.05101>.
 ///
 /// Unlike the optimisers of candle-nn it gives out its state and takes it back, so that a training
 /// can be interrupted and resumed exactly.
@@ -47,23 +43,12 @@ impl From<AdamConfig> for lenet_kernels::reference::adam::Settings {
 pub struct Adam {
     config: AdamConfig,
     vars: Vec<Var>,
-    state: AdamState,
-}
-
-/// What Adam remembers from step to step.
-#[derive(Debug, Clone)]
-pub struct AdamState {
-    /// Steps made so far, t in the paper.
-    pub step: u64,
-    /// The first moments, m, in the order of the variables.
-    pub first_moments: Vec<Tensor>,
-    /// The second moments, v, in the order of the variables.
-    pub second_moments: Vec<Tensor>,
+    state: OptimizerState,
 }
 
 impl Adam {
     /// The state as it is now. Tensors are shared, not copied: the next step makes new ones.
-    pub fn state(&self) -> AdamState {
+    pub fn state(&self) -> OptimizerState {
         self.state.clone()
     }
 
@@ -71,7 +56,7 @@ impl Adam {
     ///
     /// # Errors
     /// Moments of other shapes, or another number of them, than the variables.
-    pub fn set_state(&mut self, state: AdamState) -> Result<()> {
+    pub fn set_state(&mut self, state: OptimizerState) -> Result<()> {
         for moments in [&state.first_moments, &state.second_moments] {
             if moments.len() != self.vars.len() {
                 candle_core::bail!(
@@ -104,7 +89,7 @@ impl Optimizer for Adam {
                 .map(|var| var.zeros_like())
                 .collect::<Result<_>>()
         };
-        let state = AdamState {
+        let state = OptimizerState {
             step: 0,
             first_moments: zeros()?,
             second_moments: zeros()?,
@@ -123,6 +108,7 @@ impl Optimizer for Adam {
             beta1,
             beta2,
             epsilon,
+            weight_decay,
         } = self.config;
         self.state.step += 1;
         let t = self.state.step as f64;
@@ -144,7 +130,9 @@ impl Optimizer for Adam {
             let m_hat = (&*m / correction1)?;
             let v_hat = (&*v / correction2)?;
             let step = (m_hat / (v_hat.sqrt()? + epsilon)?)?;
-            var.set(&var.sub(&(step * learning_rate)?)?)?;
+            let decay = if var.rank() > 1 { weight_decay } else { 0. };
+            let kept = (var.as_tensor() * (1. - learning_rate * decay))?;
+            var.set(&kept.sub(&(step * learning_rate)?)?)?;
         }
         Ok(())
     }

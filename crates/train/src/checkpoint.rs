@@ -1,15 +1,17 @@
 //! Where a training stands, on disk: one file that holds all that it needs to go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
 use lenet_model::store::{self, Tensors};
 use lenet_model::{LeNet5, Parameters};
 use serde::{Deserialize, Serialize};
 
+use crate::average::Average;
 use crate::event::{Epoch, Scores};
+use crate::plan::Plan;
 use crate::progress::{Best, Progress};
-use crate::{AdamState, Config, Error, Metrics, Result};
+use crate::{Config, Error, Metrics, OptimizerState, Result};
 
 /// The format that this release writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -31,49 +33,68 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether a training of this identity may go on from a checkpoint of the other.
-    fn check(&self, stored: &Identity) -> Result<()> {
-        let [now, then] = [self, stored].map(|identity| {
-            serde_json::to_value(identity).map_err(|error| Error::CheckpointForm(error.to_string()))
-        });
-        let (now, then) = (now?, then?);
-        if self.arithmetic != stored.arithmetic {
-            tracing::warn!(
-                before = stored.arithmetic,
-                now = self.arithmetic,
-                "the result will not be bit-identical to that of an uninterrupted training"
-            );
-        }
-        let (Some(now), Some(then)) = (now.as_object(), then.as_object()) else {
-            return Ok(());
-        };
-        for (what, now) in now.iter().filter(|(what, _)| *what != "arithmetic") {
-            let then = then.get(what).unwrap_or(&serde_json::Value::Null);
-            let (now_fields, then_fields) = match (now.as_object(), then.as_object()) {
-                (Some(now), Some(then)) => (now.clone(), then.clone()),
-                _ => {
-                    let single = |value| serde_json::Map::from_iter([(what.clone(), value)]);
-                    (single(now.clone()), single(then.clone()))
-                }
+    /// What differs between this training and a stored one, a line each: `epochs was 10, now it is
+    /// 20`. What computes is no difference: that goes on, but not to the same bits.
+    fn differences(&self, stored: &Identity) -> Result<Vec<String>> {
+        let fields = |identity: &Identity| -> Result<BTreeMap<String, String>> {
+            let form = |error: serde_json::Error| Error::CheckpointForm(error.to_string());
+            let config = Config {
+                // Changes no result.
+                checkpoint_every: None,
+                ..identity.config.clone()
             };
-            let names = now_fields.keys().chain(then_fields.keys());
-            for name in names {
-                let of = |fields: &serde_json::Map<_, serde_json::Value>| {
-                    fields
-                        .get(name)
-                        .map_or("absent".to_owned(), ToString::to_string)
-                };
-                if of(&now_fields) != of(&then_fields) {
-                    return Err(Error::OtherTraining {
-                        what: name.clone(),
-                        stored: of(&then_fields),
-                        now: of(&now_fields),
-                    });
-                }
+            let others = serde_json::json!({
+                "train_images": identity.train_images,
+                "validation_images": identity.validation_images,
+                "data_sha256": identity.data_sha256,
+            });
+            let mut all = BTreeMap::new();
+            flatten("", &serde_json::to_value(config).map_err(form)?, &mut all);
+            flatten("", &others, &mut all);
+            Ok(all)
+        };
+        let (now, then) = (fields(self)?, fields(stored)?);
+        let names: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+        let of = |fields: &BTreeMap<String, String>, name: &str| {
+            fields.get(name).map_or("absent", String::as_str).to_owned()
+        };
+        let differing = names
+            .into_iter()
+            .filter(|name| of(&now, name) != of(&then, name));
+        Ok(differing
+            .map(|name| {
+                format!(
+                    "{name} was {}, now it is {}",
+                    of(&then, name),
+                    of(&now, name)
+                )
+            })
+            .collect())
+    }
+}
+
+/// The values of an object by their dotted names.
+fn flatten(prefix: &str, value: &serde_json::Value, to: &mut BTreeMap<String, String>) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (name, value) in object {
+                let dot = if prefix.is_empty() { "" } else { "." };
+                flatten(&format!("{prefix}{dot}{name}"), value, to);
             }
         }
-        Ok(())
+        value => {
+            to.insert(prefix.to_owned(), value.to_string());
+        }
     }
+}
+
+/// What to do with a checkpoint of another configuration or other data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherTraining {
+    /// Refuse it.
+    Refuse,
+    /// Go on all the same, with a warning.
+    Accept,
 }
 
 /// The numbers of a checkpoint; the tensors stand beside them.
@@ -90,6 +111,9 @@ struct Numbers {
     adam_step: Option<u64>,
     history: Vec<Epoch>,
     best: Option<(u32, Option<Scores>)>,
+    /// How many parameters the average is of.
+    #[serde(default)]
+    averaged: u64,
 }
 
 /// [`Metrics`] as they are written.
@@ -103,6 +127,7 @@ const PARAMETERS: &str = "parameters/";
 const FIRST_MOMENTS: &str = "adam.first_moment/";
 const SECOND_MOMENTS: &str = "adam.second_moment/";
 const BEST: &str = "best/";
+const AVERAGE: &str = "average/";
 
 /// The bytes of a checkpoint.
 ///
@@ -117,9 +142,16 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
         }
     };
     put(PARAMETERS, &parameters.snapshot()?);
-    if let Some(adam) = &progress.adam {
-        put(FIRST_MOMENTS, &adam.first_moments);
-        put(SECOND_MOMENTS, &adam.second_moments);
+    if let Some(optimizer) = &progress.optimizer {
+        put(FIRST_MOMENTS, &optimizer.first_moments);
+        put(SECOND_MOMENTS, &optimizer.second_moments);
+    }
+    if progress.average.count > 0 {
+        let shaped = std::iter::zip(&progress.average.means, parameters.iter());
+        let shaped = shaped.map(|(means, (_, var))| {
+            Tensor::from_slice(means, var.shape(), &candle_core::Device::Cpu)
+        });
+        put(AVERAGE, &shaped.collect::<candle_core::Result<Vec<_>>>()?);
     }
     if let Some(best) = &progress.best {
         put(BEST, &best.parameters);
@@ -136,12 +168,13 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
             loss_sum: metrics.loss_sum(),
             confusion: metrics.confusion(),
         }),
-        adam_step: progress.adam.as_ref().map(|adam| adam.step),
+        adam_step: progress.optimizer.as_ref().map(|state| state.step),
         history: progress.history.clone(),
         best: progress
             .best
             .as_ref()
             .map(|best| (best.epoch, best.validation)),
+        averaged: progress.average.count,
     };
     let numbers = serde_json::to_value(&numbers).map_err(lenet_model::Error::from)?;
     Ok(store::encode(&tensors, numbers)?)
@@ -150,9 +183,14 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
 /// Reads a checkpoint whole, and only then sets the model's parameters to those in it.
 ///
 /// # Errors
-/// Bytes that are no checkpoint or a damaged one, and [`Error::OtherTraining`]; the model is then
-/// as it was.
-pub fn decode(bytes: &[u8], model: &LeNet5, identity: &Identity) -> Result<Progress> {
+/// Bytes that are no checkpoint or a damaged one, and [`Error::OtherTraining`] where the training is
+/// another one and that is to be refused; the model is then as it was.
+pub fn decode(
+    bytes: &[u8],
+    model: &LeNet5,
+    identity: &Identity,
+    other: OtherTraining,
+) -> Result<Progress> {
     let contents = store::decode(bytes, model.device())?;
     let object = contents
         .object
@@ -166,13 +204,13 @@ pub fn decode(bytes: &[u8], model: &LeNet5, identity: &Identity) -> Result<Progr
     }
     let numbers: Numbers =
         serde_json::from_value(object).map_err(|error| Error::CheckpointForm(error.to_string()))?;
-    identity.check(&numbers.identity)?;
+    check_identity(identity, &numbers, other)?;
 
     let mut tensors = contents.tensors;
     let mut take = |prefix| take_all(&mut tensors, prefix, model.parameters());
     let parameters = take(PARAMETERS)?;
-    let adam = match numbers.adam_step {
-        Some(step) => Some(AdamState {
+    let optimizer = match numbers.adam_step {
+        Some(step) => Some(OptimizerState {
             step,
             first_moments: take(FIRST_MOMENTS)?,
             second_moments: take(SECOND_MOMENTS)?,
@@ -186,6 +224,14 @@ pub fn decode(bytes: &[u8], model: &LeNet5, identity: &Identity) -> Result<Progr
             parameters: take(BEST)?,
         }),
         None => None,
+    };
+    let means = match numbers.averaged {
+        0 => Vec::new(),
+        _ => {
+            let tensors = take(AVERAGE)?;
+            let values = tensors.iter().map(|tensor| tensor.flatten_all()?.to_vec1());
+            values.collect::<candle_core::Result<_>>()?
+        }
     };
     if let Some(name) = tensors.keys().next() {
         return Err(Error::Model(lenet_model::Error::ExtraTensor {
@@ -208,10 +254,57 @@ pub fn decode(bytes: &[u8], model: &LeNet5, identity: &Identity) -> Result<Progr
         steps_done: numbers.steps_done,
         epoch_metrics,
         epoch_seconds: numbers.epoch_seconds,
-        adam,
+        optimizer,
+        average: Average {
+            count: numbers.averaged,
+            means,
+        },
         history: numbers.history,
         best,
     })
+}
+
+/// Whether a training may go on from the numbers of a checkpoint.
+fn check_identity(identity: &Identity, numbers: &Numbers, other: OtherTraining) -> Result<()> {
+    let stored = &numbers.identity;
+    if identity.arithmetic != stored.arithmetic {
+        tracing::warn!(
+            before = stored.arithmetic,
+            now = identity.arithmetic,
+            "the result will not be bit-identical to that of an uninterrupted training"
+        );
+    }
+    let differences = identity.differences(stored)?;
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let position = Progress {
+        steps_done: numbers.steps_done,
+        history: numbers.history.clone(),
+        ..Progress::default()
+    };
+    let [before, now] = [stored, identity].map(|identity| {
+        let plan = Plan::new(&identity.config, identity.train_images);
+        plan.learning_rate(&position)
+    });
+    let schedule = match before == now {
+        true => format!("the learning rate of the next step stays {now}"),
+        false => format!("the learning rate of the next step becomes {now} instead of {before}"),
+    };
+    let differences = differences.join("; ");
+    match other {
+        OtherTraining::Refuse => Err(Error::OtherTraining {
+            differences,
+            schedule,
+        }),
+        OtherTraining::Accept => {
+            tracing::warn!(
+                "{differences}; {schedule}; the result is not that of one training from beginning \
+                 to end"
+            );
+            Ok(())
+        }
+    }
 }
 
 /// Takes the tensors of one prefix out, in the order of the parameters and of their shapes.

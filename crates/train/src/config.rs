@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use lenet_data::{Normalization, read_file};
+use lenet_data::{Augmentation, Normalization, read_file};
 use lenet_model::{Activation, Architecture, Init, Padding};
 use serde::{Deserialize, Serialize};
 
-use crate::{AdamConfig, Error, Result};
+use crate::optimizer::Range;
+use crate::{Error, Optimizer, Result, Schedule};
 
 /// All that decides the result of a training, in the words of `config.toml`. The defaults are those
 /// of the classic recipe.
@@ -17,14 +18,14 @@ pub struct Config {
     pub recipe: String,
     /// The data set's name.
     pub dataset: String,
-    /// What every random number is drawn from: the initial parameters, the validation split and
-    /// the order of each epoch.
+    /// What every random number is drawn from: the initial parameters, the validation split, the
+    /// order of each epoch and the augmentation.
     pub seed: u64,
     /// Passes over the training images.
     pub epochs: u32,
     /// Images of a step; the last step of an epoch takes what is left over.
     pub batch_size: usize,
-    /// Adam's step size.
+    /// The optimiser's step size, at its highest.
     pub learning_rate: f64,
     /// Images of the training set that are held out for validation.
     pub validation: usize,
@@ -41,6 +42,32 @@ pub struct Config {
     pub init: Init,
     /// What the products of the fused engine are computed in.
     pub precision: Precision,
+    /// ε of label smoothing: the loss is that of a label which is right to 1 - ε and spread evenly
+    /// over all classes to ε. Szegedy et al. 2016, <https://arxiv.org/abs/1512.00567>.
+    pub label_smoothing: f64,
+    /// Gradients are scaled down to this Euclidean norm, all parameters together, where they have a
+    /// greater one. Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// The part of all steps, the last ones, whose parameters are averaged. From the first of them on
+    /// the average is what is validated and kept.
+    pub average: f64,
+    /// Epochs without a better validation that are borne; the next one is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    /// A checkpoint after every so many steps, beside that after every epoch. Changes no result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<usize>,
+    /// The part of all steps in which augmentation has its full strength; then it fades.
+    pub augment_until: f64,
+    /// The part of its strength that augmentation has at the end.
+    pub augment_end: f64,
+    /// What moves the parameters.
+    pub optimizer: Optimizer,
+    /// How the learning rate changes.
+    pub schedule: Schedule,
+    /// How training images are altered.
+    pub augmentation: Augmentation,
 }
 
 /// What the products of the fused engine are computed in; sums, parameters and Adam are f32 in any
@@ -66,10 +93,13 @@ impl From<Precision> for lenet_kernels::engine::Precision {
 
 /// How pixels 0..=255 become the network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Scaling {
     /// To \[0, 1].
     Unit,
+    /// To \[0, 1], divided by the standard deviation of MNIST's pixels: the background stays 0, which
+    /// is what a convolution pads with.
+    UnitDeviation,
     /// To \[0, 1], less the mean of MNIST's pixels, divided by their standard deviation.
     Standard,
 }
@@ -90,6 +120,16 @@ impl Default for Config {
             activation: Activation::Relu,
             init: Init::GlorotUniform,
             precision: Precision::F32,
+            label_smoothing: 0.,
+            clip_norm: None,
+            average: 0.,
+            patience: None,
+            checkpoint_every: None,
+            augment_until: 1.,
+            augment_end: 1.,
+            optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
+            augmentation: Augmentation::NONE,
         }
     }
 }
@@ -120,10 +160,14 @@ impl Config {
     /// # Errors
     /// [`Error::ConfigSyntax`] with line, column and the names that exist, and as [`Config::check`].
     pub fn from_toml(text: &str) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let config: Self = toml::from_str(text).map_err(Error::ConfigSyntax)?;
+        let config = Self::from_toml_unchecked(text)?;
         config.check()?;
         Ok(config)
+    }
+
+    pub(crate) fn from_toml_unchecked(text: &str) -> Result<Self> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        toml::from_str(text).map_err(Error::ConfigSyntax)
     }
 
     /// The configuration as `config.toml` holds it.
@@ -156,14 +200,29 @@ impl Config {
             let allowed = format!("between 1 and {}", Self::MAX_BATCH_SIZE);
             return Err(outside("batch_size", self.batch_size.to_string(), allowed));
         }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.) {
-            let allowed = "a finite number above 0".to_owned();
-            return Err(outside(
-                "learning_rate",
-                self.learning_rate.to_string(),
-                allowed,
-            ));
+        let mut ranges = vec![
+            ("learning_rate", self.learning_rate, Range::Positive),
+            ("label_smoothing", self.label_smoothing, Range::BelowOne),
+            ("average", self.average, Range::UpToOne),
+            ("augment_until", self.augment_until, Range::UpToOne),
+            ("augment_end", self.augment_end, Range::UpToOne),
+        ];
+        ranges.extend(
+            self.clip_norm
+                .map(|norm| ("clip_norm", norm, Range::Positive)),
+        );
+        ranges.extend(self.optimizer.ranges());
+        ranges.extend(self.schedule.ranges());
+        for (name, value, range) in ranges {
+            if !range.holds(value) {
+                return Err(outside(name, value.to_string(), range.allowed().to_owned()));
+            }
         }
+        if self.checkpoint_every == Some(0) {
+            let allowed = "1 or more".to_owned();
+            return Err(outside("checkpoint_every", "0".to_owned(), allowed));
+        }
+        self.augmentation.check()?;
         if self.limit_train == Some(0) {
             return Err(outside(
                 "limit_train",
@@ -187,99 +246,14 @@ impl Config {
     pub fn normalization(&self) -> Normalization {
         match self.scaling {
             Scaling::Unit => Normalization::default(),
+            Scaling::UnitDeviation => Normalization {
+                mean: 0.,
+                ..Normalization::MNIST
+            },
             Scaling::Standard => Normalization::MNIST,
-        }
-    }
-
-    pub(crate) fn adam(&self) -> AdamConfig {
-        AdamConfig {
-            learning_rate: self.learning_rate,
-            ..AdamConfig::default()
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_back_what_it_wrote() {
-        let config = Config {
-            seed: Config::MAX_SEED,
-            learning_rate: 0.1 + 0.2,
-            limit_train: Some(1_000),
-            scaling: Scaling::Standard,
-            init: Init::PyTorch,
-            ..Config::default()
-        };
-        let text = config.to_toml().unwrap();
-        assert_eq!(Config::from_toml(&text).unwrap(), config);
-    }
-
-    #[test]
-    fn a_part_is_enough() {
-        let config = Config::from_toml("\u{feff}epochs = 3\r\n").unwrap();
-        assert_eq!(
-            config,
-            Config {
-                epochs: 3,
-                ..Config::default()
-            }
-        );
-    }
-
-    /// FAULTS B15.
-    #[test]
-    fn syntax_errors_say_where() {
-        for (text, place) in [
-            ("epochs = 3\nepoch = 4\n", "line 2, column 1"),
-            ("seed = \"seven\"\n", "line 1, column 8"),
-            ("padding = \"reflect\"\n", "line 1, column 11"),
-            ("epochs = \n", "line 1, column 10"),
-        ] {
-            let error = Config::from_toml(text).unwrap_err().to_string();
-            assert!(error.contains(place), "{text:?}: {error}");
-        }
-        let unknown = Config::from_toml("epoch = 4").unwrap_err().to_string();
-        assert!(
-            unknown.contains("unknown field `epoch`") && unknown.contains("`epochs`"),
-            "{unknown}"
-        );
-    }
-
-    /// FAULTS A23.
-    #[test]
-    fn values_out_of_range_are_named_with_their_range() {
-        for (text, message) in [
-            ("epochs = 0", "epochs 0: must be between 1 and 100000"),
-            (
-                "batch_size = 0",
-                "batch_size 0: must be between 1 and 65536",
-            ),
-            (
-                "batch_size = 65537",
-                "batch_size 65537: must be between 1 and 65536",
-            ),
-            (
-                "learning_rate = 0.0",
-                "learning_rate 0: must be a finite number above 0",
-            ),
-            (
-                "learning_rate = -1e-3",
-                "learning_rate -0.001: must be a finite number above 0",
-            ),
-            (
-                "learning_rate = nan",
-                "learning_rate NaN: must be a finite number above 0",
-            ),
-            (
-                "learning_rate = inf",
-                "learning_rate inf: must be a finite number above 0",
-            ),
-            ("limit_train = 0", "limit_train 0: must be 1 or more"),
-        ] {
-            assert_eq!(Config::from_toml(text).unwrap_err().to_string(), message);
-        }
-    }
-}
+mod tests;

@@ -31,6 +31,20 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+    /// There is no recipe of this name.
+    #[error("there is no recipe {name:?}; there are {}", recipe_names())]
+    UnknownRecipe {
+        /// The name.
+        name: String,
+    },
+    /// A single value of the configuration was to be set to what it cannot be.
+    #[error("{key}: {reason}")]
+    Assignment {
+        /// The value's name.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The configuration has a value that TOML cannot hold.
     #[error("the configuration cannot be written: {0}")]
     ConfigUnwritable(toml::ser::Error),
@@ -90,14 +104,15 @@ pub enum Error {
         reasons: String,
     },
     /// A checkpoint belongs to another training.
-    #[error("the checkpoint is of another training: {what} was {stored}, now it is {now}")]
+    #[error(
+        "the checkpoint is of another training: {differences}. To go on all the same is not the same \
+         as one training from beginning to end: {schedule}. --force-config does it"
+    )]
     OtherTraining {
-        /// What differs.
-        what: String,
-        /// Its value in the checkpoint.
-        stored: String,
-        /// Its value now.
-        now: String,
+        /// What differs, was and is.
+        differences: String,
+        /// What it means for the learning rate.
+        schedule: String,
     },
     /// A checkpoint is not of the form that this program writes.
     #[error("the checkpoint cannot be read: {0}")]
@@ -129,4 +144,8 @@ pub enum Error {
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+fn recipe_names() -> String {
+    crate::RECIPES.map(|recipe| recipe.name).join(", ")
 }

@@ -1,15 +1,19 @@
 //! The training loop.
 
+mod clock;
+mod epoch;
+
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use lenet_data::{Dataset, order};
 use lenet_model::LeNet5;
 
-use crate::event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
-use crate::progress::{Best, Progress};
-use crate::stepper::{Pass, Stepper, sum_of_squares};
-use crate::{Config, Error, Metrics, Result, evaluate};
+use clock::Clock;
+
+use crate::event::{Event, Observer, Scores, Started, Step, Untrained};
+use crate::plan::Plan;
+use crate::stepper::{Altered, Pass, Stepper};
+use crate::{Config, Error, Metrics, Progress, Result};
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +24,16 @@ pub enum Ending {
     Stopped,
 }
 
-/// Trains `model` on `train`, from where `progress` stands to the last epoch of `config`.
+/// Trains `model` on `train`, from where `progress` stands to the last epoch of `config`, or until
+/// its patience is over.
 ///
 /// After each epoch the images of `validation` are evaluated; at the end the model gets the
 /// parameters of the best epoch: the highest accuracy, and of equal ones the lowest loss. Without
 /// validation images the last epoch counts as the best.
 ///
-/// `save` is called with the progress after each epoch and after a stop; [`Progress`] holds all
-/// that a later call needs to go on, bit for bit. Every event goes to each of the `observers`.
+/// `save` is called with the progress after each epoch, every so many steps and after a stop;
+/// [`Progress`] holds all that a later call needs to go on, bit for bit. Every event goes to each of
+/// the `observers`.
 ///
 /// # Errors
 /// [`Error::Diverged`] where the loss or a gradient is no number, before it reaches a parameter;
@@ -43,113 +49,73 @@ pub fn fit(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Ending> {
     config.check()?;
-    let steps_per_epoch = train.len().div_ceil(config.batch_size);
-    let classes = model.architecture().classes;
-    let mut stepper = Stepper::new(model, config, progress.adam.as_ref())?;
-
-    let mut stop = tell(
+    let plan = Plan::new(config, train.len());
+    let mut stepper = Stepper::new(model, config, progress)?;
+    let mut stop = begin(
+        model,
+        train,
+        validation,
+        config,
+        progress,
+        &mut stepper,
         observers,
-        &started(model, train, validation, config, progress),
-    );
-    if progress.steps_done == 0 && !train.is_empty() {
-        let order = order(config.seed, 1, train.len());
-        let first = &order[..config.batch_size.min(order.len())];
-        let untrained = Untrained {
-            loss: stepper.loss(train, first, classes)?,
-            expected: (classes as f64).ln(),
-        };
-        stop |= tell(observers, &Event::Untrained(untrained));
-    }
+    )?;
 
-    while progress.epochs_done < config.epochs {
+    while !plan.is_over(progress) {
         let epoch = progress.epochs_done + 1;
         let order = order(config.seed, epoch, train.len());
-        // Not more than there is: the progress may come from a file.
-        let seen = progress.step.saturating_mul(config.batch_size);
-        let left = order.get(seen..).unwrap_or_default();
-        let mut metrics = progress
-            .epoch_metrics
-            .take()
-            .unwrap_or_else(|| Metrics::new(classes));
-        let seconds_before = progress.epoch_seconds;
-        let images_before = metrics.count();
-        let begun = Instant::now();
+        let mut clock = Clock::start(progress);
+        let mut learning_rate = plan.learning_rate(progress);
 
-        for rows in left.chunks(config.batch_size) {
+        for rows in plan.batches_left(&order, progress) {
             if stop {
                 break;
             }
-            let pass = stepper.gradients(train, rows, &mut metrics)?;
-            check_finite(model, &stepper, &pass, epoch, progress.step + 1, config)?;
-            stepper.update()?;
-
+            learning_rate = plan.learning_rate(progress);
+            let batch = Altered {
+                dataset: train,
+                rows,
+                augmentation: &config.augmentation,
+                strength: plan.strength(progress),
+                seed: config.seed,
+                epoch,
+            };
+            let pass = stepper.gradients(&batch, progress.metrics(model.architecture().classes))?;
+            check_finite(
+                model,
+                &stepper,
+                &pass,
+                epoch,
+                progress.step + 1,
+                learning_rate,
+            )?;
+            stepper.update(learning_rate)?;
             progress.step += 1;
             progress.steps_done += 1;
-            progress.epoch_seconds = seconds_before + begun.elapsed().as_secs_f64();
-            let images = (metrics.count() - images_before) as f64;
-            let scores = scores(&metrics);
-            stop = tell(
-                observers,
-                &Event::Step(Step {
-                    epoch,
-                    step: progress.step,
-                    steps_per_epoch,
-                    global_step: progress.steps_done,
-                    loss: pass.loss,
-                    epoch_loss: scores.loss,
-                    epoch_accuracy: scores.accuracy,
-                    learning_rate: config.learning_rate,
-                    images_per_second: images / begun.elapsed().as_secs_f64(),
-                }),
-            );
+            if plan.averages(progress) {
+                stepper.average(model)?;
+            }
+            progress.epoch_seconds = clock.seconds();
+            let event = step(&plan, progress, &pass, learning_rate, &clock);
+            stop = tell(observers, &Event::Step(event));
+            if plan.saves(progress) {
+                stepper.store(model, progress)?;
+                clock.without(|| save(model, progress))?;
+            }
         }
-        if progress.step < steps_per_epoch {
-            let step = progress.step;
-            stepper.store(model)?;
-            progress.adam = Some(stepper.state(model)?);
-            progress.epoch_metrics = Some(metrics);
+        stepper.store(model, progress)?;
+        if progress.step < plan.steps_per_epoch {
             save(model, progress)?;
+            let step = progress.step;
             tell(observers, &Event::Stopped { epoch, step });
             return Ok(Ending::Stopped);
         }
-
-        stepper.store(model)?;
-        let validated = evaluate(model, validation, config.normalization())?;
-        let validated = (!validation.is_empty()).then(|| scores(&validated));
-        check_outcome(model, epoch, validated)?;
-        let is_best = progress.is_improved_by(validated);
-        let seconds = progress.epoch_seconds;
-        let row = Epoch {
-            epoch,
-            train: scores(&metrics),
-            validation: validated,
-            learning_rate: config.learning_rate,
-            seconds,
-            images_per_second: train.len() as f64 / seconds,
-            is_best,
-        };
-        if is_best {
-            progress.best = Some(Best {
-                epoch,
-                validation: validated,
-                parameters: model.parameters().snapshot()?,
-            });
-        }
-        progress.epochs_done = epoch;
-        progress.step = 0;
-        progress.epoch_seconds = 0.;
-        progress.adam = Some(stepper.state(model)?);
-        progress.history.push(row.clone());
+        let row = epoch::end(model, validation, config, progress, &stepper, learning_rate)?;
         save(model, progress)?;
         stop |= tell(observers, &Event::Epoch(row));
-        if stop && epoch < config.epochs {
-            tell(
-                observers,
-                &Event::Stopped {
-                    epoch,
-                    step: steps_per_epoch,
-                },
-            );
+        if stop && !plan.is_over(progress) {
+            let step = plan.steps_per_epoch;
+            tell(observers, &Event::Stopped { epoch, step });
             return Ok(Ending::Stopped);
         }
     }
@@ -157,6 +123,60 @@ pub fn fit(
         model.parameters().restore(&best.parameters)?;
     }
     Ok(Ending::Finished)
+}
+
+/// Tells that the training begins or goes on, and what the network is like before the first step.
+fn begin(
+    model: &LeNet5,
+    train: &Dataset,
+    validation: &Dataset,
+    config: &Config,
+    progress: &Progress,
+    stepper: &mut Stepper<'_>,
+    observers: &mut [&mut dyn Observer],
+) -> Result<bool> {
+    let started = Event::Started(Started {
+        train_images: train.len(),
+        validation_images: validation.len(),
+        classes: model.architecture().classes,
+        parameters: model.parameters().count(),
+        epochs: config.epochs,
+        batch_size: config.batch_size,
+        steps_per_epoch: train.len().div_ceil(config.batch_size),
+        steps_done: progress.steps_done,
+    });
+    let mut stop = tell(observers, &started);
+    if progress.steps_done == 0 && !train.is_empty() {
+        let order = order(config.seed, 1, train.len());
+        let first = &order[..config.batch_size.min(order.len())];
+        let untrained = Untrained {
+            loss: stepper.loss(train, first)?,
+            expected: (model.architecture().classes as f64).ln(),
+        };
+        stop |= tell(observers, &Event::Untrained(untrained));
+    }
+    Ok(stop)
+}
+
+fn step(
+    plan: &Plan<'_>,
+    progress: &Progress,
+    pass: &Pass,
+    learning_rate: f64,
+    clock: &Clock,
+) -> Step {
+    let scores = progress.epoch_metrics.as_ref().map(scores);
+    Step {
+        epoch: progress.epochs_done + 1,
+        step: progress.step,
+        steps_per_epoch: plan.steps_per_epoch,
+        global_step: progress.steps_done,
+        loss: pass.loss,
+        epoch_loss: scores.map_or(0., |scores| scores.loss),
+        epoch_accuracy: scores.map_or(0., |scores| scores.accuracy),
+        learning_rate,
+        images_per_second: clock.images_per_second(progress),
+    }
 }
 
 /// Gives an event to every observer; whether one of them asks to stop.
@@ -168,48 +188,11 @@ fn tell(observers: &mut [&mut dyn Observer], event: &Event) -> bool {
     stop
 }
 
-fn started(
-    model: &LeNet5,
-    train: &Dataset,
-    validation: &Dataset,
-    config: &Config,
-    progress: &Progress,
-) -> Event {
-    Event::Started(Started {
-        train_images: train.len(),
-        validation_images: validation.len(),
-        classes: model.architecture().classes,
-        parameters: model.parameters().count(),
-        epochs: config.epochs,
-        batch_size: config.batch_size,
-        steps_per_epoch: train.len().div_ceil(config.batch_size),
-        steps_done: progress.steps_done,
-    })
-}
-
 /// The scores of metrics that have seen an image; without one, zeros that nobody is shown.
 fn scores(metrics: &Metrics) -> Scores {
     Scores {
         loss: metrics.loss().unwrap_or(0.),
         accuracy: metrics.accuracy().unwrap_or(0.),
-    }
-}
-
-/// Stops a training whose last step, finite in itself, made a network that computes no numbers:
-/// neither its weights nor its checkpoint would be of use.
-fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Result<()> {
-    let not_finite = |what, value| Error::DivergedAfter { epoch, what, value };
-    for (name, var) in model.parameters().iter() {
-        let sum = sum_of_squares(var)?;
-        if !sum.is_finite() {
-            return Err(not_finite(name, f64::from(sum)));
-        }
-    }
-    match validated {
-        Some(scores) if !scores.loss.is_finite() => {
-            Err(not_finite("the validation loss", scores.loss))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -220,7 +203,7 @@ fn check_finite(
     pass: &Pass,
     epoch: u32,
     step: usize,
-    config: &Config,
+    learning_rate: f64,
 ) -> Result<()> {
     if pass.loss.is_finite() && pass.finite {
         return Ok(());
@@ -230,7 +213,7 @@ fn check_finite(
         epoch,
         step,
         loss: pass.loss,
-        learning_rate: config.learning_rate,
+        learning_rate,
         tensor,
         max_abs_gradient,
     })

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod adam;
+mod average;
 pub mod checkpoint;
 mod config;
 mod error;
@@ -46,13 +47,19 @@ mod event;
 mod event_log;
 mod fit;
 mod metrics;
+mod optimizer;
+mod plan;
 mod progress;
+mod recipe;
 mod results;
 mod run_folder;
+mod schedule;
+mod sgd;
 mod stepper;
 
-pub use adam::{Adam, AdamConfig, AdamState};
-pub use checkpoint::Identity;
+pub use adam::{Adam, AdamConfig};
+pub use average::Average;
+pub use checkpoint::{Identity, OtherTraining};
 pub use config::{Config, Precision, Scaling};
 pub use error::{Error, Result};
 pub use evaluate::evaluate;
@@ -60,5 +67,9 @@ pub use event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
 pub use event_log::EventLog;
 pub use fit::{Ending, fit};
 pub use metrics::{ClassMetrics, Metrics};
+pub use optimizer::{Optimizer, OptimizerState};
 pub use progress::{Best, Progress};
+pub use recipe::{Draft, RECIPES, Recipe};
 pub use run_folder::RunFolder;
+pub use schedule::Schedule;
+pub use sgd::Sgd;

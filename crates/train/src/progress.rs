@@ -2,14 +2,15 @@
 
 use candle_core::Tensor;
 
+use crate::average::Average;
 use crate::event::{Epoch, Scores};
-use crate::{AdamState, Metrics};
+use crate::{Metrics, OptimizerState};
 
 /// Where a training stands. The default is its beginning.
 ///
 /// Together with the model's parameters, the configuration and the data this determines every
-/// later step: the order of an epoch is a function of (seed, epoch, n), and there is no other
-/// randomness.
+/// later step: the order of an epoch is a function of (seed, epoch, n), an altered image one of
+/// (seed, epoch, index), and there is no other randomness.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Epochs that are over.
@@ -23,7 +24,9 @@ pub struct Progress {
     /// Wall time of those steps.
     pub epoch_seconds: f64,
     /// The optimiser's memory.
-    pub adam: Option<AdamState>,
+    pub optimizer: Option<OptimizerState>,
+    /// The mean of the parameters after the last steps, where they are averaged.
+    pub average: Average,
     /// The epochs that are over.
     pub history: Vec<Epoch>,
     /// The best of them.
@@ -53,6 +56,27 @@ impl Progress {
             }
             _ => true,
         }
+    }
+
+    /// The sums of the epoch that is not over.
+    pub(crate) fn metrics(&mut self, classes: usize) -> &mut Metrics {
+        self.epoch_metrics
+            .get_or_insert_with(|| Metrics::new(classes))
+    }
+
+    /// The epoch is over: this is its row.
+    pub(crate) fn end_epoch(&mut self, row: Epoch) {
+        self.epochs_done = row.epoch;
+        self.step = 0;
+        self.epoch_seconds = 0.;
+        self.epoch_metrics = None;
+        self.history.push(row);
+    }
+
+    /// Epochs since the best.
+    pub(crate) fn epochs_without_improvement(&self) -> u32 {
+        let best = self.best.as_ref().map_or(0, |best| best.epoch);
+        self.epochs_done - best
     }
 
     /// Wall time of all training steps so far, in seconds, without the validations.

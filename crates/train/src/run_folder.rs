@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use lenet_data::{read_file, write_atomic};
 use lenet_model::{LeNet5, Metadata, Weights};
 
-use crate::checkpoint::{self, Identity};
+use crate::checkpoint::{self, Identity, OtherTraining};
 use crate::progress::Progress;
 use crate::{Config, Error, Result, results};
 
@@ -123,6 +123,20 @@ impl RunFolder {
         Ok(write_atomic(&self.file(name), bytes)?)
     }
 
+    /// Removes one of its files, if it is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes `config.toml`.
     ///
     /// # Errors
@@ -212,9 +226,14 @@ impl RunFolder {
     /// warned of and passed over. A run that was interrupted before its first checkpoint begins anew.
     ///
     /// # Errors
-    /// [`Error::NoCheckpoint`] where there are some but none can be used; [`Error::OtherTraining`] where the newest
-    /// belongs to another configuration or other data.
-    pub fn resume(&self, model: &LeNet5, identity: &Identity) -> Result<Progress> {
+    /// [`Error::NoCheckpoint`] where there are some but none can be used; [`Error::OtherTraining`]
+    /// where the newest belongs to another configuration or other data, which is to be refused.
+    pub fn resume(
+        &self,
+        model: &LeNet5,
+        identity: &Identity,
+        other: OtherTraining,
+    ) -> Result<Progress> {
         let paths = self.checkpoints()?;
         if paths.is_empty() {
             tracing::info!("there is no checkpoint yet: the training begins anew");
@@ -223,7 +242,7 @@ impl RunFolder {
         let mut reasons = String::new();
         for path in paths {
             let read = read_file(&path, MAX_CHECKPOINT_BYTES).map_err(Error::from);
-            match read.and_then(|bytes| checkpoint::decode(&bytes, model, identity)) {
+            match read.and_then(|bytes| checkpoint::decode(&bytes, model, identity, other)) {
                 Ok(progress) => return Ok(progress),
                 Err(error @ Error::OtherTraining { .. }) => return Err(error),
                 Err(error) => {

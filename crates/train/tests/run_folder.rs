@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::{network, small, train, values};
 use lenet_model::{InputScaling, LeNet5, Metadata, Weights};
-use lenet_train::{Config, Error, Identity, Progress, RunFolder};
+use lenet_train::{Config, Error, Identity, OtherTraining, Progress, RunFolder};
 
 fn identity(config: &Config) -> Identity {
     Identity {
@@ -70,7 +70,9 @@ fn a_training_goes_on_from_disk_to_the_same_bits() {
             seed: 99,
             ..config.clone()
         });
-        let mut progress = folder.resume(&model, &identity(&config)).unwrap();
+        let mut progress = folder
+            .resume(&model, &identity(&config), OtherTraining::Refuse)
+            .unwrap();
         assert_eq!(progress.steps_done, steps);
         train(&model, (&images, &held_out), &config, &mut progress, None).unwrap();
         assert_eq!(
@@ -123,7 +125,7 @@ fn a4_a5_damaged_checkpoints_are_passed_over() {
     let before = values(model.parameters());
     let steps_of = |model: &LeNet5| {
         folder
-            .resume(model, &identity(&config))
+            .resume(model, &identity(&config), OtherTraining::Refuse)
             .map(|p| p.steps_done)
     };
     let steps = || steps_of(&network(&config)).unwrap();
@@ -165,7 +167,7 @@ fn a1_what_a_kill_leaves_is_made_whole() {
     let folder = RunFolder::create(&path).unwrap();
     folder.write_config(&config).unwrap();
     let begun = folder
-        .resume(&network(&config), &identity(&config))
+        .resume(&network(&config), &identity(&config), OtherTraining::Refuse)
         .unwrap();
     assert_eq!(begun.steps_done, 0);
 
@@ -180,7 +182,9 @@ fn a1_what_a_kill_leaves_is_made_whole() {
     let folder = RunFolder::open(&path).unwrap();
     assert_eq!(checkpoints(&path).len(), 1);
     let model = network(&config);
-    let progress = folder.resume(&model, &identity(&config)).unwrap();
+    let progress = folder
+        .resume(&model, &identity(&config), OtherTraining::Refuse)
+        .unwrap();
     folder
         .write_weights(&model, &progress, &metadata(&config))
         .unwrap();
@@ -199,7 +203,7 @@ fn a7_checkpoints_of_another_training_are_refused() {
         let mut other = identity(&config);
         change(&mut other);
         folder
-            .resume(&network(&config), &other)
+            .resume(&network(&config), &other, OtherTraining::Refuse)
             .unwrap_err()
             .to_string()
     };
@@ -221,7 +225,7 @@ fn a7_checkpoints_of_another_training_are_refused() {
             refused(&|i| {
                 i.data_sha256.insert("images".to_owned(), "ff".to_owned());
             }),
-            "images was \"00\", now it is \"ff\"",
+            "data_sha256.images was \"00\", now it is \"ff\"",
         ),
     ] {
         assert!(message.contains(part), "{message}");
@@ -234,7 +238,7 @@ fn a7_checkpoints_of_another_training_are_refused() {
         &candle_core::Device::Cpu,
     );
     let error = folder
-        .resume(&other.unwrap(), &identity(&config))
+        .resume(&other.unwrap(), &identity(&config), OtherTraining::Refuse)
         .unwrap_err()
         .to_string();
     assert!(

@@ -1,5 +1,7 @@
 //! `lenet train`.
 
+mod configuration;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,8 +9,8 @@ use std::process::ExitCode;
 use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
 use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
 use lenet_train::{
-    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, Precision, Progress,
-    RunFolder, Scores, evaluate, fit,
+    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, OtherTraining, Precision,
+    Progress, RunFolder, Scores, evaluate, fit,
 };
 use serde::Serialize;
 use tracing::{info, warn};
@@ -25,13 +27,13 @@ use crate::signals::StopFlag;
 const RUNS: &str = "runs";
 
 pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
-    let config = match &arguments.resume {
-        Some(folder) if folder.join("summary.json").exists() => {
-            return already_finished(folder, arguments.format);
-        }
-        Some(folder) => RunFolder::read_config(folder)?,
-        None => resolve(&arguments)?,
-    };
+    let config = configuration::resolve(&arguments)?;
+    if let Some(folder) = &arguments.resume
+        && folder.join("summary.json").exists()
+        && !configuration::changes(folder, &config)?
+    {
+        return already_finished(folder, arguments.format);
+    }
     if arguments.print_config {
         output::line(config.to_toml()?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
@@ -48,7 +50,6 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         (None, Some(path)) => RunFolder::create(path)?,
         (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name)?,
     };
-    folder.write_config(&config)?;
     let architecture = config.architecture(data.train.classes());
     let model = LeNet5::new(&architecture, config.init, config.seed, &device)?
         .with_engine(arguments.hardware.engine.into());
@@ -56,9 +57,18 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let metadata = metadata(&config, &model, &data);
     let identity = identity(&config, &data, &arithmetic(&model, &arguments, threads));
     let mut progress = match arguments.resume {
-        Some(_) => folder.resume(&model, &identity)?,
+        Some(_) => {
+            let other = match arguments.force_config {
+                true => OtherTraining::Accept,
+                false => OtherTraining::Refuse,
+            };
+            folder.resume(&model, &identity, other)?
+        }
         None => Progress::default(),
     };
+    folder.write_config(&config)?;
+    // Of a run that had ended before it was given more to do.
+    folder.remove("summary.json")?;
     // What a killed run left behind its last checkpoint is brought back to it.
     folder.write_results(&progress)?;
     if progress.best.is_some() {
@@ -126,33 +136,6 @@ fn already_finished(folder: &Path, format: Format) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Defaults, then the file of `--config`, then flags.
-fn resolve(arguments: &Train) -> Outcome<Config> {
-    let mut config = match &arguments.config {
-        Some(path) => Config::read(path)?,
-        None => Config::default(),
-    };
-    fn set<T: Clone, U: From<T>>(value: &mut U, flag: &Option<T>) {
-        if let Some(flag) = flag {
-            *value = flag.clone().into();
-        }
-    }
-    set(&mut config.dataset, &arguments.source.dataset);
-    set(&mut config.epochs, &arguments.epochs);
-    set(&mut config.batch_size, &arguments.batch_size);
-    set(&mut config.learning_rate, &arguments.lr);
-    set(&mut config.seed, &arguments.seed);
-    set(&mut config.validation, &arguments.validation);
-    set(&mut config.scaling, &arguments.scaling);
-    set(&mut config.padding, &arguments.padding);
-    set(&mut config.activation, &arguments.activation);
-    set(&mut config.init, &arguments.init);
-    set(&mut config.precision, &arguments.precision);
-    config.limit_train = arguments.limit_train.or(config.limit_train);
-    config.check()?;
-    Ok(config)
 }
 
 /// Whether what computes can do so in the precision that is asked for.

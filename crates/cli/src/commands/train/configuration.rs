@@ -1,0 +1,113 @@
+//! From recipe, file and flags to the configuration of a training.
+
+use std::path::Path;
+
+use lenet_data::read_file;
+use lenet_train::{Config, Draft, Error, RunFolder};
+
+use crate::arguments::Train;
+use crate::failure::{Failure, Outcome};
+
+/// The most bytes of a configuration file.
+const MAX_BYTES: usize = 1 << 20;
+
+/// The recipe, or the configuration of the run that is resumed; then the file of `--config`; then
+/// flags; then `--set`.
+pub fn resolve(arguments: &Train) -> Outcome<Config> {
+    let file = match &arguments.config {
+        Some(path) => Some((
+            path,
+            String::from_utf8_lossy(&read_file(path, MAX_BYTES)?).into_owned(),
+        )),
+        None => None,
+    };
+    let in_file = |path: &Path, source: Error| {
+        Failure::from(Error::ConfigFile {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    };
+    let mut draft = match (&arguments.resume, &arguments.values.recipe) {
+        (Some(folder), _) => Draft::of(&RunFolder::read_config(folder)?)?,
+        (None, Some(name)) => Draft::recipe(name)?,
+        (None, None) => {
+            // A file may name the recipe that it changes.
+            let named = match &file {
+                Some((path, text)) => recipe_of(text).map_err(|error| in_file(path, error))?,
+                None => None,
+            };
+            Draft::recipe(named.as_deref().unwrap_or("classic"))?
+        }
+    };
+    if let Some((path, text)) = &file {
+        draft.lay_over(text).map_err(|error| in_file(path, error))?;
+    }
+    if let Some(name) = &arguments.values.recipe {
+        draft.set("recipe", name.as_str().into())?;
+    }
+    flags(&mut draft, arguments)?;
+    for assignment in &arguments.set {
+        draft.assign(assignment)?;
+    }
+    Ok(draft.finish()?)
+}
+
+/// The shipped recipe that a file names. Files may have names of their own, too.
+fn recipe_of(text: &str) -> Result<Option<String>, Error> {
+    let mut draft = Draft::recipe("classic")?;
+    draft.lay_over(text)?;
+    let name = draft.finish()?.recipe;
+    Ok(lenet_train::RECIPES
+        .iter()
+        .any(|recipe| recipe.name == name)
+        .then_some(name))
+}
+
+/// Whether the configuration is another one than that of the run.
+pub fn changes(folder: &Path, config: &Config) -> Outcome<bool> {
+    Ok(RunFolder::read_config(folder)? != *config)
+}
+
+/// Sets what flags of their own say. A kind comes before its settings.
+fn flags(draft: &mut Draft, arguments: &Train) -> Outcome<()> {
+    fn word<T: serde::Serialize>(value: T) -> Outcome<toml::Value> {
+        let value = toml::Value::try_from(value);
+        value.map_err(|error| Failure::Usage(error.to_string()))
+    }
+    let values = &arguments.values;
+    let mut settings: Vec<(&str, toml::Value)> = Vec::new();
+    macro_rules! take {
+        ($($key:literal: $value:expr),* $(,)?) => {
+            $(if let Some(value) = &$value {
+                settings.push(($key, word(value)?));
+            })*
+        };
+    }
+    take! {
+        "dataset": arguments.source.dataset,
+        "epochs": values.epochs,
+        "batch_size": values.batch_size,
+        "learning_rate": values.lr,
+        "seed": values.seed,
+        "validation": values.validation,
+        "limit_train": values.limit_train,
+        "scaling": values.scaling.map(lenet_train::Scaling::from),
+        "padding": values.padding.map(lenet_model::Padding::from),
+        "activation": values.activation.map(lenet_model::Activation::from),
+        "init": values.init.map(lenet_model::Init::from),
+        "precision": values.precision.map(lenet_train::Precision::from),
+        "optimizer.kind": values.optimizer,
+        "optimizer.weight_decay": values.weight_decay,
+        "optimizer.momentum": values.momentum,
+        "schedule.kind": values.schedule,
+        "label_smoothing": values.label_smoothing,
+        "clip_norm": values.clip_norm,
+        "average": values.average,
+        "patience": values.patience,
+        "checkpoint_every": values.checkpoint_every,
+    }
+    for (key, value) in settings {
+        draft.set(key, value)?;
+    }
+    Ok(())
+}
