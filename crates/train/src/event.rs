@@ -58,10 +58,11 @@ pub struct Untrained {
 
 impl Untrained {
     /// Whether the loss is farther from that of a guess than a sound initialisation brings it: more
-    /// than a tenth.
+    /// than as much again. He's initialisation begins at half as much again, for its logits are as
+    /// large as its input.
     pub fn is_suspicious(&self) -> bool {
         let distance = (self.loss - self.expected).abs();
-        distance.is_nan() || distance > 0.1 * self.expected
+        distance.is_nan() || distance > self.expected
     }
 }
 

@@ -65,10 +65,21 @@ impl Draft {
     /// # Errors
     /// [`Error::ConfigSyntax`], of this text, with line and column.
     pub fn lay_over(&mut self, text: &str) -> Result<()> {
-        // By itself first: errors are to show the places of this text.
-        Config::from_toml_unchecked(text)?;
-        merge(&mut self.0, parse(text)?);
-        Ok(())
+        let mut changed = self.0.clone();
+        merge(&mut changed, parse(text)?);
+        match read(changed.clone()) {
+            Ok(_) => {
+                self.0 = changed;
+                Ok(())
+            }
+            // By itself the text tells the place, unless it lacks what lies below it.
+            Err(error) => Err(match Config::from_toml_unchecked(text) {
+                Err(Error::ConfigSyntax(own)) if !own.message().contains("missing") => {
+                    Error::ConfigSyntax(own)
+                }
+                _ => Error::ConfigSyntax(error),
+            }),
+        }
     }
 
     /// Sets one value, whose key may be dotted: `schedule.kind`.
@@ -92,8 +103,7 @@ impl Draft {
         }
         let mut changed = self.0.clone();
         merge(&mut changed, table);
-        let read: Result<Config, toml::de::Error> = Value::Table(changed.clone()).try_into();
-        read.map_err(|error| wrong(error.message().trim().to_owned()))?;
+        read(changed.clone()).map_err(|error| wrong(error.message().trim().to_owned()))?;
         self.0 = changed;
         Ok(())
     }
@@ -120,12 +130,14 @@ impl Draft {
     /// # Errors
     /// As [`Config::check`].
     pub fn finish(self) -> Result<Config> {
-        let config: Config = Value::Table(self.0)
-            .try_into()
-            .map_err(Error::ConfigSyntax)?;
+        let config = read(self.0).map_err(Error::ConfigSyntax)?;
         config.check()?;
         Ok(config)
     }
+}
+
+fn read(table: Table) -> Result<Config, toml::de::Error> {
+    Value::Table(table).try_into()
 }
 
 fn parse(text: &str) -> Result<Table> {

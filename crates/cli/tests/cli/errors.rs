@@ -58,7 +58,10 @@ fn a23_bad_values_are_named_with_their_range() {
         ("train --set epochs", "it has no ="),
         ("train --set epoch=3", "unknown field `epoch`"),
         ("train --momentum 0.9", "unknown field `momentum`"),
-        ("train --recipe slow", "[possible values: classic, fast, best]"),
+        (
+            "train --recipe slow",
+            "[possible values: classic, fast, best]",
+        ),
         ("eval --model x --min-accuracy 2", "must be between 0 and 1"),
         ("summary --classes 257", "257 is not in 1..=256"),
         ("predict --model x", "<PICTURE>"),
