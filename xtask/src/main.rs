@@ -9,6 +9,7 @@
 //! | `aarch64` | the kernels' tests under emulation, another of them |
 //! | `golden` | the file of numbers that PyTorch computed |
 //! | `peers` | the comparison with other libraries: programs, turns, tables |
+//! | `reproduce` | the recipes with several seeds, and what they come to |
 //! | `python` | environments for the scripts of those two |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
@@ -19,6 +20,7 @@ mod ci;
 mod golden;
 mod peers;
 mod python;
+mod reproduce;
 mod run;
 mod tidy;
 
@@ -97,6 +99,14 @@ const TASKS: &[Task] = &[
             let mut command = workspace.cargo("test");
             run::hand_over(command.arg("--workspace").args(passed_on(arguments)))
         },
+    },
+    Task {
+        name: "reproduce",
+        arguments: "[--recipe NAME] [--seeds N] [-- ARGS]",
+        about: "Train every recipe with several seeds and tabulate accuracies and times",
+        details: "classic and best with seeds 1 to 5, fast with 1 to 20, or 1 to N; some minutes.\n\
+                  The runs are in target/reproduce. ARGS go to `lenet train`.",
+        run: reproduce::main,
     },
     Task {
         name: "golden",
