@@ -73,6 +73,14 @@ pub enum Error {
         /// What is wrong with them.
         message: String,
     },
+    /// The configuration of a run that is to be compared cannot be read.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where and why parsing stopped.
+        message: String,
+    },
     /// A picture could not be drawn or encoded.
     #[error("cannot draw the picture `{title}`: {message}")]
     Draw {

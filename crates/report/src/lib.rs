@@ -2,7 +2,8 @@
 //!
 //! The way of the data: a run folder holds `results.csv`, `summary.json`, `inspection.json`,
 //! `environment.json` and `config.toml`; [`Run::read`] makes plain numbers of them; the pictures are
-//! laid out once and written twice, as SVG and as PNG; and [`write_report`] does all of it for a folder.
+//! laid out once and written twice, as SVG and as PNG; [`write_report`] does all of it for a folder,
+//! and [`write_comparison`] lays several runs side by side on one page.
 //!
 //! This crate knows no tensor and no training: whatever writes these files can be reported on.
 #![forbid(unsafe_code)]
@@ -29,7 +30,8 @@ pub use error::Error;
 pub use inspection::{
     Bin, Calibration, Inspection, Maps, Mistake, Pixels, Sample, read_inspection,
 };
+pub use page::comparison;
 pub use results::{Epoch, Results, read_results};
 pub use run::Run;
 pub use summary::{ClassScore, Summary, TestScore, ValidationScore, read_summary};
-pub use write::write_report;
+pub use write::{write_comparison, write_report};

@@ -1,6 +1,8 @@
 //! The pages: HTML files that need no other, and no script.
 
 mod bitmap;
+mod chart;
+mod compare;
 mod figures;
 mod format;
 mod inspected;
@@ -8,6 +10,8 @@ mod record;
 mod tables;
 
 use std::fmt::Write;
+
+pub use compare::comparison;
 
 use crate::calibration::calibration;
 use crate::canvas::{Picture, escape};

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::page::page;
 use crate::{
-    Error, Run, Summary, confusion_matrix_png, confusion_matrix_svg, curves_png, curves_svg,
+    Error, Run, Summary, comparison, confusion_matrix_png, confusion_matrix_svg, curves_png,
+    curves_svg,
 };
 
 /// Reads the files of a run folder, as [`Run::read`] does, and writes beside them `curves.svg`,
@@ -46,6 +47,18 @@ pub fn write_report(run_dir: &Path) -> Result<Vec<PathBuf>, Error> {
         paths.push(path);
     }
     Ok(paths)
+}
+
+/// Reads the files of several run folders and writes one page that lays them side by side, as
+/// [`comparison`](crate::comparison) makes it.
+///
+/// # Errors
+/// Those of [`Run::read`] and of [`comparison`](crate::comparison); [`Error::Write`] if the page
+/// cannot be written.
+pub fn write_comparison(run_dirs: &[PathBuf], output: &Path) -> Result<(), Error> {
+    let runs = run_dirs.iter().map(|folder| Run::read(folder));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    write_atomically(output, comparison(&runs)?.as_bytes())
 }
 
 fn subject(summary: Option<&Summary>) -> String {

@@ -21,6 +21,12 @@ impl Colour {
     pub(crate) const BLUE: Self = Self(0, 114, 178);
     pub(crate) const VERMILION: Self = Self(213, 94, 0);
 
+    /// Bluish green, reddish purple, orange and sky blue of the same palette.
+    pub(crate) const GREEN: Self = Self(0, 158, 115);
+    pub(crate) const PURPLE: Self = Self(204, 121, 167);
+    pub(crate) const ORANGE: Self = Self(230, 159, 0);
+    pub(crate) const SKY: Self = Self(86, 180, 233);
+
     /// Whether the three channels are equal.
     pub(crate) fn is_grey(self) -> bool {
         self.0 == self.1 && self.1 == self.2
