@@ -1,5 +1,7 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod report;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use lenet_data::registry;
+
+pub use report::Report;
 
 use crate::device::DeviceName;
 
@@ -48,6 +52,8 @@ pub enum Command {
     Predict(Predict),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
+    /// Draw the page of a run anew, or lay several runs side by side.
+    Report(Report),
     /// List, download and verify data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.
