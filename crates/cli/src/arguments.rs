@@ -1,5 +1,6 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod report;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -10,8 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use lenet_data::registry;
 
-use crate::device::DeviceName;
+pub use report::Report;
 pub use train::Train;
+
+use crate::device::DeviceName;
 
 /// LeNet-5 on MNIST: train, evaluate and use it.
 #[derive(Debug, Parser)]
@@ -51,6 +54,8 @@ pub enum Command {
     Predict(Predict),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
+    /// Draw the page of a run anew, or lay several runs side by side.
+    Report(Report),
     /// List, download and verify data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.

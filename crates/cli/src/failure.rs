@@ -19,6 +19,9 @@ pub enum Failure {
     /// The training's error.
     #[error(transparent)]
     Train(#[from] lenet_train::Error),
+    /// The report's error.
+    #[error(transparent)]
+    Report(#[from] lenet_report::Error),
     /// Signals cannot be received on this system.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
@@ -71,6 +74,7 @@ impl Failure {
             Failure::Data(error) => data_code(error),
             Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
+            Failure::Report(error) => report_code(error),
             Failure::Output(_) => IO,
             Failure::Signals(_) | Failure::Candle(_) => INTERNAL,
             Failure::Inputs(_) => BAD_INPUT,
@@ -115,5 +119,14 @@ fn train_code(error: &lenet_train::Error) -> u8 {
         Error::Data(error) => data_code(error),
         Error::Model(error) => model_code(error),
         _ => INTERNAL,
+    }
+}
+
+fn report_code(error: &lenet_report::Error) -> u8 {
+    use lenet_report::Error;
+    match error {
+        Error::Read { .. } | Error::Write { .. } => IO,
+        Error::Draw { .. } => INTERNAL,
+        _ => BAD_INPUT,
     }
 }

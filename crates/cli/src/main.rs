@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod console;
 mod device;
+mod environment;
 mod failure;
 mod output;
 mod signals;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Eval(eval) => commands::eval::run(&eval),
         Command::Predict(predict) => commands::predict::run(&predict),
         Command::Summary(summary) => commands::summary::run(&summary),
+        Command::Report(report) => commands::report::run(&report),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
         Command::Checks(checks) => commands::checks::run(&checks),
         Command::Completions { shell } => commands::completions::run(shell),

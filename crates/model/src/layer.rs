@@ -47,7 +47,22 @@ impl Conv {
                 };
                 ops::conv2d(x, &self.weight, &self.bias, options)
             }
-            Engine::Candle => activate(self.activation, &self.map(x)?)?.avg_pool2d(2),
+            Engine::Candle => self.activated(x, engine)?.avg_pool2d(2),
+        }
+    }
+
+    /// The map after the activation, before pooling: (B, K, H', W').
+    pub(crate) fn activated(&self, x: &Tensor, engine: Engine) -> Result<Tensor> {
+        match engine {
+            Engine::Fused => {
+                let options = ConvOptions {
+                    padding: self.padding,
+                    activation: self.activation,
+                    pool: false,
+                };
+                ops::conv2d(x, &self.weight, &self.bias, options)
+            }
+            Engine::Candle => activate(self.activation, &self.map(x)?),
         }
     }
 

@@ -72,6 +72,19 @@ impl LeNet5 {
         Ok(logits)
     }
 
+    /// What the two convolutions find in normalised images (B, 1, 28, 28): the maps of each after
+    /// the activation and before pooling, which would hide half of the detail from a reader.
+    ///
+    /// # Errors
+    /// As [`LeNet5::forward`].
+    pub fn feature_maps(&self, images: &Tensor) -> Result<[Tensor; 2]> {
+        let engine = self.engine();
+        let first = self.conv1.activated(images, engine)?; // (B, 6, 28, 28)  [24, 24]
+        let x = self.conv1.forward(images, engine)?; // (B, 6, 14, 14)  [12, 12]
+        let second = self.conv2.activated(&x, engine)?; // (B, 16, 10, 10)  [8, 8]
+        Ok([first, second])
+    }
+
     /// The same network, computed by another engine.
     #[must_use]
     pub fn with_engine(self, engine: Engine) -> Self {

@@ -37,7 +37,6 @@ const ERRORS: [Colour; 3] = [
     Colour(249, 150, 66),
     Colour(178, 50, 8),
 ];
-const EMPTY: Colour = Colour(244, 245, 247);
 
 const LONGEST_NAME: usize = 20;
 /// Smaller text is not readable, and is left out.
@@ -115,7 +114,7 @@ impl<'a> Counts<'a> {
 
     fn colour(&self, row: usize, column: usize) -> Colour {
         match self.get(row, column) {
-            0 => EMPTY,
+            0 => Colour::EMPTY,
             _ if row == column => Colour::ramp(HITS, self.recall(row).unwrap_or(0.0)),
             count => Colour::ramp(ERRORS, (count as f64 / self.largest_error as f64).sqrt()),
         }
@@ -192,7 +191,7 @@ impl<'a> Layout<'a> {
     fn draw_cells(&self, picture: &mut Picture) {
         // Empty cells are one ground, cut by lines: a file of 62 classes has few others.
         let (left, top, side) = (self.left, self.top, self.side());
-        picture.rectangle(left, top, side, side, EMPTY);
+        picture.rectangle(left, top, side, side, Colour::EMPTY);
         let gap = if self.cell >= 40.0 {
             2.0
         } else if self.cell >= 8.0 {

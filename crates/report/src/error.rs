@@ -23,6 +23,12 @@ pub enum Error {
         /// What the system answered.
         source: io::Error,
     },
+    /// A folder is none of a run, or not there.
+    #[error("{} is no run folder: there is no {}", path.display(), path.join("results.csv").display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The heading of `results.csv` lacks a column.
     #[error("{}: the heading has no column `{column}`", path.display())]
     MissingColumn {
@@ -55,6 +61,24 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with the matrix.
+        message: String,
+    },
+    /// Pictures of `inspection.json` are not of the size that it claims.
+    #[error("{}: {layer}: {message}", path.display())]
+    Maps {
+        /// The file.
+        path: PathBuf,
+        /// The layer whose pictures they are.
+        layer: String,
+        /// What is wrong with them.
+        message: String,
+    },
+    /// The configuration of a run that is to be compared cannot be read.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where and why parsing stopped.
         message: String,
     },
     /// A picture could not be drawn or encoded.

@@ -1,63 +1,44 @@
-//! From a run folder to the files of its report.
+//! From run folders to the files of their reports.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::page::{Page, page};
+use crate::page::page;
 use crate::{
-    Error, Summary, confusion_matrix_png, confusion_matrix_svg, curves_png, curves_svg,
-    read_results, read_summary,
+    Error, Run, Summary, comparison, confusion_matrix_png, confusion_matrix_svg, curves_png,
+    curves_svg,
 };
 
-/// Reads `results.csv`, `summary.json` and `config.toml` of a run folder, and writes beside them
-/// `curves.svg`, `curves.png`, `report.html` and, if the test split was evaluated,
-/// `confusion_matrix.svg` and `confusion_matrix.png`. Answers their paths.
+/// Reads the files of a run folder, as [`Run::read`] does, and writes beside them `curves.svg`,
+/// `curves.png`, `report.html` and, if the test split was evaluated, `confusion_matrix.svg` and
+/// `confusion_matrix.png`. Answers their paths.
 ///
-/// Only `results.csv` must be there: a run that was stopped has no summary. Each file is complete or
-/// not there at all, and the same input makes the same bytes.
+/// Each file is complete or not there at all, and the same input makes the same bytes.
 ///
 /// # Errors
-/// Those of [`read_results`] and [`read_summary`]; [`Error::Draw`] if a picture cannot be drawn;
-/// [`Error::Write`] if a file cannot be written.
+/// Those of [`Run::read`]; [`Error::Draw`] if a picture cannot be drawn; [`Error::Write`] if a file
+/// cannot be written.
 pub fn write_report(run_dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let results = read_results(&run_dir.join("results.csv"))?;
-    let summary = match read_summary(&run_dir.join("summary.json")) {
-        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
-        read => Some(read?),
-    };
-    let config = read_config(&run_dir.join("config.toml"))?;
-
-    let best_epoch = summary.as_ref().and_then(|summary| summary.best_epoch);
-    let best_epoch = best_epoch.or_else(|| results.best_epoch());
-    let subject = subject(summary.as_ref());
+    let run = Run::read(run_dir)?;
+    let best_epoch = run.best_epoch();
+    let epochs = &run.results.epochs;
+    let subject = subject(run.summary.as_ref());
     let curves_title = format!("{subject}: learning curves");
     let matrix_title = format!("{subject}: confusion matrix of the test split");
 
+    let svg = curves_svg(epochs, best_epoch, &curves_title);
     let mut files = vec![
-        (
-            "curves.svg",
-            curves_svg(&results.epochs, best_epoch, &curves_title).into_bytes(),
-        ),
-        (
-            "curves.png",
-            curves_png(&results.epochs, best_epoch, &curves_title)?,
-        ),
+        ("curves.svg", svg.into_bytes()),
+        ("curves.png", curves_png(epochs, best_epoch, &curves_title)?),
     ];
-    if let Some((matrix, names)) = summary.as_ref().and_then(Summary::confusion_with_names) {
+    let summary = run.summary.as_ref();
+    if let Some((matrix, names)) = summary.and_then(Summary::confusion_with_names) {
         let svg = confusion_matrix_svg(matrix, names, &matrix_title);
         files.push(("confusion_matrix.svg", svg.into_bytes()));
         let png = confusion_matrix_png(matrix, names, &matrix_title)?;
         files.push(("confusion_matrix.png", png));
     }
-    let page = page(&Page {
-        title: &subject,
-        results: &results,
-        summary: summary.as_ref(),
-        best_epoch,
-        config: config.as_deref(),
-    });
-    files.push(("report.html", page.into_bytes()));
+    files.push(("report.html", page(&subject, &run)?.into_bytes()));
 
     let mut paths = Vec::with_capacity(files.len());
     for (name, bytes) in files {
@@ -68,22 +49,22 @@ pub fn write_report(run_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// Reads the files of several run folders and writes one page that lays them side by side, as
+/// [`comparison`](crate::comparison) makes it.
+///
+/// # Errors
+/// Those of [`Run::read`] and of [`comparison`](crate::comparison); [`Error::Write`] if the page
+/// cannot be written.
+pub fn write_comparison(run_dirs: &[PathBuf], output: &Path) -> Result<(), Error> {
+    let runs = run_dirs.iter().map(|folder| Run::read(folder));
+    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    write_atomically(output, comparison(&runs)?.as_bytes())
+}
+
 fn subject(summary: Option<&Summary>) -> String {
     match summary.and_then(|summary| summary.dataset.as_deref()) {
         Some(dataset) => format!("LeNet-5 on {dataset}"),
         None => "LeNet-5".to_owned(),
-    }
-}
-
-/// The configuration is only shown: bytes that are no text do not spoil the report.
-fn read_config(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Read {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }
 

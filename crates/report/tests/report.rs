@@ -1,23 +1,16 @@
 //! A run folder becomes its report, through the public interface alone.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::{SUMMARY, assert_well_formed, body, names, run_dir};
 use lenet_report::{
     Epoch, Error, confusion_matrix_png, confusion_matrix_svg, curves_png, curves_svg, write_report,
 };
-
-const HEADING: &str =
-    "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second";
-
-const SUMMARY: &str = r#"{"dataset":"mnist <i>","recipe":"classic","engine":"native",
-    "parameters":61706,"epochs":2,"seed":42,"threads":8,"train_seconds":75.0,
-    "images_per_second":1600.4,"best_epoch":2,"validation":{"loss":0.06,"accuracy":0.981},
-    "test":{"loss":0.05,"accuracy":0.9567,"errors":1234,"count":28500},
-    "class_names":["<b>&\"'","é\u0001漢"],"confusion":[[9871,77],[41,0]],
-    "per_class":[{"class":"<b>&\"'","precision":0.99,"recall":null,"f1":0.5,"support":9948}]}"#;
 
 fn epoch(epoch: u64, train: f64, validation: Option<f64>) -> Epoch {
     Epoch {
@@ -29,83 +22,6 @@ fn epoch(epoch: u64, train: f64, validation: Option<f64>) -> Epoch {
         learning_rate: 1e-3,
         seconds: 2.0,
         images_per_second: 30_000.0,
-    }
-}
-
-fn run_dir(summary: Option<&str>) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let rows = "1,0.2,0.94,0.07,0.979,0.001,37.5,1600\n2,0.1,0.97,0.06,0.981,0.001,37.5,1600\n";
-    fs::write(
-        folder.path().join("results.csv"),
-        format!("{HEADING}\n{rows}"),
-    )
-    .unwrap();
-    fs::write(
-        folder.path().join("config.toml"),
-        "name = \"</code><script>\"\n",
-    )
-    .unwrap();
-    if let Some(summary) = summary {
-        fs::write(folder.path().join("summary.json"), summary).unwrap();
-    }
-    folder
-}
-
-fn names(paths: &[PathBuf]) -> Vec<&str> {
-    paths
-        .iter()
-        .map(|path| path.file_name().unwrap().to_str().unwrap())
-        .collect()
-}
-
-/// Checks tags, attributes and entities. It knows no comments, for our pictures have none.
-fn assert_well_formed(xml: &str) {
-    let mut open: Vec<&str> = Vec::new();
-    let mut rest = xml;
-    while let Some(start) = rest.find('<') {
-        assert_entities(&rest[..start]);
-        let end = rest.find('>').expect("a tag that never ends");
-        let tag = &rest[start + 1..end];
-        assert!(!tag.contains('<'), "a tag within a tag: {tag}");
-        rest = &rest[end + 1..];
-        if let Some(name) = tag.strip_prefix('/') {
-            assert_eq!(
-                open.pop(),
-                Some(name),
-                "a closing tag without its opening one"
-            );
-            continue;
-        }
-        assert_eq!(
-            tag.matches('"').count() % 2,
-            0,
-            "a quote that never ends: {tag}"
-        );
-        assert_entities(tag);
-        let name = tag.trim_end_matches('/').split_whitespace().next().unwrap();
-        assert!(
-            name.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            "no name of a tag: {name}"
-        );
-        if !tag.ends_with('/') {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "tags left open: {open:?}");
-    assert!(
-        xml.chars().all(|c| c >= ' ' || c == '\n'),
-        "control characters"
-    );
-}
-
-fn assert_entities(text: &str) {
-    for (at, _) in text.match_indices('&') {
-        let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"];
-        assert!(
-            known.iter().any(|entity| text[at..].starts_with(entity)),
-            "{}",
-            &text[at..]
-        );
     }
 }
 
@@ -174,7 +90,8 @@ fn the_page_holds_the_figures_and_needs_no_other_file() {
     ] {
         assert!(page.contains(figure), "{figure} is missing");
     }
-    assert_eq!(page.matches("<svg ").count(), 3);
+    // Four curves and the matrix.
+    assert_eq!(page.matches("<svg ").count(), 5);
     assert_eq!(page.matches("<tr class=\"best\">").count(), 1);
     for foreign in [
         "<script", "<link", "<img", "url(", "@import", " src=", " href=",
@@ -192,8 +109,7 @@ fn the_page_escapes_names_and_configuration() {
     assert!(page.contains("<td class=\"name\">&lt;b&gt;&amp;&quot;&#39;</td>"));
     assert!(page.contains("<title>LeNet-5 on mnist &lt;i&gt;</title>"));
     assert!(!page.contains("<b>") && !page.contains("<i>"));
-    let body = &page[page.find("<body>").unwrap()..page.find("</html>").unwrap()];
-    assert_well_formed(body);
+    assert_well_formed(body(&page));
 }
 
 #[test]
@@ -203,7 +119,7 @@ fn a_stopped_run_has_curves_and_a_page_that_says_so() {
     assert_eq!(names(&paths), ["curves.svg", "curves.png", "report.html"]);
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(page.contains("The run has no summary") && page.contains("not evaluated"));
-    assert_eq!(page.matches("<svg ").count(), 2);
+    assert_eq!(page.matches("<svg ").count(), 4);
 }
 
 #[test]

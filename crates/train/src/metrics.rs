@@ -137,7 +137,7 @@ impl Metrics {
 }
 
 /// The index of the largest value, the first of equal ones.
-fn argmax(row: &[f32]) -> usize {
+pub(crate) fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (index, value) in row.iter().enumerate() {
         if *value > row[best] {

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
 use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
 use lenet_train::{
-    ClassMetrics, Config, Ending, Event, EventLog, Identity, Metrics, OtherTraining, Precision,
-    Progress, RunFolder, Scores, evaluate, fit,
+    ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics, OtherTraining,
+    Precision, Progress, RunFolder, Scores, fit, inspect,
 };
 use serde::Serialize;
 use tracing::{info, warn};
@@ -19,6 +19,7 @@ use crate::arguments::{self, Format, Hardware, Train, Verbosity};
 use crate::commands::find_dataset;
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
+use crate::environment::{Computation, Environment};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
@@ -68,7 +69,18 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     };
     folder.write_config(&config)?;
     // Of a run that had ended before it was given more to do.
-    folder.remove("summary.json")?;
+    for name in ["summary.json", "inspection.json"] {
+        folder.remove(name)?;
+    }
+    Environment::new(Computation {
+        threads,
+        engine: model.engine().to_string(),
+        device: arguments.hardware.device.to_string(),
+        precision: config.precision,
+        spec: data.spec,
+        origin: &data.origin,
+    })
+    .write(&folder)?;
     // What a killed run left behind its last checkpoint is brought back to it.
     folder.write_results(&progress)?;
     if progress.best.is_some() {
@@ -109,12 +121,13 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     }
 
     // The one time that the test images are looked at.
-    let tested = evaluate(&model, &data.test, config.normalization())?;
+    let (tested, inspection) = inspect(&model, &data.test, config.normalization())?;
     let summary = summary(&config, &model, &progress, &tested, &data, threads);
     log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
     let text = text.map_err(Failure::Output)?;
     folder.write("summary.json", format!("{text}\n").as_bytes())?;
+    write_inspection(&folder, &inspection);
     draw(&folder);
     match arguments.format {
         Format::Json => output::json(&summary)?,
@@ -308,6 +321,19 @@ fn summary(
         class_names: data.train.class_names().to_vec(),
         confusion: tested.confusion(),
         per_class: tested.per_class(data.train.class_names()),
+    }
+}
+
+/// What only the page shows may fail as its pictures may.
+fn write_inspection(folder: &RunFolder, inspection: &Inspection) {
+    let written = serde_json::to_vec(inspection)
+        .map_err(|error| error.to_string())
+        .and_then(|json| {
+            let written = folder.write("inspection.json", &json);
+            written.map_err(|error| error.to_string())
+        });
+    if let Err(error) = written {
+        warn!("no inspection.json of this run: {error}");
     }
 }
 

@@ -99,9 +99,15 @@ struct ByteImages {
     table: [f32; 256],
 }
 
+impl ByteImages {
+    fn bytes_of(&self, image: usize) -> Pixels<'_> {
+        Pixels::Bytes(&self.bytes[image * self.size..][..self.size], &self.table)
+    }
+}
+
 impl Images for ByteImages {
     fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
-        Pixels::Bytes(&self.bytes[image * self.size..][..self.size], &self.table)
+        self.bytes_of(image)
     }
 }
 

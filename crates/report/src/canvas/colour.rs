@@ -11,9 +11,26 @@ impl Colour {
     pub(crate) const FAINT_INK: Self = Self(95, 103, 115);
     pub(crate) const AXIS: Self = Self(148, 156, 168);
     pub(crate) const GRID: Self = Self(230, 233, 238);
+    /// The ground of a cell without a count.
+    pub(crate) const EMPTY: Self = Self(244, 245, 247);
+    /// Ink and paper on a filled ground, which stays as it is where a page is dark: its style tells
+    /// them from the others by their last bits.
+    const INK_ON_FILL: Self = Self(27, 32, 39);
+    const PAPER_ON_FILL: Self = Self(254, 254, 254);
     /// Blue and vermilion of Okabe and Ito's palette, told apart with every common colour blindness.
     pub(crate) const BLUE: Self = Self(0, 114, 178);
     pub(crate) const VERMILION: Self = Self(213, 94, 0);
+
+    /// Bluish green, reddish purple, orange and sky blue of the same palette.
+    pub(crate) const GREEN: Self = Self(0, 158, 115);
+    pub(crate) const PURPLE: Self = Self(204, 121, 167);
+    pub(crate) const ORANGE: Self = Self(230, 159, 0);
+    pub(crate) const SKY: Self = Self(86, 180, 233);
+
+    /// Whether the three channels are equal.
+    pub(crate) fn is_grey(self) -> bool {
+        self.0 == self.1 && self.1 == self.2
+    }
 
     /// The colour at `t` in 0..=1 of the way through evenly spaced stops.
     pub(crate) fn ramp(stops: [Self; 3], t: f64) -> Self {
@@ -37,11 +54,11 @@ impl Colour {
 
     /// The text colour, dark or white, of the better contrast on this one.
     pub(crate) fn ink(self) -> Self {
-        let (dark, white) = (Self::INK.contrast(self), Self::PAPER.contrast(self));
-        if dark >= white {
-            Self::INK
+        let (dark, white) = (Self::INK_ON_FILL, Self::PAPER_ON_FILL);
+        if dark.contrast(self) >= white.contrast(self) {
+            dark
         } else {
-            Self::PAPER
+            white
         }
     }
 
@@ -80,8 +97,8 @@ mod tests {
 
     #[test]
     fn text_is_dark_on_light_and_white_on_dark_and_always_readable() {
-        assert_eq!(Colour::PAPER.ink(), Colour::INK);
-        assert_eq!(Colour(10, 40, 90).ink(), Colour::PAPER);
+        assert_eq!(Colour::PAPER.ink(), Colour::INK_ON_FILL);
+        assert_eq!(Colour(10, 40, 90).ink(), Colour::PAPER_ON_FILL);
         for level in 0..=255 {
             let ground = Colour(level, level, level);
             assert!(ground.ink().contrast(ground) > 3.9, "level {level}");

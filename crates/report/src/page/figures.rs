@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use super::Page;
 use super::format::{self, NONE};
+use crate::Run;
 use crate::canvas::escape;
 
 /// One line on the run, and a note on what is missing of it.
-pub(super) fn write_run(html: &mut String, page: &Page<'_>) {
+pub(super) fn write_run(html: &mut String, run: &Run) {
     let mut facts = Vec::new();
-    if let Some(summary) = page.summary {
+    if let Some(summary) = &run.summary {
         facts.extend(
             summary
                 .recipe
@@ -31,12 +31,12 @@ pub(super) fn write_run(html: &mut String, page: &Page<'_>) {
     if !facts.is_empty() {
         let _ = writeln!(html, "<p class=\"run\">{}</p>", escape(&facts.join(" · ")));
     }
-    if page.summary.is_none() {
+    if run.summary.is_none() {
         html.push_str(
             "<p class=\"note\">The run has no summary: it is under way, or was stopped.</p>\n",
         );
     }
-    if page.results.torn {
+    if run.results.torn {
         html.push_str(
             "<p class=\"note\">The last row of results.csv is incomplete and is left out.</p>\n",
         );
@@ -44,9 +44,12 @@ pub(super) fn write_run(html: &mut String, page: &Page<'_>) {
 }
 
 /// The headline figures.
-pub(super) fn write_figures(html: &mut String, page: &Page<'_>) {
+pub(super) fn write_figures(html: &mut String, run: &Run) {
     html.push_str("<dl class=\"figures\">\n");
-    let test = page.summary.and_then(|summary| summary.test.as_ref());
+    let test = run
+        .summary
+        .as_ref()
+        .and_then(|summary| summary.test.as_ref());
     match test {
         Some(test) => {
             let loss = format!("loss {}", format::loss(test.loss));
@@ -61,8 +64,8 @@ pub(super) fn write_figures(html: &mut String, page: &Page<'_>) {
         }
         None => write_figure(html, "Test accuracy", "", "not evaluated"),
     }
-    write_best_epoch(html, page);
-    if let Some(summary) = page.summary {
+    write_best_epoch(html, run);
+    if let Some(summary) = &run.summary {
         if let Some(parameters) = summary.parameters {
             write_figure(html, "Parameters", &format::count(parameters), "trainable");
         }
@@ -75,13 +78,9 @@ pub(super) fn write_figures(html: &mut String, page: &Page<'_>) {
     html.push_str("</dl>\n");
 }
 
-fn write_best_epoch(html: &mut String, page: &Page<'_>) {
-    let trained = page.results.epochs.len() as u64;
-    let trained = page
-        .summary
-        .and_then(|summary| summary.epochs)
-        .unwrap_or(trained);
-    let Some(best) = page.best_epoch else {
+fn write_best_epoch(html: &mut String, run: &Run) {
+    let trained = run.epochs();
+    let Some(best) = run.best_epoch() else {
         let detail = if trained > 0 {
             "no validation split"
         } else {
@@ -89,17 +88,7 @@ fn write_best_epoch(html: &mut String, page: &Page<'_>) {
         };
         return write_figure(html, "Epochs", &format::count(trained), detail);
     };
-    let accuracy = page
-        .summary
-        .and_then(|summary| summary.validation.as_ref()?.accuracy)
-        .or_else(|| {
-            page.results
-                .epochs
-                .iter()
-                .find(|epoch| epoch.epoch == best)?
-                .val_accuracy
-        });
-    let detail = match accuracy {
+    let detail = match run.validation_accuracy() {
         Some(accuracy) => format!("validation {}", format::percent(Some(accuracy))),
         None => String::new(),
     };

@@ -34,6 +34,24 @@ pub(super) fn loss(value: Option<f64>) -> String {
     }
 }
 
+/// A probability with one decimal; one that is neither 0 nor 1 is not rounded to it.
+pub(super) fn probability(value: Option<f64>) -> String {
+    match value.filter(|value| value.is_finite()) {
+        Some(value) if value > 0.0 && value < 0.000_5 => "< 0.1 %".to_owned(),
+        Some(value) if (0.999_5..1.0).contains(&value) => "> 99.9 %".to_owned(),
+        Some(value) => format!("{:.1} %", 100.0 * value),
+        None => NONE.to_owned(),
+    }
+}
+
+/// A loss with two decimals, where it stands beside a picture.
+pub(super) fn short_loss(value: Option<f64>) -> String {
+    match value.filter(|value| value.is_finite()) {
+        Some(value) => format!("{value:.2}"),
+        None => NONE.to_owned(),
+    }
+}
+
 /// A learning rate with up to three digits that count.
 pub(super) fn rate(value: f64) -> String {
     if !value.is_finite() {
@@ -107,6 +125,27 @@ mod tests {
         assert_eq!(
             texts,
             ["100.00 %", "99.99 %", "98.77 %", "0.00 %", "–", "–"]
+        );
+    }
+
+    #[test]
+    fn a_probability_is_0_or_100_percent_only_where_it_is() {
+        let texts = [
+            0.0,
+            1e-9,
+            0.000_5,
+            0.123_4,
+            0.999_5,
+            0.999_51,
+            1.0,
+            f64::NAN,
+        ]
+        .map(|value| probability(Some(value)));
+        assert_eq!(
+            texts,
+            [
+                "0.0 %", "< 0.1 %", "0.1 %", "12.3 %", "> 99.9 %", "> 99.9 %", "100.0 %", "–"
+            ]
         );
     }
 

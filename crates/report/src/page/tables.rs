@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::format::{self, NONE};
 use crate::canvas::escape;
-use crate::{ClassScore, Results};
+use crate::{Bin, ClassScore, Results};
 
 /// Precision, recall and F1 a class.
 pub(super) fn write_classes(html: &mut String, classes: &[ClassScore]) {
@@ -79,6 +79,24 @@ pub(super) fn write_confusions(html: &mut String, matrix: &[Vec<u64>], names: &[
     html.push_str("</section>\n");
 }
 
+/// The bins that hold images.
+pub(super) fn write_bins(html: &mut String, bins: &[Bin]) {
+    let heading = ["Confidence", "Images", "Mean confidence", "Accuracy"];
+    open_table(html, "Calibration", &heading);
+    let share = |number: usize| 100.0 * number as f64 / bins.len() as f64;
+    let filled = bins.iter().enumerate().filter(|(_, bin)| bin.count > 0);
+    for (number, bin) in filled {
+        let cells = [
+            format!("{:.1}–{:.1} %", share(number), share(number + 1)),
+            format::count(bin.count),
+            format::percent(bin.confidence),
+            format::percent(bin.accuracy),
+        ];
+        write_row(html, &cells, false);
+    }
+    close_table(html);
+}
+
 /// A row an epoch, the best one set off.
 pub(super) fn write_epochs(html: &mut String, results: &Results, best_epoch: Option<u64>) {
     let heading = [
@@ -112,7 +130,7 @@ pub(super) fn write_epochs(html: &mut String, results: &Results, best_epoch: Opt
 }
 
 /// A table scrolls within its frame, which the keyboard can reach.
-fn open_table(html: &mut String, label: &str, heading: &[&str]) {
+pub(super) fn open_table(html: &mut String, label: &str, heading: &[&str]) {
     let _ = write!(
         html,
         "<div class=\"table\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">\n<table>\n\
@@ -126,7 +144,7 @@ fn open_table(html: &mut String, label: &str, heading: &[&str]) {
 }
 
 /// The cells are HTML already.
-fn write_row(html: &mut String, cells: &[String], is_best: bool) {
+pub(super) fn write_row(html: &mut String, cells: &[String], is_best: bool) {
     html.push_str(if is_best {
         "<tr class=\"best\">"
     } else {
@@ -139,6 +157,6 @@ fn write_row(html: &mut String, cells: &[String], is_best: bool) {
     html.push_str("</tr>\n");
 }
 
-fn close_table(html: &mut String) {
+pub(super) fn close_table(html: &mut String) {
     html.push_str("</tbody>\n</table>\n</div>\n");
 }

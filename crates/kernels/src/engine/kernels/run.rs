@@ -6,7 +6,6 @@ use crate::blocked::extents::Extents;
 use crate::blocked::linear::{BLOCKS, Features, Finish, Matrix, product};
 use crate::blocked::unpool::Incoming;
 use crate::blocked::{adam, conv_forward, conv_input, conv_weight, linear_weight, pack};
-use crate::engine::Images as _;
 use crate::engine::memory::{conv_gradient, features};
 use crate::simd::LANES;
 
@@ -42,7 +41,8 @@ impl Kernels {
         };
         let first = self.block * LANES;
         let input = engine.scratch[0].input(&engine.layers, 0, LAST);
-        let images: [_; LANES] = std::array::from_fn(|lane| self.images.pixels(first + lane));
+        let images = &self.images;
+        let images: [_; LANES] = std::array::from_fn(|lane| images.bytes_of(first + lane));
         // SAFETY: the caller's.
         unsafe { pack::write_images(&images, &place, input) }
     }

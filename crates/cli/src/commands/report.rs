@@ -1,0 +1,32 @@
+//! `lenet report`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::arguments::Report;
+use crate::failure::{Failure, Outcome};
+use crate::output;
+
+/// Where the page of several runs goes.
+const COMPARISON: &str = "comparison.html";
+
+pub fn run(arguments: &Report) -> Outcome {
+    match (arguments.runs.as_slice(), &arguments.output) {
+        ([_], Some(_)) => {
+            return Err(Failure::Usage(
+                "--output is for several runs: one has its page in its own folder".to_owned(),
+            ));
+        }
+        ([run], None) => {
+            for path in lenet_report::write_report(run)? {
+                output::line(path.display())?;
+            }
+        }
+        (runs, output) => {
+            let path = output.as_deref().unwrap_or(Path::new(COMPARISON));
+            lenet_report::write_comparison(runs, path)?;
+            output::line(path.display())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,160 @@
+//! One quantity of several runs over the epochs.
+
+use crate::Run;
+use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Picture, VIEWER_WIDTH, Weight, text_width};
+use crate::curves::{Marker, Quantity, Series, frame};
+use crate::frame::{Frame, LABEL_SIZE, Size, titled};
+
+/// Told apart with every common colour blindness; further runs take them anew with another marker.
+const COLOURS: [Colour; 7] = [
+    Colour::BLUE,
+    Colour::VERMILION,
+    Colour::GREEN,
+    Colour::PURPLE,
+    Colour::ORANGE,
+    Colour::SKY,
+    Colour::INK,
+];
+
+/// Distance of two names beside the frame.
+const LINE: f64 = 16.0;
+const LONGEST_NAME: usize = 14;
+
+/// The colour of the run at a place among the runs.
+pub(super) fn colour(place: usize) -> Colour {
+    COLOURS[place % COLOURS.len()]
+}
+
+/// A line a run, with its name at its end. Runs without such values have none.
+pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
+    let title = match quantity {
+        Quantity::Accuracy => "Validation accuracy",
+        _ => "Validation loss",
+    };
+    let size = Size::COMPACT;
+    let mut picture = titled(size, title, &format!("{title} of the runs over the epochs"));
+    let series: Vec<Series> = runs
+        .iter()
+        .enumerate()
+        .map(|(place, (name, run))| series(quantity, place, name, run))
+        .collect();
+    let mut frame = frame(quantity, &series, size);
+    // No legend stands above the frame.
+    frame.top = 44.0;
+    let drawn = |series: &&Series| series.values.iter().any(|(_, value)| value.is_some());
+    let room = ((frame.bottom - frame.top) / LINE) as usize;
+    let has_names = series.iter().filter(drawn).count() <= room;
+    if has_names {
+        let width = |series: &Series| {
+            text_width(&series.name, LABEL_SIZE, Weight::Regular) * VIEWER_WIDTH + 26.0
+        };
+        let widest = series.iter().filter(drawn).map(width).fold(0.0, f64::max);
+        frame.right -= widest - 12.0;
+    }
+    let unit = if quantity == Quantity::Accuracy {
+        " %"
+    } else {
+        ""
+    };
+    frame.draw(&mut picture, ["Epoch", quantity.axis_name()], ["", unit]);
+    if !series.iter().any(|series| drawn(&series)) {
+        let message = "No run has such values";
+        picture
+            .text(frame.centre(), 14.0, Anchor::Middle, message)
+            .fill = Colour::FAINT_INK;
+        return picture;
+    }
+    // Beneath the curves what leads from them to their names.
+    if has_names {
+        write_names(&mut picture, &frame, &series);
+    }
+    for series in &series {
+        series.draw(&mut picture, &frame);
+    }
+    picture
+}
+
+/// The names of the lines beside the frame, each at the height of its line's end or near it.
+fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
+    let end = |series: &'_ Series| {
+        let mut values = series.values.iter().rev();
+        values.find_map(|(epoch, value)| Some((frame.x(*epoch as f64), frame.y((*value)?))))
+    };
+    let mut ends: Vec<_> = series
+        .iter()
+        .filter_map(|series| Some((end(series)?, series)))
+        .collect();
+    // From top to bottom, so that names keep the order of their lines.
+    ends.sort_by(|((_, a), _), ((_, b), _)| a.total_cmp(b));
+    let wanted: Vec<f64> = ends.iter().map(|((_, y), _)| *y).collect();
+    let placed = spread(&wanted, frame.top, frame.bottom);
+    for (((x, y), series), middle) in ends.into_iter().zip(placed) {
+        let beside = frame.right + 12.0;
+        picture.line((x, y), (beside, middle), 1.0, Colour::AXIS);
+        let at = (beside + 5.0, middle);
+        series.marker.draw(picture, at, series.colour);
+        let at = (beside + 14.0, middle + CAP_HEIGHT * LABEL_SIZE / 2.0);
+        picture.text(at, LABEL_SIZE, Anchor::Start, &series.name);
+    }
+}
+
+fn series(quantity: Quantity, place: usize, name: &str, run: &Run) -> Series {
+    let mut name = name.to_owned();
+    if name.chars().count() > LONGEST_NAME {
+        let cut = name.chars().take(LONGEST_NAME - 1);
+        name = cut.chain(['…']).collect();
+    }
+    let epochs = run.results.epochs.iter();
+    let values = epochs.map(|epoch| {
+        let value = match quantity {
+            Quantity::Accuracy => epoch.val_accuracy,
+            _ => epoch.val_loss,
+        };
+        (epoch.epoch, value.and_then(|value| quantity.on_axis(value)))
+    });
+    Series {
+        name,
+        colour: colour(place),
+        marker: match place / COLOURS.len() % 2 {
+            0 => Marker::Disc,
+            _ => Marker::Square,
+        },
+        values: values.collect(),
+    }
+}
+
+/// Where names go that would stand at these heights, in ascending order, if they are to be a line
+/// apart and between the bounds: each as near to its place as those above and below let it.
+fn spread(wanted: &[f64], top: f64, bottom: f64) -> Vec<f64> {
+    let mut placed = wanted.to_vec();
+    let mut lowest = top;
+    for y in &mut placed {
+        *y = y.max(lowest);
+        lowest = *y + LINE;
+    }
+    let mut highest = bottom;
+    for y in placed.iter_mut().rev() {
+        *y = y.min(highest);
+        highest = *y - LINE;
+    }
+    placed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_a_line_apart_and_in_order() {
+        assert_eq!(spread(&[50.0, 100.0], 0.0, 200.0), [50.0, 100.0]);
+        for wanted in [[10.0, 10.0, 10.0, 90.0], [95.0, 96.0, 97.0, 98.0]] {
+            let placed = spread(&wanted, 0.0, 100.0);
+            assert!(
+                placed.iter().all(|y| (0.0..=100.0).contains(y)),
+                "{placed:?}"
+            );
+            let gaps = placed.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(gaps.into_iter().all(|gap| gap >= LINE - 1e-9), "{placed:?}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! What a page shows of a trained network beyond its scores, as plain numbers: how far its
+//! confidence can be trusted, its worst mistakes, its first filters and what they find in an image.
+
+use std::fmt::Write as _;
+
+use candle_core::{DType, Tensor};
+use lenet_data::{Dataset, IMAGE_PIXELS, Normalization, batches};
+use lenet_model::LeNet5;
+use serde::Serialize;
+
+use crate::evaluate::evaluate_before;
+use crate::metrics::argmax;
+use crate::{Metrics, Result};
+
+/// Bins of [`Calibration`]; 15 as in Guo et al.
+const BINS: usize = 15;
+
+/// The most mistakes that are kept.
+const MISTAKES: usize = 24;
+
+/// The content of `inspection.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// How the network's confidence compares with its accuracy.
+    pub calibration: Calibration,
+    /// The images of the greatest losses among those that were told wrong, worst first; at most 24.
+    pub mistakes: Vec<Mistake>,
+    /// The weights of the first convolution, a row of 5x5 a filter.
+    pub filters: Maps,
+    /// The first image of the set, and what the convolutions find in it; none of an empty set.
+    pub sample: Option<Sample>,
+}
+
+/// Confidence and accuracy in bins of equal width, after Guo, Pleiss, Sun and Weinberger 2017, "On
+/// calibration of modern neural networks", <https://arxiv.org/abs/1706.04599>, section 2.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// The mean distance between confidence and accuracy, weighted by the images of a bin; none
+    /// without images.
+    pub expected_calibration_error: Option<f64>,
+    /// The bins in the order of confidence; bin m of M holds what lies in ((m - 1) / M, m / M].
+    pub bins: Vec<Bin>,
+}
+
+/// The images whose confidence, the probability of the class that they were taken for, lies in one
+/// range.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bin {
+    /// Number of images.
+    pub count: u64,
+    /// Their mean confidence; none without images.
+    pub confidence: Option<f64>,
+    /// Part of them that was told right; none without images.
+    pub accuracy: Option<f64>,
+}
+
+/// An image that was told wrong.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mistake {
+    /// Its place in the set, from 0.
+    pub index: usize,
+    /// Its class.
+    pub label: u32,
+    /// The class that it was taken for.
+    pub predicted: u32,
+    /// Its cross-entropy in nats.
+    pub loss: f64,
+    /// The probability that the network gave its class.
+    pub label_probability: f64,
+    /// The probability of the class that it was taken for.
+    pub predicted_probability: f64,
+    /// Its 784 pixels row after row, two hexadecimal digits each.
+    pub pixels: String,
+}
+
+/// Pictures of one size, as the numbers that they are made of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Maps {
+    /// The layer whose weights or maps these are.
+    pub layer: &'static str,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Columns of a picture.
+    pub width: usize,
+    /// The pictures, each row after row.
+    pub maps: Vec<Vec<f32>>,
+}
+
+/// An image on its way through the network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// Its place in the set, from 0.
+    pub index: usize,
+    /// Its class.
+    pub label: u32,
+    /// The probability of each class.
+    pub probabilities: Vec<f64>,
+    /// Its pixels, as those of a mistake.
+    pub pixels: String,
+    /// The maps of both convolutions, after the activation and before pooling.
+    pub feature_maps: Vec<Maps>,
+}
+
+/// Runs the network over a set once: gives what [`evaluate`](crate::evaluate) gives, and what is to
+/// be seen on the way. An image whose logits are no numbers has a place in the scores alone.
+///
+/// # Errors
+/// As [`evaluate`](crate::evaluate).
+pub fn inspect(
+    model: &LeNet5,
+    dataset: &Dataset,
+    normalization: Normalization,
+) -> Result<(Metrics, Inspection)> {
+    let classes = model.architecture().classes;
+    let mut bins = [Sums::default(); BINS];
+    let mut mistakes = Vec::new();
+    let mut first = None;
+    let mut index = 0;
+    let mut look = |logits: &[f32], labels: &[u32]| {
+        for (logits, &label) in std::iter::zip(logits.chunks(classes), labels) {
+            let place = index;
+            index += 1;
+            let (probabilities, loss) = softmax(logits, label);
+            if place == 0 {
+                first = Some((label, probabilities.clone()));
+            }
+            let predicted = argmax(logits);
+            let confidence = probabilities[predicted];
+            if !loss.is_finite() || !confidence.is_finite() {
+                continue;
+            }
+            bins[bin_of(confidence)].add(confidence, predicted == label as usize);
+            if predicted != label as usize {
+                mistakes.push(Mistake {
+                    index: place,
+                    label,
+                    predicted: predicted as u32,
+                    loss,
+                    label_probability: probabilities[label as usize],
+                    predicted_probability: confidence,
+                    pixels: String::new(),
+                });
+            }
+        }
+    };
+    let metrics = evaluate_before(model, dataset, normalization, Some(&mut look))?;
+
+    // Stable: of equal losses the first image comes first.
+    mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss));
+    mistakes.truncate(MISTAKES);
+    for mistake in &mut mistakes {
+        mistake.pixels = pixels(dataset, mistake.index);
+    }
+    let sample = match first {
+        Some((label, probabilities)) => Some(Sample {
+            index: 0,
+            label,
+            probabilities,
+            pixels: pixels(dataset, 0),
+            feature_maps: feature_maps(model, dataset, normalization)?,
+        }),
+        None => None,
+    };
+    let inspection = Inspection {
+        calibration: calibration(&bins),
+        mistakes,
+        filters: filters(model)?,
+        sample,
+    };
+    Ok((metrics, inspection))
+}
+
+/// What a bin adds up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    count: u64,
+    confidence: f64,
+    correct: u64,
+}
+
+impl Sums {
+    fn add(&mut self, confidence: f64, is_correct: bool) {
+        self.count += 1;
+        self.confidence += confidence;
+        self.correct += u64::from(is_correct);
+    }
+}
+
+/// The bin, from 0, of a confidence in (0, 1].
+fn bin_of(confidence: f64) -> usize {
+    let above = (confidence * BINS as f64).ceil() as usize;
+    above.clamp(1, BINS) - 1
+}
+
+fn calibration(bins: &[Sums; BINS]) -> Calibration {
+    let count: u64 = bins.iter().map(|bin| bin.count).sum();
+    let gaps = bins
+        .iter()
+        .map(|bin| (bin.correct as f64 - bin.confidence).abs());
+    let distance: f64 = gaps.sum();
+    let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
+    let bin = |sums: &Sums| Bin {
+        count: sums.count,
+        confidence: mean(sums.confidence, sums.count),
+        accuracy: mean(sums.correct as f64, sums.count),
+    };
+    Calibration {
+        // A bin's weight, its part of the images, cancels the count that its means divide by.
+        expected_calibration_error: mean(distance, count),
+        bins: bins.iter().map(bin).collect(),
+    }
+}
+
+/// The probabilities of the classes, and the cross-entropy of the label.
+fn softmax(logits: &[f32], label: u32) -> (Vec<f64>, f64) {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shifted = |logit: f32| f64::from(logit) - f64::from(largest);
+    let sum: f64 = logits.iter().map(|&logit| shifted(logit).exp()).sum();
+    let probabilities = logits.iter().map(|&logit| shifted(logit).exp() / sum);
+    let loss = sum.ln() - shifted(logits[label as usize]);
+    (probabilities.collect(), loss)
+}
+
+fn pixels(dataset: &Dataset, index: usize) -> String {
+    let mut text = String::with_capacity(2 * IMAGE_PIXELS);
+    let image = dataset.get(index).map(|(image, _)| image.as_slice());
+    for pixel in image.unwrap_or_default() {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{pixel:02x}");
+    }
+    text
+}
+
+fn filters(model: &LeNet5) -> Result<Maps> {
+    let name = "conv1.weight";
+    let weight = model.parameters().get(name);
+    let weight = weight.ok_or(lenet_model::Error::MissingTensor { name })?;
+    maps("conv1", weight)
+}
+
+fn feature_maps(
+    model: &LeNet5,
+    dataset: &Dataset,
+    normalization: Normalization,
+) -> Result<Vec<Maps>> {
+    let mut found = Vec::new();
+    for batch in batches(dataset, [0], 1, normalization) {
+        let batch = batch?.to_device(model.device())?;
+        let [first, second] = model.feature_maps(&batch.images)?;
+        found.push(maps("conv1", &first.detach())?);
+        found.push(maps("conv2", &second.detach())?);
+    }
+    Ok(found)
+}
+
+/// The pictures of (A, B, H, W), of which A or B is 1.
+fn maps(layer: &'static str, tensor: &Tensor) -> Result<Maps> {
+    let (_, _, height, width) = tensor.dims4()?;
+    let values = tensor.to_dtype(DType::F32)?.flatten_all()?;
+    let values = values.to_vec1::<f32>()?;
+    Ok(Maps {
+        layer,
+        height,
+        width,
+        maps: values.chunks(height * width).map(<[f32]>::to_vec).collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confidence_on_a_border_belongs_below_it() {
+        assert_eq!(bin_of(1.), 14);
+        assert_eq!(bin_of(0.2), 2);
+        assert_eq!(bin_of(0.2 + 1e-9), 3);
+        assert_eq!(bin_of(0.), 0);
+    }
+
+    #[test]
+    fn a_softmax_of_large_logits_is_finite() {
+        let (probabilities, loss) = softmax(&[1e4, 0., -1e4], 1);
+        assert_eq!(probabilities, [1., 0., 0.]);
+        assert_eq!(loss, 1e4);
+        let (probabilities, loss) = softmax(&[0.; 4], 3);
+        assert_eq!(probabilities, [0.25; 4]);
+        assert!((loss - 4_f64.ln()).abs() < 1e-12);
+    }
+}
