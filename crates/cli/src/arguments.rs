@@ -10,6 +10,10 @@ use lenet_data::registry;
 
 use crate::device::DeviceName;
 
+mod show;
+
+pub use show::{Show, ShowAugmentation};
+
 /// LeNet-5 on MNIST: train, evaluate and use it.
 #[derive(Debug, Parser)]
 #[command(
@@ -48,7 +52,7 @@ pub enum Command {
     Predict(Predict),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
-    /// List, download and verify data sets.
+    /// List, download, verify and show data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.
     Checks(Checks),
@@ -237,6 +241,8 @@ pub enum DataCommand {
         #[arg(long, default_value = "text")]
         format: Format,
     },
+    /// Draw samples of a data set, or what augmentation makes of them.
+    Show(Box<Show>),
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod data;
 pub mod eval;
 pub mod predict;
+pub mod show;
 pub mod summary;
 pub mod train;
 

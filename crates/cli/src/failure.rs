@@ -16,6 +16,9 @@ pub enum Failure {
     /// The model's error.
     #[error(transparent)]
     Model(#[from] lenet_model::Error),
+    /// The report's error.
+    #[error(transparent)]
+    Report(#[from] lenet_report::Error),
     /// The training's error.
     #[error(transparent)]
     Train(#[from] lenet_train::Error),
@@ -72,7 +75,7 @@ impl Failure {
             Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
             Failure::Output(_) => IO,
-            Failure::Signals(_) | Failure::Candle(_) => INTERNAL,
+            Failure::Signals(_) | Failure::Candle(_) | Failure::Report(_) => INTERNAL,
             Failure::Inputs(_) => BAD_INPUT,
             Failure::BelowMinimum(_) => BELOW_MINIMUM,
         }
@@ -84,7 +87,7 @@ fn data_code(error: &lenet_data::Error) -> u8 {
     match error {
         Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => BAD_INPUT,
         Error::NotFound { .. } => BAD_INPUT,
-        Error::UnknownDataset { .. } => USAGE,
+        Error::UnknownDataset { .. } | Error::Setting { .. } => USAGE,
         Error::Io { .. } => IO,
         Error::Download { .. } | Error::Hub { .. } => NETWORK,
         Error::Interrupted => INTERRUPTED,
