@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::fs::File;
+use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,10 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lenet_data::registry::MNIST;
-use lenet_data::{Dataset, Normalization, Origin, Search, batches, embedded, load, order};
+use lenet_data::{
+    Augmentation, Dataset, IMAGE_PIXELS, Normalization, Origin, Search, batches, embedded, load,
+    order,
+};
 
 const BATCH_SIZE: usize = 128;
 
@@ -22,7 +26,9 @@ fn main() {
         .measurement_time(Duration::from_secs(5))
         .configure_from_args();
     decode(&mut criterion);
-    batcher(&mut criterion, &embedded::mnist().unwrap().train);
+    let train = embedded::mnist().unwrap().train;
+    batcher(&mut criterion, &train);
+    augment(&mut criterion, &train);
     criterion.final_summary();
 }
 
@@ -100,6 +106,52 @@ fn batcher(criterion: &mut Criterion, train: &Dataset) {
     group.bench_function(BenchmarkId::new("images", BATCH_SIZE), |bencher| {
         bencher.iter(|| batches.next().unwrap().unwrap());
     });
+    group.finish();
+}
+
+/// One image after the other on one thread, with the settings of the recipe for the best accuracy
+/// and with parts of them.
+fn augment(criterion: &mut Criterion, train: &Dataset) {
+    let affine = Augmentation {
+        rotation: 8.,
+        scale: 0.08,
+        shear: 0.12,
+        shift: 1.5,
+        ..Augmentation::NONE
+    };
+    let elastic = Augmentation {
+        elastic: 2.,
+        ..Augmentation::NONE
+    };
+    let both = Augmentation {
+        elastic: 2.,
+        ..affine.clone()
+    };
+    let erase = Augmentation {
+        erase: 1.,
+        ..Augmentation::NONE
+    };
+    let count = train.len().min(10_000);
+    let mut group = criterion.benchmark_group("augment");
+    group.throughput(Throughput::Elements(count as u64));
+    for (name, settings) in [
+        ("affine", affine),
+        ("elastic", elastic),
+        ("affine_and_elastic", both),
+        ("erase", erase),
+    ] {
+        let mut out = [0; IMAGE_PIXELS];
+        let (image, _) = train.get(0).unwrap();
+        settings.apply(1., 42, 1, 0, image, &mut out);
+        assert_ne!(*image, out);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for (index, (image, _)) in (0..).zip(train.iter().take(count)) {
+                    settings.apply(1., 42, 1, index, image, black_box(&mut out));
+                }
+            });
+        });
+    }
     group.finish();
 }
 

@@ -1,6 +1,7 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
 mod report;
+mod show;
 mod train;
 
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use lenet_data::registry;
 
 pub use report::Report;
+pub use show::{Show, ShowAugmentation};
 pub use train::Train;
 
 use crate::device::DeviceName;
@@ -56,7 +58,7 @@ pub enum Command {
     Summary(Summary),
     /// Draw the page of a run anew, or lay several runs side by side.
     Report(Report),
-    /// List, download and verify data sets.
+    /// List, download, verify and show data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.
     Checks(Checks),
@@ -176,6 +178,8 @@ pub enum DataCommand {
         #[arg(long, default_value = "text")]
         format: Format,
     },
+    /// Draw samples of a data set, or what augmentation makes of them.
+    Show(Box<Show>),
 }
 
 #[derive(Debug, Args)]

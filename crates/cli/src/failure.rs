@@ -16,12 +16,12 @@ pub enum Failure {
     /// The model's error.
     #[error(transparent)]
     Model(#[from] lenet_model::Error),
-    /// The training's error.
-    #[error(transparent)]
-    Train(#[from] lenet_train::Error),
     /// The report's error.
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
+    /// The training's error.
+    #[error(transparent)]
+    Train(#[from] lenet_train::Error),
     /// Signals cannot be received on this system.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),

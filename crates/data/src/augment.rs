@@ -189,3 +189,6 @@ impl Draw {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! laid out once and written twice, as SVG and as PNG; [`write_report`] does all of it for a folder,
 //! and [`write_comparison`] lays several runs side by side on one page.
 //!
+//! Beside that, [`contact_sheet_png`] draws samples of a data set.
+//!
 //! This crate knows no tensor and no training: whatever writes these files can be reported on.
 #![forbid(unsafe_code)]
 
@@ -20,6 +22,7 @@ mod inspection;
 mod page;
 mod results;
 mod run;
+mod sheet;
 mod summary;
 mod write;
 
@@ -33,5 +36,6 @@ pub use inspection::{
 pub use page::comparison;
 pub use results::{Epoch, Results, read_results};
 pub use run::Run;
+pub use sheet::{ContactSheet, SheetRow, contact_sheet_png};
 pub use summary::{ClassScore, Summary, TestScore, ValidationScore, read_summary};
 pub use write::{write_comparison, write_report};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{Data, DataCommand, Format, Verbosity};
-use crate::commands::find_dataset;
+use crate::commands::{find_dataset, show};
 use crate::console::byte_bar;
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -32,6 +32,7 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
             }
             Ok(ExitCode::SUCCESS)
         }
+        DataCommand::Show(arguments) => show::run(arguments),
         DataCommand::Download {
             datasets,
             data_dir,
@@ -181,7 +182,7 @@ fn download(
         spec,
         &folder,
         options,
-        &mut |progress| show(&bar, &progress),
+        &mut |progress| report(&bar, &progress),
         &|| stop.is_raised(),
     );
     bar.finish_and_clear();
@@ -193,7 +194,7 @@ fn download(
     ))
 }
 
-fn show(bar: &ProgressBar, progress: &Progress<'_>) {
+fn report(bar: &ProgressBar, progress: &Progress<'_>) {
     match progress {
         Progress::Present { file } => info!("{file}: here already"),
         Progress::Damaged { file, reason } => warn!("{file}: {reason}; it is fetched again"),

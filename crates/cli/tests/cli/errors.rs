@@ -63,6 +63,16 @@ fn a23_bad_values_are_named_with_their_range() {
             "[possible values: classic, fast, best]",
         ),
         ("eval --model x --min-accuracy 2", "must be between 0 and 1"),
+        (
+            "data show --augment --rotation 181",
+            "rotation 181: must be between 0 and 180",
+        ),
+        (
+            "data show --augment --erase -1",
+            "erase -1: must be between 0 and 1",
+        ),
+        ("data show --rotation 5", "--augment"),
+        ("data show --count 0", "0 is not in 1..=100"),
         ("summary --classes 257", "257 is not in 1..=256"),
         ("predict --model x", "<PICTURE>"),
         ("frobnicate", "unrecognized subcommand 'frobnicate'"),
@@ -85,6 +95,17 @@ fn errors_name_the_file() {
     let message = fails(root.path(), "train --config c.toml", 2);
     assert!(
         message.contains("c.toml") && message.contains("line 2, column 1"),
+        "{message}"
+    );
+    let message = fails(root.path(), "data show --augment --config c.toml", 2);
+    assert!(
+        message.contains("\"c.toml\" holds no table [augmentation]"),
+        "{message}"
+    );
+    fs::write(root.path().join("a.toml"), "[augmentation]\nrotate = 4\n").unwrap();
+    let message = fails(root.path(), "data show --augment --config a.toml", 2);
+    assert!(
+        message.contains("a.toml") && message.contains("line 2, column 1"),
         "{message}"
     );
     let message = fails(root.path(), "train --config none.toml", 5);

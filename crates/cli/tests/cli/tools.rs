@@ -3,7 +3,7 @@
 use std::fs;
 
 use image::{GrayImage, Luma};
-use lenet_data::embedded;
+use lenet_data::{Augmentation, embedded};
 
 use crate::{SHORT, fails, lenet, run, succeeds};
 
@@ -122,6 +122,79 @@ fn data_is_listed_and_verified() {
     let verified: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(verified["train"]["images"], 60_000);
     assert_eq!(verified["test"]["class_counts"][0], 980);
+}
+
+/// The pictures of a sheet are the data set's, and with --augment what training makes of them.
+#[test]
+fn data_is_shown() {
+    let root = tempfile::tempdir().unwrap();
+    let printed = succeeds(root.path(), "data show --split test --count 3");
+    assert_eq!(printed, "mnist.png: 30 pictures\n");
+    let read = |name: &str| image::open(root.path().join(name)).unwrap().to_rgb8();
+    let samples = read("mnist.png");
+    // A row of three for each of ten classes: 28 x 28 squares of 4 x 4 pixels, 12 between them.
+    let height = |rows: u32| 112 * rows + 12 * (rows - 1);
+    // And the title above them, with the margins, as high as less than two rows.
+    assert!((height(10)..height(12)).contains(&samples.height()));
+
+    // Never overwritten, unless one says so.
+    let message = fails(root.path(), "data show --split test", 2);
+    assert!(
+        message.contains("\"mnist.png\" exists already"),
+        "{message}"
+    );
+    succeeds(root.path(), "data show --split test --count 4 --force");
+    assert!(read("mnist.png").width() > samples.width());
+
+    let sheet = |arguments: &str| {
+        let printed = succeeds(
+            root.path(),
+            &format!("data show --augment --count 2 --force --output sheet.png {arguments}"),
+        );
+        assert_eq!(printed, "sheet.png: 20 pictures\n");
+        read("sheet.png")
+    };
+    // The grey of the sheet's last row and columns, from the right edge, 24 layout pixels away.
+    let picture = |sheet: &image::RgbImage, from_right: u32| {
+        let (right, bottom) = (sheet.width() - 48, sheet.height() - 48);
+        let left = right - 112 - from_right * 124;
+        let pixels = (0..28).flat_map(|y| (0..28).map(move |x| (x, y)));
+        let pixels = pixels.map(|(x, y)| sheet.get_pixel(left + 4 * x, bottom - 112 + 4 * y).0[0]);
+        pixels.collect::<Vec<u8>>()
+    };
+    let default = sheet("");
+    assert_ne!(picture(&default, 0), picture(&default, 1));
+    let shifted = sheet("--shift 3 --seed 7");
+    let same = sheet("--shift 3 --seed 7");
+    assert_eq!(shifted, same);
+    assert_ne!(picture(&shifted, 0), picture(&sheet("--shift 3"), 0));
+
+    // The last picture of the last row is what training gets: found again in the training images.
+    let train = embedded::mnist().unwrap().train;
+    let settings = Augmentation {
+        shift: 3.,
+        ..Augmentation::NONE
+    };
+    let shown = picture(&shifted, 0);
+    let made = |index: usize| {
+        let mut made = [0; 784];
+        let (image, _) = train.get(index).unwrap();
+        settings.apply(1., 7, 9, index as u32, image, &mut made);
+        made
+    };
+    assert!((0..train.len()).any(|index| made(index)[..] == shown));
+
+    // A configuration's table, and flags that override it; off, nothing changes.
+    let file = root.path().join("c.toml");
+    fs::write(
+        &file,
+        "epochs = 3\n[augmentation]\nshift = 3.0\nerase = 1.0\n",
+    )
+    .unwrap();
+    assert_eq!(sheet("--config c.toml --erase 0 --seed 7"), shifted);
+    assert_ne!(sheet("--config c.toml --seed 7"), shifted);
+    let off = sheet("--shift 0");
+    assert_eq!(picture(&off, 0), picture(&off, 8));
 }
 
 /// Mirrors that fail are named one by one, and nothing is left behind.

@@ -197,3 +197,62 @@ fn fetch<const N: usize>(
     }
     row
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Augmentation, draw::Draw};
+    use super::*;
+
+    /// What is left out is background: any width of the area gives the bytes that the whole has.
+    #[test]
+    fn the_area_holds_all_ink() {
+        let whole = Area {
+            left: 0,
+            width: IMAGE_SIDE,
+            top: 0,
+            height: IMAGE_SIDE,
+        };
+        let settings = Augmentation {
+            rotation: 180.,
+            scale: 0.5,
+            shear: 0.5,
+            shift: 6.,
+            elastic: 3.,
+            ..Augmentation::NONE
+        };
+        let mut widths = [0; IMAGE_SIDE + 1];
+        for index in 0..3_000 {
+            // A white rectangle that grows in both directions.
+            let (width, height) = (1 + index as usize % 20, 1 + index as usize / 20 % 20);
+            let pixels = std::array::from_fn(|at| {
+                let (x, y) = (at % IMAGE_SIDE, at / IMAGE_SIDE);
+                let inside = (5..5 + width).contains(&x) && (4..4 + height).contains(&y);
+                if inside { 255 } else { 0 }
+            });
+            let strength = f64::from(index % 4) / 3.;
+            let draw = Draw::new(&settings, strength, 8, 1, index);
+            let (inverse, field) = (Inverse::new(&draw), Field::new(&draw));
+            let source = Source::new(&pixels);
+            let ink = [5, 4 + width, 4, 3 + height];
+            assert_eq!(source.ink, Some(ink));
+            let (mut part, mut all) = ([0; IMAGE_PIXELS], [0; IMAGE_PIXELS]);
+            warp(&inverse, field.as_ref(), &pixels, &mut part);
+            columns(&inverse, field.as_ref(), &source, whole, &mut all);
+            assert_eq!(part, all, "{draw:?}");
+            let area = Area::of(&inverse, field.as_ref(), ink);
+            widths[area.map_or(0, |area| area.width)] += 1;
+        }
+        for some in [0..9, 9..17, 17..25, 25..29] {
+            let count: i32 = widths[some.clone()].iter().sum();
+            assert!(count > 100, "{some:?}: {count}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_background_has_no_ink() {
+        assert_eq!(Source::new(&[0; IMAGE_PIXELS]).ink, None);
+        let mut pixels = [0; IMAGE_PIXELS];
+        pixels[IMAGE_PIXELS - 1] = 1;
+        assert_eq!(Source::new(&pixels).ink, Some([27, 27, 27, 27]));
+    }
+}

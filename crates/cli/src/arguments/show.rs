@@ -1,0 +1,60 @@
+//! The arguments of `lenet data show`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::{Source, Split};
+
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    pub source: Source,
+    /// The images to draw from.
+    #[arg(long, default_value = "train")]
+    pub split: Split,
+    /// The PNG file to write [default: NAME.png of the data set].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Overwrite the file if it exists.
+    #[arg(long)]
+    pub force: bool,
+    /// Images of each class; with --augment, images in all.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub count: u16,
+    /// What images and their alterations are drawn from.
+    #[arg(long, value_name = "N", default_value = "42")]
+    pub seed: u64,
+    #[command(flatten)]
+    pub augmentation: ShowAugmentation,
+}
+
+/// Flags override the values of --config; with neither, the settings are those of a strong recipe.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub struct ShowAugmentation {
+    /// Show each image beside what training makes of it in the first epochs.
+    #[arg(long)]
+    pub augment: bool,
+    /// Rotate by up to so many degrees.
+    #[arg(long, value_name = "DEGREES", requires = "augment")]
+    pub rotation: Option<f64>,
+    /// Scale each axis by up to this part of 1.
+    #[arg(long, value_name = "PART", requires = "augment")]
+    pub scale: Option<f64>,
+    /// Shear by up to so many pixels for each pixel below the centre.
+    #[arg(long, value_name = "PIXELS", requires = "augment")]
+    pub shear: Option<f64>,
+    /// Shift by up to so many pixels along each axis.
+    #[arg(long, value_name = "PIXELS", requires = "augment")]
+    pub shift: Option<f64>,
+    /// Distort elastically by up to so many pixels.
+    #[arg(long, value_name = "PIXELS", requires = "augment")]
+    pub elastic: Option<f64>,
+    /// Erase a part with this probability.
+    #[arg(long, value_name = "PART", requires = "augment")]
+    pub erase: Option<f64>,
+    /// Take the settings from the table [augmentation] of a file such as the config.toml of a run.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "augment")]
+    pub config: Option<PathBuf>,
+}

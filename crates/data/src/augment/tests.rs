@@ -1,0 +1,401 @@
+//! Each transformation against a slow reference, which reads like the formulas.
+
+use super::draw::Draw;
+use super::*;
+use crate::IMAGE_SIDE;
+
+/// Real digits where they are in the program, else rings of different thickness.
+fn images() -> Vec<[u8; IMAGE_PIXELS]> {
+    #[cfg(feature = "embedded-mnist")]
+    {
+        let test = crate::embedded::mnist_test().unwrap();
+        test.iter().take(60).map(|(image, _)| *image).collect()
+    }
+    #[cfg(not(feature = "embedded-mnist"))]
+    (1..60)
+        .map(|thickness| {
+            std::array::from_fn(|at| {
+                let (x, y) = ((at % IMAGE_SIDE) as f64, (at / IMAGE_SIDE) as f64);
+                let off = ((x - 13.5).hypot(y - 14.) - 8.).abs() / f64::from(thickness) * 12.;
+                (255. * (1. - off).max(0.)) as u8
+            })
+        })
+        .collect()
+}
+
+/// A draw that does nothing.
+fn still() -> Draw {
+    Draw::new(&Augmentation::NONE, 1., 42, 1, 7)
+}
+
+fn applied(draw: &Draw, image: &[u8; IMAGE_PIXELS]) -> [u8; IMAGE_PIXELS] {
+    let mut out = [99; IMAGE_PIXELS];
+    draw.clone().apply(image, &mut out);
+    out
+}
+
+/// The definition: undoes the shift, the rotation, the shear and the scale one after the other,
+/// adds the displacement, and interpolates.
+fn reference(draw: &Draw, image: &[u8; IMAGE_PIXELS]) -> Vec<f64> {
+    let pixel = |x: i32, y: i32| {
+        let inside = (0..28).contains(&x) && (0..28).contains(&y);
+        if inside {
+            f64::from(image[(28 * y + x) as usize])
+        } else {
+            0.
+        }
+    };
+    let mut out = Vec::new();
+    for at in 0..IMAGE_PIXELS {
+        let (column, row) = ((at % IMAGE_SIDE) as f64, (at / IMAGE_SIDE) as f64);
+        let (x, y) = (column - 13.5 - draw.shift[0], row - 13.5 - draw.shift[1]);
+        // y points downwards: turning back clockwise.
+        let (sine, cosine) = draw.rotation.sin_cos();
+        let (x, y) = (x * cosine - y * sine, x * sine + y * cosine);
+        let x = x - draw.shear * y;
+        let (x, y) = (x / draw.scale[0], y / draw.scale[1]);
+        let [dx, dy] = displacement(draw, column, row);
+        let (x, y) = (x + 13.5 + dx, y + 13.5 + dy);
+        let (left, top) = (x.floor(), y.floor());
+        let (u, v) = (x - left, y - top);
+        let (left, top) = (left as i32, top as i32);
+        let upper = pixel(left, top) * (1. - u) + pixel(left + 1, top) * u;
+        let lower = pixel(left, top + 1) * (1. - u) + pixel(left + 1, top + 1) * u;
+        out.push(upper * (1. - v) + lower * v);
+    }
+    out
+}
+
+/// The sum over all knots.
+fn displacement(draw: &Draw, column: f64, row: f64) -> [f64; 2] {
+    if draw.elastic == 0. {
+        return [0.; 2];
+    }
+    let side = draw.cells + 3;
+    let numbers: Vec<i16> = draw.knots().collect();
+    let per_pixel = draw.cells as f64 / IMAGE_SIDE as f64;
+    [0, side * side].map(|axis| {
+        let mut sum = 0.;
+        for knot in 0..side * side {
+            let (x, y) = ((knot % side) as f64 - 1., (knot / side) as f64 - 1.);
+            let weight =
+                spline((column + 0.5) * per_pixel - x) * spline((row + 0.5) * per_pixel - y);
+            sum += weight * f64::from(numbers[axis + knot]) / 32_768. * draw.elastic;
+        }
+        sum
+    })
+}
+
+/// The uniform cubic B-spline.
+fn spline(t: f64) -> f64 {
+    match t.abs() {
+        t if t < 1. => 2. / 3. - t * t + t * t * t / 2.,
+        t if t < 2. => (2. - t).powi(3) / 6.,
+        _ => 0.,
+    }
+}
+
+/// Compares with the reference on all images; levels of grey.
+#[track_caller]
+fn close(draws: &[Draw], largest: f64, mean: f64) {
+    let (mut worst, mut sum, mut count) = (0_f64, 0., 0);
+    for (image, draw) in std::iter::zip(&images(), draws.iter().cycle()) {
+        let found = applied(draw, image);
+        for (found, expected) in std::iter::zip(found, reference(draw, image)) {
+            let error = (f64::from(found) - expected).abs();
+            worst = worst.max(error);
+            sum += error;
+            count += 1;
+        }
+    }
+    let found = sum / f64::from(count);
+    assert!(
+        worst <= largest && found <= mean,
+        "largest {worst}, mean {found}"
+    );
+}
+
+fn draws(change: impl Fn(&mut Draw, f64)) -> Vec<Draw> {
+    let parts = (0..20).map(|step| f64::from(step) / 9.5 - 1.);
+    let draws = parts.map(|part| {
+        let mut draw = still();
+        change(&mut draw, part);
+        draw
+    });
+    draws.collect()
+}
+
+// A coordinate is the sum of two that are rounded to 1/256 pixel, so it is off by up to 1/256, which
+// changes a pixel by up to 255/256 level an axis; rounding to a level adds 0.5, and 0.25 to the mean
+// of those pixels, less than half of an image, that are neither black nor white. A mistake of a tenth
+// of a pixel would be 25 levels somewhere, and one of a hundredth 0.3 on average.
+const LARGEST: f64 = 2.55;
+const MEAN: f64 = 0.15;
+
+#[test]
+fn shifts() {
+    close(
+        &draws(|draw, part| draw.shift = [3. * part, -1.3 * part]),
+        LARGEST,
+        MEAN,
+    );
+}
+
+#[test]
+fn rotations() {
+    close(
+        &draws(|draw, part| draw.rotation = 0.3 * part),
+        LARGEST,
+        MEAN,
+    );
+    close(
+        &draws(|draw, part| draw.rotation = std::f64::consts::PI * part),
+        LARGEST,
+        MEAN,
+    );
+}
+
+#[test]
+fn scales() {
+    close(
+        &draws(|draw, part| draw.scale = [1. + 0.5 * part, 1. - 0.2 * part]),
+        LARGEST,
+        MEAN,
+    );
+}
+
+#[test]
+fn shears() {
+    close(&draws(|draw, part| draw.shear = 0.5 * part), LARGEST, MEAN);
+}
+
+#[test]
+fn all_of_the_affine_map() {
+    let draws = draws(|draw, part| {
+        draw.shift = [-2. * part, 3.];
+        draw.rotation = 0.5 * part;
+        draw.scale = [1. + 0.3 * part, 0.9];
+        draw.shear = 0.4;
+    });
+    close(&draws, LARGEST, MEAN);
+}
+
+/// Displacements are off by a few steps more: each of the two passes adds four products that are
+/// rounded down, to 1/1024 and 1/512 pixel.
+#[test]
+fn elastic_distortions() {
+    for (elastic, sigma) in [(1., 4.), (3., 2.), (6., 3.2), (14., 4.), (8., 16.)] {
+        let settings = Augmentation {
+            elastic,
+            elastic_sigma: sigma,
+            ..Augmentation::NONE
+        };
+        let draws: Vec<Draw> = (0..20)
+            .map(|index| Draw::new(&settings, 1., 1, 2, index))
+            .collect();
+        close(&draws, 5., 0.2);
+    }
+}
+
+#[test]
+fn all_at_once() {
+    let settings = Augmentation {
+        rotation: 30.,
+        scale: 0.3,
+        shear: 0.3,
+        shift: 4.,
+        elastic: 3.,
+        ..Augmentation::NONE
+    };
+    let draws: Vec<Draw> = (0..60)
+        .map(|index| Draw::new(&settings, 1., 1, 2, index))
+        .collect();
+    close(&draws, 5., 0.2);
+}
+
+/// The place of a single bright pixel, as far to the right and below the centre as it says.
+fn place_of_dot(draw: &Draw, x: f64, y: f64) -> (f64, f64) {
+    let mut image = [0; IMAGE_PIXELS];
+    image[28 * (y + 13.5) as usize + (x + 13.5) as usize] = 255;
+    let (mut sum, mut along, mut down) = (0., 0., 0.);
+    for (at, value) in applied(draw, &image).into_iter().enumerate() {
+        let value = f64::from(value);
+        sum += value;
+        along += value * ((at % 28) as f64 - 13.5);
+        down += value * ((at / 28) as f64 - 13.5);
+    }
+    ((along / sum).round(), (down / sum).round())
+}
+
+/// The words of the documentation: counterclockwise, to the right, downwards, larger.
+#[test]
+fn directions() {
+    let mut draw = still();
+    draw.rotation = std::f64::consts::FRAC_PI_2;
+    // From three o'clock to twelve: a pixel right of the centre goes up.
+    assert_eq!(place_of_dot(&draw, 9.5, 0.5), (1., -10.));
+    let mut draw = still();
+    draw.shift = [4., 0.];
+    assert_eq!(place_of_dot(&draw, 0.5, 0.5), (5., 1.));
+    draw.shift = [0., 4.];
+    assert_eq!(place_of_dot(&draw, 0.5, 0.5), (1., 5.));
+    let mut draw = still();
+    draw.shear = 0.5;
+    assert_eq!(place_of_dot(&draw, 0.5, 8.5), (5., 9.));
+    assert_eq!(place_of_dot(&draw, 0.5, -8.5), (-4., -9.));
+    let mut draw = still();
+    draw.scale = [1.5, 1.];
+    assert_eq!(place_of_dot(&draw, 6.5, 6.5), (10., 7.));
+    draw.scale = [1., 0.5];
+    // A single pixel that shrinks may fall between two: 3.25 or beside it.
+    let (along, down) = place_of_dot(&draw, 6.5, 6.5);
+    assert!(along == 7. && (3. ..=4.).contains(&down), "{along} {down}");
+}
+
+/// White as far as the edge: what leaves on one side does not come in on the other, and beyond the
+/// edge it is black.
+#[test]
+fn nothing_comes_from_beyond_the_edge() {
+    let image = [255; IMAGE_PIXELS];
+    for (shift, white) in [
+        ([3., 0.], [3..28, 0..28]),
+        ([-5., 0.], [0..23, 0..28]),
+        ([0., 28.], [0..28, 28..28]),
+        ([1., -14.], [1..28, 0..14]),
+    ] {
+        let mut draw = still();
+        draw.shift = shift;
+        for (at, value) in applied(&draw, &image).into_iter().enumerate() {
+            let inside = white[0].contains(&(at % 28)) && white[1].contains(&(at / 28));
+            assert_eq!(value, if inside { 255 } else { 0 }, "{shift:?} {at}");
+        }
+    }
+}
+
+/// Each range is uniform: reached to its ends, never left, with the mean and the mean magnitude of a
+/// uniform number. 20,000 draws: the mean's standard deviation is 0.004 of the range.
+#[test]
+fn magnitudes_are_uniform_within_their_ranges() {
+    let settings = Augmentation {
+        rotation: 180.,
+        scale: 0.5,
+        shear: 0.4,
+        shift: 3.,
+        erase: 0.25,
+        erase_area: [0.1, 0.3],
+        ..Augmentation::NONE
+    };
+    for strength in [1., 0.5] {
+        let draws: Vec<Draw> = (0..20_000)
+            .map(|index| Draw::new(&settings, strength, 3, 1, index))
+            .collect();
+        let uniform = |name: &str, of: &dyn Fn(&Draw) -> f64, end: f64| {
+            let values: Vec<f64> = draws.iter().map(|draw| of(draw) / end / strength).collect();
+            let count = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / count;
+            let magnitude = values.iter().map(|v| v.abs()).sum::<f64>() / count;
+            let low = values.iter().copied().fold(0., f64::min);
+            let high = values.iter().copied().fold(0., f64::max);
+            assert!(low >= -1. && high <= 1., "{name}: {low} {high}");
+            assert!(low < -0.999 && high > 0.999, "{name}: {low} {high}");
+            assert!(
+                mean.abs() < 0.02 && (magnitude - 0.5).abs() < 0.01,
+                "{name}: {mean} {magnitude}"
+            );
+        };
+        uniform("rotation", &|draw| draw.rotation, std::f64::consts::PI);
+        uniform("scale x", &|draw| draw.scale[0] - 1., 0.5);
+        uniform("scale y", &|draw| draw.scale[1] - 1., 0.5);
+        uniform("shear", &|draw| draw.shear, 0.4);
+        uniform("shift x", &|draw| draw.shift[0], 3.);
+        uniform("shift y", &|draw| draw.shift[1], 3.);
+        assert!(draws.iter().all(|draw| draw.shift[0] != draw.shift[1]));
+        assert!(draws.iter().all(|draw| draw.scale[0] != draw.scale[1]));
+        let areas: Vec<f64> = draws.iter().filter_map(|draw| draw.erased_area).collect();
+        let part = areas.len() as f64 / draws.len() as f64;
+        assert!((part - 0.25 * strength).abs() < 0.015, "{part}");
+        assert!(areas.iter().all(|area| (0.1..=0.3).contains(area)));
+        let mean = areas.iter().sum::<f64>() / areas.len() as f64;
+        assert!((mean - 0.2).abs() < 0.005, "{mean}");
+    }
+}
+
+/// The documentation's 0.277 · `elastic`, which its α follows from.
+#[test]
+fn displacements_have_the_standard_deviation_that_is_documented() {
+    let settings = Augmentation {
+        elastic: 2.,
+        ..Augmentation::NONE
+    };
+    let (mut squares, mut count) = (0., 0.);
+    for index in 0..200 {
+        let draw = Draw::new(&settings, 1., 5, 1, index);
+        for at in (0..IMAGE_PIXELS).step_by(31) {
+            let [dx, dy] = displacement(&draw, (at % 28) as f64, (at / 28) as f64);
+            assert!(dx.abs() < 2. && dy.abs() < 2.);
+            squares += dx * dx + dy * dy;
+            count += 2.;
+        }
+    }
+    let deviation = f64::sqrt(squares / count) / 2.;
+    // 98 knots of each of 200 draws: the standard deviation of the estimate is about 0.002.
+    assert!((deviation - 0.277).abs() < 0.006, "{deviation}");
+}
+
+#[test]
+fn smoothness_is_the_nearest_that_a_whole_number_of_cells_has() {
+    let cells = [
+        2.,
+        2.3,
+        2.7,
+        3.2,
+        4.,
+        5.4,
+        8.1,
+        16.2,
+        20.,
+        f64::NAN,
+        0.,
+        -1.,
+    ]
+    .map(field::cells);
+    assert_eq!(cells, [8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 8, 1]);
+}
+
+/// Erased rectangles lie in the image, have the area that was drawn up to half a row or column, and
+/// are as long as Zhong et al. allow, or as the image is.
+#[test]
+fn erased_rectangles() {
+    let settings = Augmentation {
+        erase: 1.,
+        erase_area: [0.02, 0.9],
+        ..Augmentation::NONE
+    };
+    let (mut wide, mut high, mut corners) = (0, 0, [false; 4]);
+    for index in 0..5_000 {
+        let draw = Draw::new(&settings, 1., 3, 1, index);
+        let area = draw.erased_area.unwrap() * 784.;
+        let erase::Rectangle {
+            left,
+            top,
+            width,
+            height,
+        } = draw.erased().unwrap();
+        assert!(left + width <= 28 && top + height <= 28);
+        let (longer, shorter) = (width.max(height), width.min(height));
+        let error = ((width * height) as f64 - area).abs();
+        assert!(
+            error <= longer as f64 / 2. + 1e-9,
+            "{area}: {width} x {height}"
+        );
+        // Both sides are rounded.
+        let ratio = (longer as f64 - 0.5) / (shorter as f64 + 0.5);
+        assert!(longer == 28 || ratio < 10. / 3., "{width} x {height}");
+        wide += usize::from(width > height);
+        high += usize::from(height > width);
+        let ends = [left == 0, top == 0, left + width == 28, top + height == 28];
+        corners = std::array::from_fn(|side| corners[side] || (longer < 20 && ends[side]));
+    }
+    assert!(wide.abs_diff(high) < 300 && wide > 2_000, "{wide} {high}");
+    assert_eq!(corners, [true; 4]);
+}

@@ -1,0 +1,325 @@
+//! Augmentation from outside: what it promises of bytes, whoever asks for them and in whatever order.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use lenet_data::{Augmentation, IMAGE_PIXELS};
+use proptest::prelude::*;
+
+const ALL: Augmentation = Augmentation {
+    rotation: 8.,
+    scale: 0.08,
+    shear: 0.12,
+    shift: 1.5,
+    elastic: 2.,
+    elastic_sigma: 4.,
+    erase: 0.5,
+    erase_area: [0.02, 0.2],
+};
+
+/// A picture with an edge in every direction.
+fn image() -> [u8; IMAGE_PIXELS] {
+    std::array::from_fn(|at| {
+        let (x, y) = (at % 28, at / 28);
+        if (5..22).contains(&x) && (4..25).contains(&y) && x + y > 14 {
+            (x * 7 + y * 5) as u8
+        } else {
+            0
+        }
+    })
+}
+
+fn apply(settings: &Augmentation, strength: f32, epoch: u32, index: u32) -> [u8; IMAGE_PIXELS] {
+    let mut out = [99; IMAGE_PIXELS];
+    settings.apply(strength, 42, epoch, index, &image(), &mut out);
+    out
+}
+
+#[test]
+fn no_augmentation_gives_the_image() {
+    assert!(Augmentation::default().is_none() && Augmentation::NONE.is_none() && !ALL.is_none());
+    assert_eq!(apply(&Augmentation::NONE, 1., 1, 7), image());
+    for strength in [0., -1., f32::NAN] {
+        assert_eq!(apply(&ALL, strength, 1, 7), image());
+    }
+    assert_eq!(apply(&ALL, 7., 1, 7), apply(&ALL, 1., 1, 7));
+    for index in 0..100 {
+        assert_ne!(apply(&ALL, 1., 1, index), image());
+    }
+}
+
+#[test]
+fn each_setting_alone_is_some_augmentation() {
+    let none = Augmentation::NONE;
+    for settings in [
+        Augmentation {
+            rotation: 5.,
+            ..none.clone()
+        },
+        Augmentation {
+            scale: 0.1,
+            ..none.clone()
+        },
+        Augmentation {
+            shear: 0.1,
+            ..none.clone()
+        },
+        Augmentation {
+            shift: 1.,
+            ..none.clone()
+        },
+        Augmentation {
+            elastic: 1.,
+            ..none.clone()
+        },
+        Augmentation { erase: 1., ..none },
+    ] {
+        assert!(!settings.is_none());
+        assert_ne!(apply(&settings, 1., 1, 7), image(), "{settings:?}");
+        assert_ne!(
+            apply(&settings, 1., 1, 7),
+            apply(&settings, 1., 1, 8),
+            "{settings:?}"
+        );
+    }
+}
+
+/// Other seeds, epochs and indices give other images, and nothing else has a part in it.
+#[test]
+fn depends_on_seed_epoch_and_index_alone() {
+    let one_by_one: Vec<_> = (0..300).map(|index| apply(&ALL, 1., 3, index)).collect();
+    let mut backwards: Vec<_> = (0..300)
+        .rev()
+        .map(|index| apply(&ALL, 1., 3, index))
+        .collect();
+    backwards.reverse();
+    assert_eq!(one_by_one, backwards);
+    std::thread::scope(|scope| {
+        let threads = [0, 1, 2].map(|first| {
+            scope.spawn(move || {
+                let indices = (first..300).step_by(3);
+                indices
+                    .map(|index| apply(&ALL, 1., 3, index))
+                    .collect::<Vec<_>>()
+            })
+        });
+        for (first, thread) in threads.into_iter().enumerate() {
+            let expected: Vec<_> = one_by_one.iter().skip(first).step_by(3).copied().collect();
+            assert_eq!(thread.join().unwrap(), expected);
+        }
+    });
+    let mut distinct = one_by_one;
+    distinct.extend((0..300).map(|index| apply(&ALL, 1., 4, index)));
+    let mut other = [0; IMAGE_PIXELS];
+    ALL.apply(1., 43, 3, 0, &image(), &mut other);
+    distinct.push(other);
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 601);
+}
+
+/// Runs of this release must be repeatable by the next: the bytes themselves are pinned, by the
+/// FNV-1a hash of 64 bits.
+#[test]
+fn bytes_are_pinned() {
+    let hash = |bytes: &[u8]| {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let mut all = Vec::new();
+    for index in [0, 1, 2, 3, 59_999, u32::MAX] {
+        all.extend(apply(&ALL, 1., 1, index));
+    }
+    let coarse = Augmentation {
+        elastic_sigma: 8.,
+        erase: 1.,
+        ..ALL
+    };
+    all.extend(apply(&coarse, 0.5, u32::MAX, 4));
+    let fine = Augmentation {
+        elastic_sigma: 2.,
+        rotation: 180.,
+        ..ALL
+    };
+    all.extend(apply(&fine, 1., 2, 5));
+    assert_eq!(hash(&all), 0x9825_2fcf_6175_c6d1);
+}
+
+#[test]
+fn settings_out_of_range_are_named_with_their_range() {
+    assert!(ALL.check().is_ok() && Augmentation::NONE.check().is_ok());
+    for (settings, message) in [
+        (
+            Augmentation {
+                rotation: 181.,
+                ..ALL
+            },
+            "rotation 181: must be between 0 and 180",
+        ),
+        (
+            Augmentation { scale: -0.1, ..ALL },
+            "scale -0.1: must be between 0 and 0.5",
+        ),
+        (
+            Augmentation {
+                shear: f64::NAN,
+                ..ALL
+            },
+            "shear NaN: must be between 0 and 0.5",
+        ),
+        (
+            Augmentation {
+                shift: f64::INFINITY,
+                ..ALL
+            },
+            "shift inf: must be between 0 and 14",
+        ),
+        (
+            Augmentation {
+                elastic: 15.,
+                ..ALL
+            },
+            "elastic 15: must be between 0 and 14",
+        ),
+        (
+            Augmentation {
+                elastic_sigma: 1.,
+                ..ALL
+            },
+            "elastic_sigma 1: must be between 2 and 20",
+        ),
+        (
+            Augmentation { erase: 1.1, ..ALL },
+            "erase 1.1: must be between 0 and 1",
+        ),
+        (
+            Augmentation {
+                erase_area: [0.3, 0.2],
+                ..ALL
+            },
+            "erase_area 0.2: must be between 0.3 and 1",
+        ),
+        (
+            Augmentation {
+                erase_area: [-0.1, 0.2],
+                ..ALL
+            },
+            "erase_area -0.1: must be between 0 and 1",
+        ),
+    ] {
+        assert_eq!(settings.check().unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn settings_are_read_as_they_were_written() {
+    let text = toml::to_string(&ALL).unwrap();
+    assert_eq!(toml::from_str::<Augmentation>(&text).unwrap(), ALL);
+    let part: Augmentation = toml::from_str("rotation = 8\nshift = 1.5").unwrap();
+    assert_eq!(
+        part,
+        Augmentation {
+            rotation: 8.,
+            shift: 1.5,
+            ..Augmentation::NONE
+        }
+    );
+    let error = toml::from_str::<Augmentation>("rotate = 8")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("unknown field `rotate`"), "{error}");
+}
+
+/// Noise covers a rectangle of the area that the settings allow, and nothing else changes.
+#[test]
+fn erasing_covers_a_part() {
+    let settings = Augmentation {
+        erase: 1.,
+        erase_area: [0.1, 0.2],
+        ..Augmentation::NONE
+    };
+    let mut noise = [0_u32; 256];
+    for index in 0..2_000 {
+        let (before, after) = (image(), apply(&settings, 1., 1, index));
+        let changed: Vec<usize> = (0..IMAGE_PIXELS)
+            .filter(|&at| before[at] != after[at])
+            .collect();
+        let column = |at: &&usize| **at % 28;
+        let left = changed.iter().min_by_key(column).unwrap() % 28;
+        let right = changed.iter().max_by_key(column).unwrap() % 28;
+        let (top, bottom) = (changed[0] / 28, changed[changed.len() - 1] / 28);
+        let area = (right + 1 - left) * (bottom + 1 - top);
+        // Half a row or column, of 23 pixels at most, to either side; noise may match at an edge.
+        assert!((56..=168).contains(&area), "{area}");
+        assert!(
+            changed.len() * 20 > area * 19,
+            "{} of {area}",
+            changed.len()
+        );
+        for at in changed {
+            noise[usize::from(after[at])] += 1;
+        }
+    }
+    // On the background a 0 does not show.
+    let shown = &noise[1..];
+    let (least, most) = (shown.iter().min().unwrap(), shown.iter().max().unwrap());
+    // About 920 of each value: 30 is the standard deviation.
+    assert!(most - least < 300, "{least} {most}");
+}
+
+fn settings() -> impl Strategy<Value = Augmentation> {
+    let magnitude = || prop_oneof![4 => 0. ..20., 1 => any::<f64>(), 2 => Just(0.)];
+    let numbers = proptest::array::uniform9(magnitude());
+    numbers.prop_map(
+        |[
+            rotation,
+            scale,
+            shear,
+            shift,
+            elastic,
+            elastic_sigma,
+            erase,
+            least,
+            most,
+        ]| {
+            Augmentation {
+                rotation: 10. * rotation,
+                scale: scale / 30.,
+                shear: shear / 30.,
+                shift,
+                elastic,
+                elastic_sigma,
+                erase: erase / 15.,
+                erase_area: [least / 15., most / 15.],
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever the settings are, also such as `check` refuses, there is an image; without erasing
+    /// it has no value that is larger than the largest of the original, and an empty one stays so.
+    #[test]
+    fn never_panics_and_makes_no_light(
+        settings in settings(),
+        seed in any::<u64>(),
+        epoch in any::<u32>(),
+        index in any::<u32>(),
+        strength in prop_oneof![0_f32..1., any::<f32>()],
+        largest in 0_u8..=255,
+        bytes in proptest::collection::vec(any::<u8>(), IMAGE_PIXELS),
+    ) {
+        let mut image = [0; IMAGE_PIXELS];
+        for (pixel, byte) in std::iter::zip(&mut image, bytes) {
+            *pixel = byte.min(largest);
+        }
+        let mut out = [99; IMAGE_PIXELS];
+        settings.apply(strength, seed, epoch, index, &image, &mut out);
+        let settings = Augmentation { erase: 0., ..settings };
+        settings.apply(strength, seed, epoch, index, &image, &mut out);
+        prop_assert!(out.iter().all(|pixel| *pixel <= largest));
+        settings.apply(strength, seed, epoch, index, &[0; IMAGE_PIXELS], &mut out);
+        prop_assert_eq!(out, [0; IMAGE_PIXELS]);
+    }
+}
