@@ -29,7 +29,8 @@ pub struct Show {
     pub augmentation: ShowAugmentation,
 }
 
-/// Flags override the values of --config; with neither, the settings are those of a strong recipe.
+/// Flags override the values of --config or --recipe; with neither, the settings are those of the
+/// recipe best.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 pub struct ShowAugmentation {
@@ -54,7 +55,10 @@ pub struct ShowAugmentation {
     /// Erase a part with this probability.
     #[arg(long, value_name = "PART", requires = "augment")]
     pub erase: Option<f64>,
+    /// Take the settings from a recipe [default: best].
+    #[arg(long, value_name = "NAME", requires = "augment", value_parser = super::train::recipe_names())]
+    pub recipe: Option<String>,
     /// Take the settings from the table [augmentation] of a file such as the config.toml of a run.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "augment")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "augment", conflicts_with = "recipe")]
     pub config: Option<PathBuf>,
 }

@@ -121,7 +121,7 @@ pub struct Values {
     pub checkpoint_every: Option<usize>,
 }
 
-fn recipe_names() -> PossibleValuesParser {
+pub(super) fn recipe_names() -> PossibleValuesParser {
     PossibleValuesParser::new(RECIPES.map(|recipe| recipe.name))
 }
 

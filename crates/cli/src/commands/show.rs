@@ -8,6 +8,7 @@ use lenet_data::{
     write_atomic,
 };
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
+use lenet_train::Draft;
 use serde::Deserialize;
 
 use crate::arguments::{Show, ShowAugmentation, Split};
@@ -17,16 +18,6 @@ use crate::output;
 
 /// Altered images beside each original, one an epoch.
 const EPOCHS: u32 = 9;
-
-/// What is shown where nothing is said: the settings of the most accurate recipe.
-const STRONG: Augmentation = Augmentation {
-    rotation: 8.,
-    scale: 0.08,
-    shear: 0.12,
-    shift: 1.5,
-    elastic: 2.,
-    ..Augmentation::NONE
-};
 
 pub fn run(arguments: &Show) -> Outcome {
     let name = arguments.source.dataset.as_deref().unwrap_or("mnist");
@@ -174,12 +165,16 @@ fn resolve(flags: &ShowAugmentation) -> Outcome<Augmentation> {
         shift,
         elastic,
         erase,
+        recipe,
         config,
     } = flags;
     let given = [rotation, scale, shear, shift, elastic, erase];
     let base = match config {
         Some(file) => read_table(file)?,
-        None if given.iter().all(|flag| flag.is_none()) => STRONG,
+        None if given.iter().all(|flag| flag.is_none()) || recipe.is_some() => {
+            let name = recipe.as_deref().unwrap_or("best");
+            Draft::recipe(name)?.finish()?.augmentation
+        }
         None => Augmentation::NONE,
     };
     let augmentation = Augmentation {

@@ -75,6 +75,14 @@ fn flags(draft: &mut Draft, arguments: &Train) -> Outcome<()> {
         value.map_err(|error| Failure::Usage(error.to_string()))
     }
     let values = &arguments.values;
+    if let Some(seed) = values.seed {
+        // TOML would refuse the largest by words of its own.
+        Config {
+            seed,
+            ..Config::default()
+        }
+        .check()?;
+    }
     let mut settings: Vec<(&str, toml::Value)> = Vec::new();
     macro_rules! take {
         ($($key:literal: $value:expr),* $(,)?) => {
