@@ -14,7 +14,7 @@ use lenet_data::{Batch, Dataset, batches, embedded, order};
 use lenet_kernels::engine::{FloatImages, Precision, Purpose};
 use lenet_kernels::ops;
 use lenet_model::{Engine, Init, LeNet5};
-use lenet_train::{Config, Ending, Event, Progress, evaluate, fit};
+use lenet_train::{Config, Draft, Ending, Event, Progress, evaluate, fit};
 
 const BATCH_SIZES: [usize; 5] = [1, 16, 128, 512, 1_024];
 const ENGINES: [Engine; 2] = [Engine::Fused, Engine::Candle];
@@ -148,8 +148,20 @@ fn train_step(criterion: &mut Criterion, train: &Dataset, test: &Dataset) {
     let mut group = group(criterion, "train_step");
     for size in BATCH_SIZES {
         group.throughput(Throughput::Elements(size as u64));
-        for engine in ENGINES {
-            let mut training = Training::new(config(size), engine, train);
+        let augmented = Config {
+            augmentation: Draft::recipe("best")
+                .unwrap()
+                .finish()
+                .unwrap()
+                .augmentation,
+            ..config(size)
+        };
+        let plain = ENGINES.map(|engine| (engine.to_string(), engine, config(size)));
+        let all = plain
+            .into_iter()
+            .chain([("augmented".to_owned(), Engine::Fused, augmented)]);
+        for (name, engine, config) in all {
+            let mut training = Training::new(config, engine, train);
 
             let before = training.loss(test);
             training.steps((1_024 / size as u64).max(8));
@@ -157,7 +169,7 @@ fn train_step(criterion: &mut Criterion, train: &Dataset, test: &Dataset) {
             assert!(after < before, "batches of {size}: {before} became {after}");
 
             begin(&mut group, engine);
-            group.bench_function(BenchmarkId::new(engine.to_string(), size), |bencher| {
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_custom(|steps| training.steps(steps));
             });
         }

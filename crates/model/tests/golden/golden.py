@@ -26,7 +26,7 @@ from torch.nn import functional
 EMBEDDED = Path(__file__).resolve().parents[3] / "data" / "embedded"
 IMAGES = 16
 CLASSES = 10
-ADAM_STEPS = 10
+STEPS = 10
 
 # Case: (padding of conv1, activation, seed of the weights).
 CASES = {
@@ -40,7 +40,11 @@ FORMULA = (
     " loss = mean over the images of (log(sum(exp(logits))) - logits[label]);"
     " same: conv1 pads 2, f = relu; valid: conv1 pads 0, f = tanh; x = float32(pixel) / 255;"
     " adam: lr 1e-3, betas (0.9, 0.999), eps 1e-8, each step on all the images,"
-    " adam_losses[k] = the loss before step k + 1"
+    " adam_losses[k] = the loss before step k + 1;"
+    " adamw_losses: AdamW, lr 1e-2, betas (0.9, 0.99), eps 1e-8, weight decay 0.1 of weights but not"
+    " biases, label smoothing 0.1, gradients clipped to the norm 1;"
+    " sgd_losses: SGD, lr 0.05, momentum 0.9, Nesterov, weight decay 0.05 likewise, label smoothing"
+    " 0.1, clipped to 1; both from the same parameters"
 )
 
 # Of each tensor's largest magnitude. It lies between two measured figures. Below: the same numbers
@@ -102,15 +106,34 @@ def case(padding, activation, seed, images, labels):
     for name, p in model.named_parameters():
         tensors[f"gradients/{name}"] = p.grad.numpy().copy()
 
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def losses(optimizer, smoothing=0.0, most=None):
+        """The losses before each of some steps from the first parameters."""
+        model.load_state_dict(start)
+        found = []
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(x), y, label_smoothing=smoothing)
+            found.append(loss.item())
+            loss.backward()
+            if most is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), most)
+            optimizer.step()
+        return np.array(found, np.float64)
+
+    def groups(decay):
+        """Weights decay, biases do not."""
+        weights = [p for p in model.parameters() if p.dim() > 1]
+        biases = [p for p in model.parameters() if p.dim() == 1]
+        return [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
+
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.999), eps=1e-8)
-    losses = []
-    for _ in range(ADAM_STEPS):
-        adam.zero_grad()
-        loss = functional.cross_entropy(model(x), y)
-        losses.append(loss.item())
-        loss.backward()
-        adam.step()
-    tensors["adam_losses"] = np.array(losses, np.float64)
+    tensors["adam_losses"] = losses(adam)
+    adamw = torch.optim.AdamW(groups(0.1), lr=1e-2, betas=(0.9, 0.99), eps=1e-8)
+    tensors["adamw_losses"] = losses(adamw, 0.1, 1.0)
+    sgd = torch.optim.SGD(groups(0.05), lr=0.05, momentum=0.9, nesterov=True)
+    tensors["sgd_losses"] = losses(sgd, 0.1, 1.0)
     return tensors
 
 
