@@ -25,18 +25,23 @@ pub(super) fn colour(place: usize) -> Colour {
     COLOURS[place % COLOURS.len()]
 }
 
-/// A line a run, with its name at its end. Runs without such values have none.
+/// A line a run, with its name at its end. Runs without such values have none; where no run has a
+/// validation, the lines are those of the training.
 pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
-    let title = match quantity {
-        Quantity::Accuracy => "Validation accuracy",
-        _ => "Validation loss",
+    let mut epochs = runs.iter().flat_map(|(_, run)| &run.results.epochs);
+    let validated = epochs.any(|epoch| epoch.val_loss.is_some());
+    let title = match (quantity, validated) {
+        (Quantity::Accuracy, true) => "Validation accuracy",
+        (Quantity::Accuracy, false) => "Training accuracy",
+        (_, true) => "Validation loss",
+        (_, false) => "Training loss",
     };
     let size = Size::COMPACT;
     let mut picture = titled(size, title, &format!("{title} of the runs over the epochs"));
     let series: Vec<Series> = runs
         .iter()
         .enumerate()
-        .map(|(place, (name, run))| series(quantity, place, name, run))
+        .map(|(place, (name, run))| series(quantity, validated, place, name, run))
         .collect();
     let mut frame = frame(quantity, &series, size);
     // No legend stands above the frame.
@@ -98,7 +103,7 @@ fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
     }
 }
 
-fn series(quantity: Quantity, place: usize, name: &str, run: &Run) -> Series {
+fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &Run) -> Series {
     let mut name = name.to_owned();
     if name.chars().count() > LONGEST_NAME {
         let cut = name.chars().take(LONGEST_NAME - 1);
@@ -107,7 +112,9 @@ fn series(quantity: Quantity, place: usize, name: &str, run: &Run) -> Series {
     let epochs = run.results.epochs.iter();
     let values = epochs.map(|epoch| {
         let value = match quantity {
+            Quantity::Accuracy if !validated => Some(epoch.train_accuracy),
             Quantity::Accuracy => epoch.val_accuracy,
+            _ if !validated => Some(epoch.train_loss),
             _ => epoch.val_loss,
         };
         (epoch.epoch, value.and_then(|value| quantity.on_axis(value)))
