@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::order::split_order;
+#[cfg(feature = "files")]
+use crate::order::test_order;
 use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE, idx};
 
 /// n images of 28x28 bytes, their labels and the names of the classes; immutable.
@@ -62,7 +64,8 @@ impl Dataset {
         if let Some(index) = labels.iter().position(|&l| usize::from(l) >= classes) {
             return Err(FormatError::LabelOutOfRange {
                 index,
-                label: labels.get(index).copied().unwrap_or_default(),
+                label: labels.get(index).copied().unwrap_or_default().into(),
+                first: 0,
                 classes,
             });
         }
@@ -80,14 +83,27 @@ impl Dataset {
     /// # Errors
     /// As [`idx::images`], [`idx::labels`] and [`Dataset::new`].
     pub fn from_idx(
-        mut images: Vec<u8>,
+        images: Vec<u8>,
         mut labels: Vec<u8>,
         class_names: &[&str],
     ) -> Result<Self, FormatError> {
-        idx::images(&images)?;
         idx::labels(&labels)?;
-        images.drain(..idx::IMAGES_HEADER);
         labels.drain(..idx::LABELS_HEADER);
+        Self::from_images(images, labels, class_names, |_| ())
+    }
+
+    /// A set from the decompressed bytes of an IDX image file, in which `turn` may change each
+    /// image, and labels from 0.
+    pub(crate) fn from_images<S: Into<String> + Copy>(
+        mut images: Vec<u8>,
+        labels: Vec<u8>,
+        class_names: &[S],
+        turn: impl Fn(&mut [u8; IMAGE_PIXELS]),
+    ) -> Result<Self, FormatError> {
+        idx::images(&images)?;
+        images.drain(..idx::IMAGES_HEADER);
+        let (pixels, _) = images.as_chunks_mut::<IMAGE_PIXELS>();
+        pixels.iter_mut().for_each(turn);
         Self::new(images, labels, class_names.iter().copied())
     }
 
@@ -141,16 +157,33 @@ impl Dataset {
                 *held = true;
             }
         }
-        let rows_where = |wanted: bool| {
-            std::iter::zip(&self.rows, &is_held_out)
-                .filter(|&(_, &held)| held == wanted)
-                .map(|(&row, _)| row)
-                .collect()
-        };
-        (
-            self.with_rows(rows_where(false)),
-            self.with_rows(rows_where(true)),
-        )
+        self.divide(&is_held_out)
+    }
+
+    /// Holds a fifth of each class's images out, drawn at random by a seed of its own, and gives the
+    /// others and those; at least one image in all where there are two. The fifth is the same
+    /// whatever a training's seed is: it stands for a test split, which all trainings share. Both
+    /// keep the order of the set.
+    #[cfg(feature = "files")]
+    pub(crate) fn hold_out_fifth(&self) -> (Self, Self) {
+        let order = test_order(self.len());
+        let mut quotas: Vec<usize> = self.class_counts().iter().map(|n| n / 5).collect();
+        let mut is_test = vec![false; self.len()];
+        let first = order.first().filter(|_| quotas.iter().all(|&n| n == 0));
+        if let Some(flag) = first.and_then(|&index| is_test.get_mut(index as usize)) {
+            *flag = self.len() > 1;
+        }
+        for index in order {
+            let index = index as usize;
+            if let Some((_, label)) = self.get(index)
+                && let Some(quota) = quotas.get_mut(usize::from(label)).filter(|n| **n > 0)
+                && let Some(flag) = is_test.get_mut(index)
+            {
+                *quota -= 1;
+                *flag = true;
+            }
+        }
+        self.divide(&is_test)
     }
 
     /// How many images each class has, in the order of the labels.
@@ -181,6 +214,20 @@ impl Dataset {
         let mean = sum as f64 / count;
         let variance = squares as f64 / count - mean * mean;
         (mean / 255., variance.max(0.).sqrt() / 255.)
+    }
+
+    /// The images without a flag, and those with one.
+    fn divide(&self, flags: &[bool]) -> (Self, Self) {
+        let rows_where = |wanted: bool| {
+            std::iter::zip(&self.rows, flags)
+                .filter(|&(_, &flag)| flag == wanted)
+                .map(|(&row, _)| row)
+                .collect()
+        };
+        (
+            self.with_rows(rows_where(false)),
+            self.with_rows(rows_where(true)),
+        )
     }
 
     fn with_rows(&self, rows: Vec<u32>) -> Self {

@@ -1,4 +1,4 @@
-//! SHA-256 as the text in which digests are published.
+//! Digests as the text in which they are published.
 
 use std::fmt;
 
@@ -14,6 +14,15 @@ impl Sha256 {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The digest of several pieces, one after the other.
+    pub fn of_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut digest = sha2::Sha256::new();
+        for piece in pieces {
+            digest.update(piece);
+        }
+        Self(digest.finalize().into())
+    }
+
     /// Whether this is the digest that 64 lower-case hexadecimal digits name.
     pub fn is(&self, hex: &str) -> bool {
         self.to_string() == hex
@@ -27,6 +36,30 @@ impl fmt::Display for Sha256 {
 }
 
 impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An MD5 digest; shown as 32 lower-case hexadecimal digits. It tells accidents, not forgeries: for
+/// files of which nothing better was published.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Md5([u8; 16]);
+
+impl Md5 {
+    /// The digest of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(md5::Md5::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Md5 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Md5 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -50,5 +83,20 @@ mod tests {
             !Sha256::of(b"abd")
                 .is("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         );
+    }
+
+    /// From the test suite of RFC 1321, appendix A.5.
+    #[test]
+    fn published_md5() {
+        assert_eq!(
+            Md5::of(b"abc").to_string(),
+            "900150983cd24fb0d6963f7d28e17f72"
+        );
+    }
+
+    #[test]
+    fn pieces_are_one_text() {
+        let pieces: [&[u8]; 3] = [b"a", b"", b"bc"];
+        assert_eq!(Sha256::of_all(pieces), Sha256::of(b"abc"));
     }
 }

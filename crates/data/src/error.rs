@@ -32,7 +32,9 @@ pub enum Error {
         source: io::Error,
     },
     /// No data set has this name.
-    #[error("there is no data set {name:?}; the names are {known}")]
+    #[error(
+        "there is no data set {name:?}; the names are {known}, and a path names data of your own"
+    )]
     UnknownDataset {
         /// The name asked for.
         name: String,
@@ -72,6 +74,29 @@ pub enum Error {
         file: String,
         /// One line a mirror, each with its address and the reason, each after a line break.
         attempts: String,
+    },
+    /// Files are missing, and nobody may be asked for them.
+    #[error(
+        "{folder:?} lacks {files} of {dataset}, and --offline forbids to fetch what is missing; \
+         without it, `lenet data download {dataset}` does"
+    )]
+    Offline {
+        /// The data set's name.
+        dataset: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// The missing files' names, separated by commas.
+        files: String,
+    },
+    /// The disk has less room than a file needs.
+    #[error("{path:?}: {needed} bytes are to come, the disk has room for {free}")]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are missing of it.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
     },
     /// The Hugging Face hub did not deliver a data set.
     #[error("the Hugging Face hub's {repository}: {reason}")]
@@ -121,11 +146,16 @@ pub enum FormatError {
         /// What the file looks like instead, as the end of the sentence; may be empty.
         hint: &'static str,
     },
-    /// An IDX file of another element type than unsigned bytes.
-    #[error("IDX element type 0x{found:02x}, only 0x08 (unsigned bytes) is read")]
+    /// An IDX file of another element type.
+    #[error(
+        "IDX element type 0x{found:02x}, only 0x{expected:02x} ({}) is read",
+        if *expected == 0x08 { "unsigned bytes" } else { "integers of 32 bits" }
+    )]
     ElementType {
         /// The type byte.
         found: u8,
+        /// The type byte of such files.
+        expected: u8,
     },
     /// An IDX file with another number of dimensions.
     #[error("an IDX file of {found} dimensions, {kind} files have {expected}{hint}")]
@@ -181,14 +211,27 @@ pub enum FormatError {
         labels: usize,
     },
     /// A label outside of the classes.
-    #[error("label {label} at index {index}, the {classes} classes are 0 to {last}", last = classes - 1)]
+    #[error(
+        "label {label} at index {index}, the {classes} classes are {first} to {last}",
+        last = *classes as i64 - 1 + first
+    )]
     LabelOutOfRange {
         /// Index of the label in its file.
         index: usize,
         /// The label.
-        label: u8,
+        label: i64,
+        /// The label of the first class.
+        first: i64,
         /// Number of classes.
         classes: usize,
+    },
+    /// A label file of several columns that is not QMNIST's.
+    #[error(
+        "label files of two dimensions have 8 columns of 32 bits, as QMNIST's; this one has {found}"
+    )]
+    LabelColumns {
+        /// Number of columns.
+        found: u32,
     },
     /// More classes than a byte has values, or none.
     #[error("{found} classes, the number must be between 1 and 256")]
@@ -230,15 +273,37 @@ pub enum FormatError {
     },
     /// The bytes are not those that the registry knows.
     #[error(
-        "the content is not that of the genuine file (SHA-256 {found}, expected {expected}); \
+        "the content is not that of the genuine file ({kind} {found}, expected {expected}); \
          `lenet data download --force` with the data set's name, and with the same --data-dir if one \
          was given, replaces it"
     )]
     Digest {
-        /// SHA-256 of the decompressed bytes.
+        /// Which digest of what.
+        kind: &'static str,
+        /// That of these bytes.
         found: String,
-        /// SHA-256 of the genuine file.
+        /// That of the genuine file.
         expected: String,
+    },
+    /// A zip archive that cannot be read, or that lacks a file.
+    #[error("zip archive: {reason}")]
+    Zip {
+        /// What is wrong, and with which member.
+        reason: String,
+    },
+    /// A line of a CSV file that is not a label and 784 pixels.
+    #[error("line {line}: {reason}")]
+    Csv {
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A folder that does not hold what was looked for in it.
+    #[error("{reason}")]
+    Layout {
+        /// What is missing or ambiguous, and what would do.
+        reason: String,
     },
     /// A folder, a pipe or a device instead of a file.
     #[error("not a regular file but {kind}")]

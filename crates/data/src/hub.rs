@@ -16,19 +16,23 @@ use crate::{DatasetSpec, Error, FormatError, IMAGE_PIXELS, IMAGE_SIDE, Result, p
 /// The most rows that are read: the largest sets of this kind (EMNIST) have 814,255.
 const MAX_ROWS: i64 = 1_000_000;
 
-/// Where the hub shows a data set.
-pub(crate) fn address(spec: &DatasetSpec) -> String {
-    format!("https://huggingface.co/datasets/{}", spec.hub)
+/// Where the hub shows a repository.
+pub(crate) fn address(repository: &str) -> String {
+    format!("https://huggingface.co/datasets/{repository}")
 }
 
 /// Fetches a data set from the hub as the bytes of its four IDX files, in the registry's order.
 /// Nothing is verified but the form.
 ///
 /// # Errors
-/// [`Error::Hub`] where the hub or the network fails or the repository has other files,
-/// [`Error::Format`] where a file has another layout.
+/// [`Error::Hub`] where the hub or the network fails, the repository has other files or there is
+/// none; [`Error::Format`] where a file has another layout.
 pub fn fetch(spec: &DatasetSpec) -> Result<[Vec<u8>; 4]> {
-    fetch_rows(spec.hub, rows(spec))
+    let repository = spec.hub.ok_or_else(|| Error::Hub {
+        repository: spec.name,
+        reason: "the hub has no repository of it that is known".to_owned(),
+    })?;
+    fetch_rows(repository, rows(spec))
 }
 
 /// Rows of the training and of the test split.

@@ -21,7 +21,7 @@ pub const LABELS_HEADER: usize = 8;
 /// 28x28 pixels: too short for a header, not IDX, element type, dimensions, size of the images,
 /// overflow, too short, too long.
 pub fn images(bytes: &[u8]) -> Result<&[u8], FormatError> {
-    let ([count, rows, columns], pixels) = parse::<3>(bytes, "image")?;
+    let ([count, rows, columns], pixels) = parse::<3>(bytes, "image", BYTE)?;
     if [rows, columns] != [IMAGE_SIDE as u32; 2] {
         return Err(FormatError::ImageSize { rows, columns });
     }
@@ -34,14 +34,57 @@ pub fn images(bytes: &[u8]) -> Result<&[u8], FormatError> {
 /// # Errors
 /// As [`images`].
 pub fn labels(bytes: &[u8]) -> Result<&[u8], FormatError> {
-    let ([_count], labels) = parse::<1>(bytes, "label")?;
+    let ([_count], labels) = parse::<1>(bytes, "label", BYTE)?;
     Ok(labels)
 }
+
+/// The first of the eight columns of a QMNIST label file, which is the class, as
+/// <https://github.com/facebookresearch/qmnist> describes the file. Not yet held against any
+/// classes.
+///
+/// # Errors
+/// As [`images`], and where there are other than eight columns.
+pub fn qmnist_labels(bytes: &[u8]) -> Result<Vec<i64>, FormatError> {
+    let ([_count, columns], elements) = parse::<2>(bytes, "label", INT)?;
+    if columns != 8 {
+        return Err(FormatError::LabelColumns { found: columns });
+    }
+    let (rows, _) = elements.as_chunks::<32>();
+    let class = |row: &[u8; 32]| {
+        let word = row.first_chunk::<4>().copied().unwrap_or_default();
+        i64::from(i32::from_be_bytes(word))
+    };
+    Ok(rows.iter().map(class).collect())
+}
+
+/// Whether bytes have the first four of an IDX file of two dimensions of integers, as QMNIST's
+/// labels.
+pub fn is_qmnist_labels(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0, 0, INT.code, 2])
+}
+
+/// What a file's elements are.
+#[derive(Clone, Copy)]
+struct Element {
+    /// The type byte.
+    code: u8,
+    bytes: usize,
+}
+
+const BYTE: Element = Element {
+    code: 0x08,
+    bytes: 1,
+};
+const INT: Element = Element {
+    code: 0x0c,
+    bytes: 4,
+};
 
 /// Reads a header of `N` dimensions and demands exactly as many elements after it.
 fn parse<'a, const N: usize>(
     bytes: &'a [u8],
     kind: &'static str,
+    wanted: Element,
 ) -> Result<([u32; N], &'a [u8]), FormatError> {
     let header = 4 + 4 * N;
     let too_short = FormatError::HeaderTooShort {
@@ -59,8 +102,11 @@ fn parse<'a, const N: usize>(
             hint: guess(bytes),
         });
     }
-    if element != 0x08 {
-        return Err(FormatError::ElementType { found: element });
+    if element != wanted.code {
+        return Err(FormatError::ElementType {
+            found: element,
+            expected: wanted.code,
+        });
     }
     if usize::from(dimensions) != N {
         let hint = match (kind, dimensions) {
@@ -86,7 +132,9 @@ fn parse<'a, const N: usize>(
     }
     let claimed = sizes
         .iter()
-        .try_fold(1_usize, |product, &size| product.checked_mul(size as usize))
+        .try_fold(wanted.bytes, |product, &size| {
+            product.checked_mul(size as usize)
+        })
         .and_then(|elements| elements.checked_add(header))
         .ok_or_else(|| FormatError::Overflow {
             dimensions: sizes.to_vec(),

@@ -4,7 +4,7 @@
 //!
 //! | step | type | made by |
 //! |---|---|---|
-//! | a file's bytes, digest checked | `Vec<u8>` | [`load`] |
+//! | a file's bytes, digest checked | `Vec<u8>` | [`load`], [`Source::load`] |
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
 //! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
@@ -51,10 +51,14 @@ pub mod idx;
 mod normalization;
 mod order;
 #[cfg(feature = "files")]
+mod own;
+#[cfg(feature = "files")]
 pub mod picture;
 pub mod registry;
 #[cfg(feature = "files")]
 mod source;
+#[cfg(feature = "files")]
+mod zip;
 
 #[cfg(feature = "files")]
 pub use atomic::write_atomic;
@@ -62,13 +66,13 @@ pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
 #[cfg(feature = "files")]
-pub use digest::Sha256;
+pub use digest::{Md5, Sha256};
 pub use error::{Error, FormatError, Result};
 pub use normalization::Normalization;
 pub use order::order;
 pub use registry::{DatasetSpec, FileSpec, Role};
 #[cfg(feature = "files")]
-pub use source::{ENVIRONMENT, Origin, Search, load, locate, read_file};
+pub use source::{ENVIRONMENT, Loaded, Origin, Search, Source, load, locate, read_file};
 
 /// Rows and columns of every image: 28 pixels, as in MNIST.
 pub const IMAGE_SIDE: usize = 28;

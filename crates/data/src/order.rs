@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Split = 1,
     Order = 2,
     Augmentation = 3,
+    #[cfg(feature = "files")]
+    Test = 4,
 }
 
 /// The random numbers of a purpose in an epoch, from the first.
@@ -29,6 +31,12 @@ pub fn order(seed: u64, epoch: u32, n: usize) -> Vec<u32> {
 /// A permutation of `0..n` that the validation split is cut from.
 pub(crate) fn split_order(seed: u64, n: usize) -> Vec<u32> {
     permutation(seed, Purpose::Split, 0, n)
+}
+
+/// A permutation of `0..n` that a test split is cut from, where data comes without one.
+#[cfg(feature = "files")]
+pub(crate) fn test_order(n: usize) -> Vec<u32> {
+    permutation(42, Purpose::Test, 0, n)
 }
 
 /// Fisher and Yates' shuffle in the form of Durstenfeld (1964), <https://doi.org/10.1145/364520.364540>.

@@ -1,9 +1,29 @@
 //! The data sets that the program knows by name: one entry a set, nothing about them elsewhere.
 
-use std::collections::BTreeMap;
+mod digits;
+mod emnist;
+
+pub use digits::{FASHION_MNIST, KMNIST, MNIST, QMNIST};
+pub use emnist::{
+    EMNIST_BALANCED, EMNIST_BYCLASS, EMNIST_BYMERGE, EMNIST_DIGITS, EMNIST_LETTERS, EMNIST_MNIST,
+};
 
 #[cfg(feature = "files")]
-use crate::{FormatError, Sha256};
+use crate::{FormatError, Md5, Sha256, gzip};
+
+/// Every data set that the program knows.
+pub const ALL: &[&DatasetSpec] = &[
+    &MNIST,
+    &FASHION_MNIST,
+    &KMNIST,
+    &QMNIST,
+    &EMNIST_DIGITS,
+    &EMNIST_LETTERS,
+    &EMNIST_BALANCED,
+    &EMNIST_BYCLASS,
+    &EMNIST_BYMERGE,
+    &EMNIST_MNIST,
+];
 
 /// A data set of four IDX files: training and test images with their labels.
 #[derive(Debug)]
@@ -14,13 +34,24 @@ pub struct DatasetSpec {
     pub title: &'static str,
     /// The classes, in the order of their labels.
     pub class_names: &'static [&'static str],
-    /// The four files.
+    /// Rows and columns of an image.
+    pub image_size: [usize; 2],
+    /// Number of images to train on, and to test with.
+    pub counts: [usize; 2],
+    /// The four files, in the order of [`Role`].
     pub files: [FileSpec; 4],
+    /// How the files' images lie.
+    pub orientation: Orientation,
+    /// How the files number the classes.
+    pub labels: Labels,
     /// Base addresses to download from, in the order in which they are tried; a file's address is
-    /// the base, a slash, and the file's name with `.gz`.
+    /// the base, a slash, and the file's name with `.gz`, or where there is an archive the
+    /// archive's name.
     pub mirrors: &'static [&'static str],
+    /// The zip archive in which the mirrors have the files.
+    pub archive: Option<Archive>,
     /// The Hugging Face hub's repository, a source behind the feature `hub`.
-    pub hub: &'static str,
+    pub hub: Option<&'static str>,
     /// A folder in which a system package installs the files.
     pub system_folder: Option<&'static str>,
     /// The licence of the data, in a few words.
@@ -38,25 +69,84 @@ pub struct FileSpec {
     pub name: &'static str,
     /// Bytes of the decompressed file.
     pub bytes: usize,
-    /// SHA-256 of the decompressed file, in lower-case hexadecimal: the .gz differ from mirror to
+    /// What is known of the genuine file's content.
+    pub digest: Known,
+}
+
+/// The digest by which a file is known, in lower-case hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// SHA-256 of the decompressed file, whatever compressed it: the .gz differ from mirror to
     /// mirror.
-    pub sha256: &'static str,
+    Sha256(&'static str),
+    /// SHA-256 of the one official .gz file.
+    GzipSha256(&'static str),
+    /// MD5 of the one official .gz file: against accidents, not against forgers.
+    GzipMd5(&'static str),
+}
+
+/// A zip archive that holds the files of several data sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archive {
+    /// The archive's file name.
+    pub name: &'static str,
+    /// The folder inside it that holds the files, compressed.
+    pub folder: &'static str,
+}
+
+impl Archive {
+    /// The name that a file has inside the archive.
+    pub fn member(&self, file: &FileSpec) -> String {
+        format!("{}/{}.gz", self.folder, file.name)
+    }
+}
+
+/// How the images of a data set's files lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    /// Row after row.
+    Upright,
+    /// Column after column; loading turns them upright.
+    Transposed,
+}
+
+/// How the label files of a data set number its classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// A byte each, 0 for the first class.
+    FromZero,
+    /// A byte each, 1 for the first class; loading subtracts 1.
+    FromOne,
+    /// Eight integers of 32 bits each, of which the first is the class, 0 for the first one.
+    /// The others tell writer and form of the original in NIST's database.
+    Qmnist,
 }
 
 #[cfg(feature = "files")]
 impl FileSpec {
-    /// Whether decompressed bytes are those of the genuine file, by their SHA-256.
+    /// Whether a stored file is the genuine one: `stored` as it lies on the disk, `content`
+    /// decompressed. Where only the digest of the .gz is known, one that was decompressed cannot be
+    /// told from another: then the length alone is judged, and `Ok(false)` says so.
     ///
     /// # Errors
-    /// [`FormatError::Digest`] with both digests where they are not.
-    pub fn verify(&self, bytes: &[u8]) -> Result<(), FormatError> {
-        let found = Sha256::of(bytes);
-        if found.is(self.sha256) {
-            return Ok(());
+    /// [`FormatError::Digest`] with both digests where it is not.
+    pub fn verify(&self, stored: &[u8], content: &[u8]) -> Result<bool, FormatError> {
+        let (kind, found, expected) = match self.digest {
+            Known::Sha256(expected) => ("SHA-256", Sha256::of(content).to_string(), expected),
+            _ if !gzip::is_gzip(stored) => return Ok(false),
+            Known::GzipSha256(expected) => {
+                let found = Sha256::of(stored).to_string();
+                ("SHA-256 of the .gz", found, expected)
+            }
+            Known::GzipMd5(expected) => ("MD5 of the .gz", Md5::of(stored).to_string(), expected),
+        };
+        if found == expected {
+            return Ok(true);
         }
         Err(FormatError::Digest {
-            found: found.to_string(),
-            expected: self.sha256.to_owned(),
+            kind,
+            found,
+            expected: expected.to_owned(),
         })
     }
 }
@@ -80,103 +170,28 @@ impl DatasetSpec {
         ALL.iter().copied().find(|spec| spec.name == name)
     }
 
-    /// The SHA-256 of each decompressed file by its name, as it goes into what is made of them.
-    pub fn digests(&self) -> BTreeMap<String, String> {
-        let digest = |file: &FileSpec| (file.name.to_owned(), file.sha256.to_owned());
-        self.files.iter().map(digest).collect()
+    /// The names on the command line, separated by commas.
+    pub fn names() -> String {
+        let names: Vec<&str> = ALL.iter().map(|spec| spec.name).collect();
+        names.join(", ")
     }
 }
 
-/// Every data set that the program knows.
-pub const ALL: &[&DatasetSpec] = &[&MNIST, &FASHION_MNIST];
+/// Bytes of an IDX file of so many images of 28x28 pixels.
+const fn images(count: usize) -> usize {
+    crate::idx::IMAGES_HEADER + count * crate::IMAGE_PIXELS
+}
 
-/// The MNIST database of handwritten digits.
-pub const MNIST: DatasetSpec = DatasetSpec {
-    name: "mnist",
-    title: "MNIST handwritten digits",
-    class_names: &["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-    // Digests of the decompressed files as the mirrors below serve them.
-    files: [
-        FileSpec {
-            role: Role::TrainImages,
-            name: "train-images-idx3-ubyte",
-            bytes: 47_040_016,
-            sha256: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        },
-        FileSpec {
-            role: Role::TrainLabels,
-            name: "train-labels-idx1-ubyte",
-            bytes: 60_008,
-            sha256: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        },
-        FileSpec {
-            role: Role::TestImages,
-            name: "t10k-images-idx3-ubyte",
-            bytes: 7_840_016,
-            sha256: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        },
-        FileSpec {
-            role: Role::TestLabels,
-            name: "t10k-labels-idx1-ubyte",
-            bytes: 10_008,
-            sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        },
-    ],
-    mirrors: &[
-        "https://storage.googleapis.com/cvdf-datasets/mnist",
-        "https://ossci-datasets.s3.amazonaws.com/mnist",
-    ],
-    hub: "ylecun/mnist",
-    system_folder: None,
-    licence: "CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
-    citation: "LeCun, Bottou, Bengio and Haffner 1998, https://doi.org/10.1109/5.726791",
-};
+/// Bytes of an IDX file of so many labels of a byte.
+const fn labels(count: usize) -> usize {
+    crate::idx::LABELS_HEADER + count
+}
 
-/// Zalando's pictures of clothes, made to replace MNIST with a harder set of the same form.
-pub const FASHION_MNIST: DatasetSpec = DatasetSpec {
-    name: "fashion-mnist",
-    title: "Fashion-MNIST clothes",
-    class_names: &[
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ],
-    files: [
-        FileSpec {
-            role: Role::TrainImages,
-            name: "train-images-idx3-ubyte",
-            bytes: 47_040_016,
-            sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        },
-        FileSpec {
-            role: Role::TrainLabels,
-            name: "train-labels-idx1-ubyte",
-            bytes: 60_008,
-            sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        },
-        FileSpec {
-            role: Role::TestImages,
-            name: "t10k-images-idx3-ubyte",
-            bytes: 7_840_016,
-            sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        },
-        FileSpec {
-            role: Role::TestLabels,
-            name: "t10k-labels-idx1-ubyte",
-            bytes: 10_008,
-            sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        },
-    ],
-    mirrors: &["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"],
-    hub: "zalando-datasets/fashion_mnist",
-    system_folder: Some("/usr/share/datasets/fashion-mnist"),
-    licence: "MIT, Zalando SE",
-    citation: "Xiao, Rasul and Vollgraf 2017, https://arxiv.org/abs/1708.07747",
-};
+const fn file(role: Role, name: &'static str, bytes: usize, digest: Known) -> FileSpec {
+    FileSpec {
+        role,
+        name,
+        bytes,
+        digest,
+    }
+}

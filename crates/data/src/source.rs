@@ -1,25 +1,110 @@
 //! Where a data set is found on this machine, and how its files are read and verified.
 
+mod genuine;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::registry::{DatasetSpec, FileSpec, MNIST};
-use crate::{Dataset, Error, FormatError, Result, Splits, gzip, idx};
+use crate::registry::{DatasetSpec, MNIST};
+use crate::{Error, FormatError, Result, Splits, own};
+use genuine::missing;
+pub(crate) use genuine::numbered;
 
 /// The environment variable that names a folder of data sets.
 pub const ENVIRONMENT: &str = "LENET_DATA";
 
-/// A stored file may exceed its genuine size by this many bytes before it is not read at all: room
-/// for what compression adds to noise, and for an error message that counts what is too many.
-const SLACK: usize = 64 * 1024;
+/// Which data set is meant.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// One that the registry has.
+    Known(&'static DatasetSpec),
+    /// The user's own, in a file or a folder.
+    Own(PathBuf),
+}
+
+impl Source {
+    /// What a name on the command line means: a data set of the registry, else a path. Whatever has
+    /// a separator or lies on the disk is a path; a path that is written as text because it is no
+    /// UTF-8 comes in the form that [`Source::name`] gives it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownDataset`] where it is neither.
+    pub fn parse(name: &OsStr) -> Result<Self> {
+        let text = name.to_string_lossy();
+        if let Some(spec) = DatasetSpec::find(&text) {
+            return Ok(Self::Known(spec));
+        }
+        if let Some(path) = own::path_from_uri(&text) {
+            return Ok(Self::Own(path));
+        }
+        let path = PathBuf::from(name);
+        let is_path = path.components().count() > 1 || text.starts_with('.') || path.exists();
+        if is_path && !name.is_empty() {
+            return Ok(Self::Own(path));
+        }
+        Err(Error::UnknownDataset {
+            name: text.into_owned(),
+            known: DatasetSpec::names(),
+        })
+    }
+
+    /// The name or path as text that [`Source::parse`] understands. A path that is no UTF-8 becomes
+    /// a `file:` URI (RFC 8089), for configurations are text.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Known(spec) => spec.name.to_owned(),
+            Source::Own(path) => match path.to_str() {
+                Some(path) => path.to_owned(),
+                None => own::uri(path),
+            },
+        }
+    }
+
+    /// The name in prose.
+    pub fn title(&self) -> String {
+        match self {
+            Source::Known(spec) => spec.title.to_owned(),
+            Source::Own(path) => own::title(path),
+        }
+    }
+
+    /// Finds the data set and reads it whole. Files of the registry are held against its digests;
+    /// own data that comes without a test split has a fifth of it held out, always the same.
+    ///
+    /// # Errors
+    /// As [`load`]; for own data [`Error::File`] with the file that is wrong, or with the folder
+    /// where something is missing in it.
+    pub fn load(&self, search: &Search) -> Result<Loaded> {
+        match self {
+            Source::Known(spec) => load_known(spec, search),
+            Source::Own(path) => own::load(path),
+        }
+    }
+}
+
+/// A data set in memory, and what is to be told about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The images.
+    pub splits: Splits,
+    /// Where they were.
+    pub origin: Origin,
+    /// SHA-256 of the content, as it goes into what is made of it: of each decompressed file by
+    /// its name, or of each split of own data.
+    pub sha256: BTreeMap<String, String>,
+}
 
 /// Where a data set was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// In a folder.
     Folder(PathBuf),
+    /// In a file of own data.
+    File(PathBuf),
     /// Inside the program.
     Embedded,
 }
@@ -27,7 +112,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Folder(path) => write!(f, "{path:?}"),
+            Origin::Folder(path) | Origin::File(path) => write!(f, "{path:?}"),
             Origin::Embedded => write!(f, "embedded in the program"),
         }
     }
@@ -79,27 +164,25 @@ impl Search {
     }
 }
 
-/// Finds a data set without reading it: the first folder that holds all four files, by name.
+/// Finds a data set without reading it: the first folder that holds all four files, by name, or the
+/// archive with them.
 ///
 /// # Errors
 /// [`Error::MissingFile`] where a folder that the user named lacks a file, [`Error::NotFound`]
 /// where no place has the data set.
 pub fn locate(spec: &'static DatasetSpec, search: &Search) -> Result<Origin> {
     let folders = search.folders(spec);
-    let missing = |folder: &Path| {
-        let mut files = spec.files.iter();
-        files.find(|file| stored(folder, file).is_none())
-    };
     for folder in &folders {
-        match missing(folder) {
+        match missing(spec, folder) {
             None => return Ok(Origin::Folder(folder.clone())),
             Some(file) => tracing::debug!(?folder, file = file.name, "not here"),
         }
     }
     if let Some(data_dir) = &search.data_dir {
+        let file = missing(spec, data_dir);
         return Err(Error::MissingFile {
             folder: data_dir.clone(),
-            file: missing(data_dir).map_or("", |file| file.name),
+            file: file.map_or("", |file| file.name),
             dataset: spec.name,
         });
     }
@@ -113,87 +196,34 @@ pub fn locate(spec: &'static DatasetSpec, search: &Search) -> Result<Origin> {
     })
 }
 
-/// Finds a data set and reads it whole. Files from disk are held against the registry's SHA-256.
+/// Finds a data set of the registry and reads it whole. Files from disk are held against the
+/// registry's digests.
 ///
 /// # Errors
 /// As [`locate`]; [`Error::Io`] where a file cannot be read; [`Error::File`] where it is not the
 /// genuine file, with the first thing that is wrong with it.
 pub fn load(spec: &'static DatasetSpec, search: &Search) -> Result<(Splits, Origin)> {
+    let loaded = load_known(spec, search)?;
+    Ok((loaded.splits, loaded.origin))
+}
+
+fn load_known(spec: &'static DatasetSpec, search: &Search) -> Result<Loaded> {
     let origin = locate(spec, search)?;
-    let splits = match &origin {
-        Origin::Folder(folder) => load_folder(spec, folder)?,
+    let (splits, sha256) = match &origin {
+        Origin::Folder(folder) => genuine::load(spec, folder)?,
         #[cfg(feature = "embedded-mnist")]
-        Origin::Embedded => crate::embedded::mnist()?,
-        #[cfg(not(feature = "embedded-mnist"))]
-        Origin::Embedded => unreachable!("`locate` finds nothing embedded without the feature"),
+        Origin::Embedded => (
+            crate::embedded::mnist()?,
+            genuine::digests(spec, Default::default()),
+        ),
+        _ => unreachable!("`locate` finds folders, and what is embedded with the feature alone"),
     };
     tracing::debug!(dataset = spec.name, %origin, "data loaded");
-    Ok((splits, origin))
-}
-
-fn load_folder(spec: &DatasetSpec, folder: &Path) -> Result<Splits> {
-    let [train_images, train_labels, test_images, test_labels] = &spec.files;
-    let split = |images: &FileSpec, labels: &FileSpec| {
-        let images = read_genuine(folder, images, |bytes| idx::images(bytes).map(drop))?;
-        let labels = read_genuine(folder, labels, |bytes| idx::labels(bytes).map(drop))?;
-        let dataset = Dataset::from_idx(images.bytes, labels.bytes, spec.class_names);
-        let in_labels = |source| Error::File {
-            path: labels.path.clone(),
-            source,
-        };
-        let dataset = dataset.map_err(in_labels)?;
-        // Last of all: every other error says more than that the digest differs.
-        for (path, forged) in [(images.path, images.forged), (labels.path, labels.forged)] {
-            if let Some(source) = forged {
-                return Err(Error::File { path, source });
-            }
-        }
-        Ok(dataset)
-    };
-    Ok(Splits {
-        train: split(train_images, train_labels)?,
-        test: split(test_images, test_labels)?,
+    Ok(Loaded {
+        splits,
+        origin,
+        sha256,
     })
-}
-
-/// A file's decompressed bytes, well-formed, and how their digest differs from the genuine one.
-struct Read {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    forged: Option<FormatError>,
-}
-
-fn read_genuine(
-    folder: &Path,
-    spec: &FileSpec,
-    parse: impl Fn(&[u8]) -> Result<(), FormatError>,
-) -> Result<Read> {
-    let path = stored(folder, spec).unwrap_or_else(|| folder.join(spec.name));
-    let in_file = |source| Error::File {
-        path: path.clone(),
-        source,
-    };
-    let mut bytes = read_file(&path, spec.bytes + SLACK)?;
-    if gzip::is_gzip(&bytes) {
-        bytes = gzip::decode(&bytes, spec.bytes).map_err(in_file)?;
-    }
-    parse(&bytes).map_err(in_file)?;
-    let forged = spec.verify(&bytes).err();
-    Ok(Read {
-        path,
-        bytes,
-        forged,
-    })
-}
-
-/// The path under which a folder stores a file, compressed or raw. Where there are both, the
-/// compressed one counts: it is the one that a download replaces.
-fn stored(folder: &Path, file: &FileSpec) -> Option<PathBuf> {
-    let names = [format!("{}.gz", file.name), file.name.to_owned()];
-    names
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
 }
 
 /// Reads a regular file of at most `limit` bytes. Whatever happens to the file meanwhile, the bytes

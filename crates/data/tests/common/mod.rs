@@ -1,6 +1,8 @@
 //! Files of the tests' own making.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod zip;
+
 use std::io::Write as _;
 
 use flate2::Compression;

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use lenet_data::download::{Options, download};
+use lenet_data::registry::{Known, MNIST};
 use lenet_data::{DatasetSpec, FileSpec, Role, Search, Sha256};
 
 use super::*;
@@ -29,7 +30,7 @@ fn spec() -> &'static DatasetSpec {
         role,
         name,
         bytes: bytes.len(),
-        sha256: Sha256::of(bytes).to_string().leak(),
+        digest: Known::Sha256(Sha256::of(bytes).to_string().leak()),
     };
     Box::leak(Box::new(DatasetSpec {
         name: "tiny",
@@ -42,10 +43,8 @@ fn spec() -> &'static DatasetSpec {
             file(Role::TestLabels, "t10k-labels-idx1-ubyte", &test_labels),
         ],
         mirrors: &["no mirror"],
-        hub: "nobody/tiny",
-        system_folder: None,
-        licence: "none",
-        citation: "none",
+        hub: Some("nobody/tiny"),
+        ..MNIST
     }))
 }
 

@@ -1,0 +1,139 @@
+//! CSV files.
+
+use std::fs;
+
+use lenet_data::Origin;
+
+use crate::common::gzip;
+use crate::{assert_refused, own};
+
+/// A line: image n is filled with n.
+fn line(label: u8, pixel: u8) -> String {
+    let mut fields = vec![label.to_string()];
+    fields.extend((0..784).map(|_| pixel.to_string()));
+    fields.join(",")
+}
+
+fn heading(labelled: bool) -> String {
+    let label = labelled.then(|| "label".to_owned());
+    let pixels = (0..784).map(|i| format!("pixel{i}"));
+    label
+        .into_iter()
+        .chain(pixels)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn lines(count: u8) -> Vec<String> {
+    (0..count).map(|i| line(i % 3, i)).collect()
+}
+
+#[test]
+fn kaggles_form_with_and_without_heading() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("digits.csv");
+    let body = lines(30);
+    let plain = body.join("\n");
+    let forms: [Vec<u8>; 6] = [
+        plain.clone().into(),
+        // Taken for a heading, it would swallow the first image.
+        format!("\u{feff}{plain}").into(),
+        format!("{}\n{plain}\n", heading(true)).into(),
+        format!("\u{feff}{}\r\n{}\r\n\r\n", heading(true), body.join("\r\n")).into(),
+        format!(
+            "\"{}\"\n{}",
+            heading(true).replace(',', "\",\""),
+            plain.replace(',', " , ")
+        )
+        .into(),
+        gzip(format!("{plain}\n").as_bytes()),
+    ];
+    let mut digests = Vec::new();
+    for form in forms {
+        fs::write(&file, form).unwrap();
+        let loaded = own(&file);
+        assert_eq!(loaded.origin, Origin::File(file.clone()));
+        let (train, test) = (&loaded.splits.train, &loaded.splits.test);
+        assert_eq!((train.len(), test.len()), (24, 6));
+        assert_eq!(train.class_names(), ["0", "1", "2"]);
+        for (image, label) in train.iter().chain(test.iter()) {
+            assert_eq!(*image, [image[0]; 784]);
+            assert_eq!(label, image[0] % 3);
+        }
+        digests.push(loaded.sha256);
+    }
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "one content");
+}
+
+#[test]
+fn folders_of_tables() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| fs::write(root.path().join(name), text).unwrap();
+    write("one.csv", lines(30).join("\n"));
+    assert_eq!(own(root.path()).splits.test.len(), 6);
+    write("two.csv", lines(30).join("\n"));
+    assert_refused(root.path(), &["none with `train` in its name"]);
+    write("mnist_train.csv", lines(30).join("\n"));
+    assert_eq!(own(root.path()).splits.test.len(), 6);
+    write("mnist_test.csv", lines(7).join("\n"));
+    let loaded = own(root.path());
+    assert_eq!(
+        (loaded.splits.train.len(), loaded.splits.test.len()),
+        (30, 7)
+    );
+    // Kaggle's test.csv has pixels alone: nothing can be tested with it.
+    write(
+        "mnist_test.csv",
+        format!(
+            "{}\n{}",
+            heading(false),
+            line(1, 2).split_once(',').unwrap().1
+        ),
+    );
+    assert_eq!(own(root.path()).splits.test.len(), 6);
+    write("train.csv", lines(30).join("\n"));
+    assert_refused(
+        root.path(),
+        &["\"mnist_train.csv\" and \"train.csv\" are both of the split train"],
+    );
+}
+
+#[test]
+fn lines_that_are_none_are_counted() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("digits.csv");
+    let refused = |text: String, part: &str| {
+        fs::write(&file, text).unwrap();
+        assert_refused(&file, &["digits.csv", part]);
+    };
+    let good = lines(3).join("\n");
+    refused(String::new(), "0 images");
+    refused(heading(true), "0 images");
+    refused(heading(false), "784 columns: pixels without labels");
+    refused(
+        "a,b,c\n1,2,3".into(),
+        "line 1: 3 columns, there must be a label and 784 pixels: 785",
+    );
+    refused(format!("{good}\n1,2"), "line 4: 2 columns");
+    refused(format!("{good}\n{},7", line(1, 1)), "line 4: 786 columns");
+    for (bad, shown) in [
+        ("256", "256"),
+        ("-1", "-1"),
+        ("0.5", "0.5"),
+        ("", ""),
+        ("1e2", "1e2"),
+        ("0001", "0001"),
+    ] {
+        let text = format!(
+            "{good}\n{}",
+            line(1, 1).replacen(",1,", &format!(",{bad},"), 1)
+        );
+        refused(
+            text,
+            &format!("line 4: column 2: \"{shown}\" is no whole number from 0 to 255"),
+        );
+    }
+    refused("\u{1f}\u{8b}".into(), "line 1: 1 columns");
+    refused("<html>".into(), "line 1: 1 columns");
+}

@@ -1,0 +1,158 @@
+//! Folders of pictures.
+
+use std::fs;
+use std::path::Path;
+
+use image::{GrayImage, Luma, RgbImage};
+
+use crate::{assert_refused, own};
+
+/// A picture of 28x28 pixels of one grey.
+fn picture(path: &Path, grey: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    GrayImage::from_pixel(28, 28, Luma([grey]))
+        .save(path)
+        .unwrap();
+}
+
+#[test]
+fn a_folder_for_each_class() {
+    let root = tempfile::tempdir().unwrap();
+    // Names that only sorting puts in order; numbers are sorted as text, as torchvision does it.
+    for (class, name) in ["ten", "10", "9", "a b"].iter().enumerate() {
+        for i in 0..10 {
+            picture(
+                &root.path().join(name).join(format!("{i}.png")),
+                (class * 10 + i) as u8,
+            );
+        }
+    }
+    RgbImage::from_pixel(28, 28, image::Rgb([7; 3]))
+        .save(root.path().join("9/rgb.PNG"))
+        .unwrap();
+    picture(&root.path().join("ten/deeper/still/0.png"), 77);
+    // What is no picture is passed over, and so is what is hidden.
+    fs::write(root.path().join("9/notes.txt"), "x").unwrap();
+    fs::write(root.path().join("9/.hidden.png"), "x").unwrap();
+    fs::create_dir(root.path().join(".git")).unwrap();
+    fs::write(root.path().join("README.md"), "x").unwrap();
+
+    let loaded = own(root.path());
+    let (train, test) = (&loaded.splits.train, &loaded.splits.test);
+    assert_eq!(train.class_names(), ["10", "9", "a b", "ten"]);
+    assert_eq!(train.class_counts(), [8, 9, 8, 9]);
+    assert_eq!(test.class_counts(), [2; 4]);
+    let by_tens = [1, 2, 3, 0];
+    for (image, label) in train
+        .iter()
+        .chain(test.iter())
+        .filter(|(image, _)| ![7, 77].contains(&image[0]))
+    {
+        assert_eq!(usize::from(image[0] / 10), by_tens[usize::from(label)]);
+    }
+    assert!(
+        train
+            .iter()
+            .chain(test.iter())
+            .any(|(image, label)| image[0] == 77 && label == 3)
+    );
+}
+
+#[test]
+fn train_and_test_of_such() {
+    for (train, test) in [("train", "test"), ("training", "testing"), ("Train", "VAL")] {
+        let root = tempfile::tempdir().unwrap();
+        for (split, count) in [(train, 5), (test, 2)] {
+            for class in ["a", "b", "c"] {
+                for i in 0..count {
+                    picture(
+                        &root.path().join(split).join(class).join(format!("{i}.png")),
+                        i,
+                    );
+                }
+            }
+        }
+        // A class may be without pictures to test with.
+        fs::remove_dir_all(root.path().join(test).join("b")).unwrap();
+        let loaded = own(root.path());
+        assert_eq!(loaded.splits.train.class_counts(), [5; 3]);
+        assert_eq!(loaded.splits.test.class_counts(), [2, 0, 2]);
+        assert_eq!(loaded.splits.test.class_names(), ["a", "b", "c"]);
+
+        picture(&root.path().join(test).join("d/0.png"), 0);
+        assert_refused(
+            root.path(),
+            &["/d\": a class that the images to train on do not have"],
+        );
+        fs::remove_dir_all(root.path().join(test)).unwrap();
+        assert_eq!(own(root.path()).splits.test.class_counts(), [1; 3]);
+        let folder = root.path().join(train);
+        fs::rename(&folder, root.path().join("test")).unwrap();
+        assert_refused(root.path(), &["\"test\", but no folder `train` beside it"]);
+    }
+}
+
+/// D6 on this way: the picture is named.
+#[test]
+fn pictures_that_cannot_be_used() {
+    let root = tempfile::tempdir().unwrap();
+    picture(&root.path().join("a/0.png"), 0);
+    picture(&root.path().join("b/0.png"), 0);
+    let bad = root.path().join("b/1.png");
+    let refused = |part: &str| assert_refused(root.path(), &["b/1.png", part]);
+    fs::write(&bad, "text").unwrap();
+    refused("not a picture that can be read: neither PNG nor JPEG");
+    let whole = fs::read(root.path().join("a/0.png")).unwrap();
+    fs::write(&bad, &whole[..60]).unwrap();
+    refused("not a picture that can be read");
+    fs::write(&bad, "").unwrap();
+    refused("not a picture that can be read");
+    fs::File::create(&bad).unwrap().set_len(1 << 30).unwrap();
+    refused("more than the 16777216 that such a file may have");
+}
+
+#[test]
+fn folders_that_are_no_classes() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("a")).unwrap();
+    assert_refused(root.path(), &["no data set: neither IDX files"]);
+    picture(&root.path().join("b/0.png"), 0);
+    assert_refused(
+        root.path(),
+        &["/a\": no PNG or JPEG picture in the folder of a class"],
+    );
+    fs::remove_dir(root.path().join("a")).unwrap();
+    assert_refused(root.path(), &["one image alone"]);
+    for class in 0..256 {
+        picture(&root.path().join(class.to_string()).join("0.png"), 0);
+    }
+    assert_refused(
+        root.path(),
+        &["257 classes, the number must be between 1 and 256"],
+    );
+}
+
+/// B12: links that lead back are noticed, pipes are not opened.
+#[cfg(unix)]
+#[test]
+fn b12_links_and_pipes() {
+    use std::os::unix::fs::symlink;
+
+    let root = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        for i in 0..5 {
+            picture(&root.path().join(class).join(format!("{i}.png")), i);
+        }
+    }
+    // A link to nothing is passed over, one to a folder of pictures is a class.
+    symlink("nowhere", root.path().join("gone")).unwrap();
+    symlink("a", root.path().join("c")).unwrap();
+    assert_eq!(own(root.path()).splits.train.class_counts(), [4; 3]);
+    let pipe = root.path().join("a/pipe.png");
+    let status = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(status.unwrap().success());
+    assert_refused(root.path(), &["pipe.png", "a pipe or a device"]);
+    fs::remove_file(pipe).unwrap();
+    symlink("..", root.path().join("a/back")).unwrap();
+    assert_refused(root.path(), &["perhaps a link leads back"]);
+}
