@@ -67,7 +67,8 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Forces the folder of a file to the disk, or a rename in it could be lost with the power.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(not(unix)) {
         // Elsewhere a folder cannot be opened as a file.
         return Ok(());

@@ -1,32 +1,35 @@
 //! Downloads: mirrors are tried in order, and nothing gets its final name before its digest is
 //! checked.
 //!
+//! What has come of a file lies beside it as `<name>.gz.part`, and the next try asks for the rest
+//! alone (RFC 9110, section 14), also that of a later process. A lock in the folder keeps two
+//! processes from fetching the same files.
+//!
 //! Deliberately absent: transparent decompression, and any trust in names, lengths or types that a
-//! server states. Whatever a mirror sends, the registry's size bounds it and the registry's SHA-256
+//! server states. Whatever a mirror sends, the registry's size bounds it and the registry's digest
 //! decides.
 
+mod archive;
 #[cfg(feature = "hub")]
 mod from_hub;
 mod http;
+mod lock;
 mod pace;
+mod partial;
 mod progress;
 mod redirect;
+mod session;
 mod transfer;
 mod verify;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use crate::atomic::write_atomic;
-use crate::source::read_file;
-use crate::{DatasetSpec, Error, FileSpec, FormatError, Result};
+use crate::{DatasetSpec, Error, Result};
 
 pub use progress::Progress;
-use transfer::{Again, Failure};
-use verify::{Unfit, verify};
+use session::Session;
 
 /// A .gz file may exceed the decompressed size by this many bytes: gzip adds 5 bytes to 32 KiB of
 /// noise, and these files are no noise.
@@ -38,6 +41,9 @@ const TRIES: u32 = 3;
 /// A mirror that asks for a longer pause than this is left for the next one.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long another process's download is waited for before that is said.
+const LOCK_MESSAGE: Duration = Duration::from_secs(2);
+
 /// How long the stop flag may go unread.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -48,6 +54,10 @@ pub struct Options {
     pub mirrors: Option<Vec<String>>,
     /// Fetch files again that are there and genuine.
     pub force: bool,
+    /// Ask nobody: what is missing is an error.
+    pub offline: bool,
+    /// How many files are fetched at the same time.
+    pub parallel: usize,
     /// How long to wait for a server.
     pub timeouts: Timeouts,
     /// The pause before a busy mirror is asked again, where it names none; it doubles each time.
@@ -59,6 +69,8 @@ impl Default for Options {
         Self {
             mirrors: None,
             force: false,
+            offline: false,
+            parallel: 4,
             timeouts: Timeouts::default(),
             backoff: Duration::from_millis(500),
         }
@@ -91,216 +103,50 @@ impl Default for Timeouts {
 ///
 /// A file that is there is verified and left alone where it is genuine. `stop` is asked every
 /// 20 ms or 64 KiB, whichever comes first. Proxies come from the environment (`HTTPS_PROXY` and
-/// its kin, `NO_PROXY`); this machine's own addresses never go through one.
+/// its kin, `NO_PROXY`); this machine's own addresses never go through one. Where another process
+/// downloads into the same folder, it is waited for.
 ///
 /// # Errors
 /// [`Error::Download`] where no mirror delivered a file, with each mirror's reason;
-/// [`Error::Interrupted`] where `stop` said so; [`Error::Io`] and [`Error::File`] where the folder
-/// or a file in it cannot be read or written. The files that were done before stay.
+/// [`Error::Offline`] where it may ask none; [`Error::Interrupted`] where `stop` said so;
+/// [`Error::NoRoom`] where the disk is too full; [`Error::Io`] and [`Error::File`] where the folder
+/// or a file in it cannot be read or written. The files that were done before stay, and so does
+/// what came of the others.
 pub fn download(
     spec: &DatasetSpec,
     folder: &Path,
     options: &Options,
-    progress: &mut dyn FnMut(Progress<'_>),
-    stop: &dyn Fn() -> bool,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<PathBuf>> {
+    let session = Session::new(spec, folder, options, progress, stop);
+    session.poll()?;
+    let paths = || spec.files.iter().map(|file| session.path(file)).collect();
+    let mut missing = session.missing()?;
+    if missing.is_empty() {
+        return Ok(paths());
+    }
+    if options.offline {
+        let names: Vec<String> = missing
+            .iter()
+            .map(|&(_, file)| format!("{}.gz", file.name))
+            .collect();
+        return Err(Error::Offline {
+            dataset: spec.name,
+            folder: folder.to_owned(),
+            files: names.join(", "),
+        });
+    }
     fs::create_dir_all(folder).map_err(|source| Error::Io {
         operation: "create",
         path: folder.to_owned(),
         source,
     })?;
-    let mirrors = match &options.mirrors {
-        Some(mirrors) => mirrors.clone(),
-        None => spec.mirrors.iter().copied().map(String::from).collect(),
-    };
-    let mut session = Session {
-        spec,
-        options,
-        mirrors,
-        client: http::Client::new(options.timeouts),
-        #[cfg(feature = "hub")]
-        hub: None,
-        progress,
-        stop,
-    };
-    let mut paths = Vec::new();
-    for (index, file) in spec.files.iter().enumerate() {
-        paths.push(session.file(index, file, folder)?);
+    let lock = lock::acquire(folder, &session)?;
+    if lock.waited {
+        // The other process may have fetched what was missing before.
+        missing = session.missing()?;
     }
-    Ok(paths)
-}
-
-/// One call of [`download`].
-struct Session<'a> {
-    spec: &'a DatasetSpec,
-    options: &'a Options,
-    /// Base addresses, in the order in which they are tried next.
-    mirrors: Vec<String>,
-    client: http::Client,
-    /// The hub's answer, once it was asked: it sends all four files at once.
-    #[cfg(feature = "hub")]
-    hub: Option<Result<[Vec<u8>; 4], String>>,
-    progress: &'a mut dyn FnMut(Progress<'_>),
-    stop: &'a dyn Fn() -> bool,
-}
-
-impl Session<'_> {
-    fn file(&mut self, index: usize, spec: &FileSpec, folder: &Path) -> Result<PathBuf> {
-        self.poll()?;
-        let name = format!("{}.gz", spec.name);
-        let path = folder.join(&name);
-        if !self.options.force && self.is_present(spec, &path, &name)? {
-            return Ok(path);
-        }
-        let mut attempts = String::new();
-        let mut bytes = None;
-        for (rank, base) in self.mirrors.clone().into_iter().enumerate() {
-            let address = format!("{}/{name}", base.trim_end_matches('/'));
-            match self.mirror(spec, &address, &name)? {
-                Ok(found) => {
-                    bytes = Some(found);
-                    // The mirror that works is asked first for the next file: a dead one would
-                    // make each of the four files wait for its timeouts.
-                    let base = self.mirrors.remove(rank);
-                    self.mirrors.insert(0, base);
-                    break;
-                }
-                Err(reason) => self.give_up(&name, &address, &reason, &mut attempts),
-            }
-        }
-        #[cfg(feature = "hub")]
-        if bytes.is_none() && self.options.mirrors.is_none() {
-            bytes = self.hub(index, spec, &name, &mut attempts)?;
-        }
-        #[cfg(not(feature = "hub"))]
-        let _ = index;
-        let Some(bytes) = bytes else {
-            if attempts.is_empty() {
-                attempts.push_str("\n  no mirror to ask");
-            }
-            return Err(Error::Download {
-                dataset: self.spec.name,
-                file: name,
-                attempts,
-            });
-        };
-        self.poll()?;
-        write_atomic(&path, &bytes)?;
-        (self.progress)(Progress::Done {
-            file: &name,
-            bytes: bytes.len() as u64,
-        });
-        Ok(path)
-    }
-
-    /// Whether the genuine file is there; one that is not is announced.
-    fn is_present(&mut self, spec: &FileSpec, path: &Path, name: &str) -> Result<bool> {
-        let checked = match read_file(path, spec.bytes + SLACK) {
-            Ok(bytes) => verify(spec, &bytes),
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                return Ok(false);
-            }
-            Err(Error::File {
-                source: source @ FormatError::FileTooLarge { .. },
-                ..
-            }) => Err(Unfit::from(source)),
-            // A file that may not be read could not be replaced either, nor could a folder.
-            Err(error) => return Err(error),
-        };
-        match &checked {
-            Ok(()) => (self.progress)(Progress::Present { file: name }),
-            Err(unfit) => (self.progress)(Progress::Damaged {
-                file: name,
-                reason: &unfit.reason,
-            }),
-        }
-        Ok(checked.is_ok())
-    }
-
-    /// The verified compressed bytes from one mirror, or why it is given up.
-    fn mirror(
-        &mut self,
-        spec: &FileSpec,
-        address: &str,
-        name: &str,
-    ) -> Result<Result<Vec<u8>, String>> {
-        let mut tries = 1;
-        loop {
-            let request = http::Request {
-                address,
-                name,
-                cap: spec.bytes + SLACK,
-            };
-            let failure = match self.client.get(&request, self.progress, self.stop)? {
-                Ok(bytes) => match verify(spec, &bytes) {
-                    Ok(()) => return Ok(Ok(bytes)),
-                    Err(unfit) => Failure {
-                        reason: unfit.reason,
-                        again: if unfit.cut_off {
-                            Again::Soon
-                        } else {
-                            Again::Never
-                        },
-                    },
-                },
-                Err(failure) => failure,
-            };
-            let pause = match failure.again {
-                Again::Never => return Ok(Err(failure.reason)),
-                Again::Soon => self.backoff(tries),
-                Again::After(pause) => pause,
-            };
-            if tries == TRIES || pause > MAX_PAUSE {
-                let count = if tries > 1 {
-                    format!(" ({tries} tries)")
-                } else {
-                    String::new()
-                };
-                return Ok(Err(format!("{}{count}", failure.reason)));
-            }
-            (self.progress)(Progress::Retry {
-                file: name,
-                address,
-                reason: &failure.reason,
-                pause,
-            });
-            self.pause(pause)?;
-            tries += 1;
-        }
-    }
-
-    fn give_up(&mut self, file: &str, address: &str, reason: &str, attempts: &mut String) {
-        attempts.push_str(&format!("\n  {address}: {reason}"));
-        (self.progress)(Progress::Failed {
-            file,
-            address,
-            reason,
-        });
-    }
-
-    /// The pause after this many tries: doubled each time, spread so that many clients that failed
-    /// together do not come back together.
-    fn backoff(&self, tries: u32) -> Duration {
-        let nanoseconds = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |now| now.subsec_nanos());
-        let spread = 0.5 + f64::from(nanoseconds) / 1e9;
-        (self.options.backoff * (1 << (tries - 1))).mul_f64(spread)
-    }
-
-    fn pause(&self, pause: Duration) -> Result<()> {
-        let start = Instant::now();
-        while let Some(left) = pause.checked_sub(start.elapsed()) {
-            self.poll()?;
-            thread::sleep(left.min(POLL));
-        }
-        self.poll()
-    }
-
-    fn poll(&self) -> Result<()> {
-        if (self.stop)() {
-            return Err(Error::Interrupted);
-        }
-        Ok(())
-    }
+    session.fetch(&missing)?;
+    Ok(paths())
 }

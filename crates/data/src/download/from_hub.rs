@@ -7,35 +7,42 @@ use std::thread;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::session::{Session, locked};
 use super::verify::verify;
-use super::{POLL, Progress, Session};
+use super::{POLL, Progress};
 use crate::{Error, FileSpec, Result, hub};
 
 impl Session<'_> {
     /// A file's verified compressed bytes; where there are none, `attempts` says why.
     pub(super) fn hub(
-        &mut self,
+        &self,
         index: usize,
         spec: &FileSpec,
         name: &str,
         attempts: &mut String,
     ) -> Result<Option<Vec<u8>>> {
-        let address = hub::address(self.spec);
-        (self.progress)(Progress::Started {
+        let Some(repository) = self.spec.hub else {
+            return Ok(None);
+        };
+        let address = hub::address(repository);
+        self.report(Progress::Started {
             file: name,
             address: &address,
             bytes: None,
         });
-        let files = match self.hub.take() {
+        // Held while the hub is asked: the threads of the other files need the same answer.
+        let mut hub = locked(&self.hub);
+        let files = match hub.take() {
             Some(files) => files,
-            None => self.ask_hub()?,
+            None => self.ask_hub(repository)?,
         };
         let packed = files.as_ref().map_err(String::clone).and_then(|files| {
             let bytes = files.get(index).map_or(&[][..], Vec::as_slice);
             verify(spec, bytes).map_err(|unfit| unfit.reason)?;
             compress(bytes).map_err(|error| error.to_string())
         });
-        self.hub = Some(files);
+        *hub = Some(files);
+        drop(hub);
         match packed {
             Ok(bytes) => Ok(Some(bytes)),
             Err(reason) => {
@@ -46,10 +53,9 @@ impl Session<'_> {
     }
 
     /// Fetches on a thread of its own, for the hub's client cannot be interrupted.
-    fn ask_hub(&self) -> Result<Result<[Vec<u8>; 4], String>> {
+    fn ask_hub(&self, repository: &'static str) -> Result<Result<[Vec<u8>; 4], String>> {
         let (sender, answer) = mpsc::channel();
         let rows = hub::rows(self.spec);
-        let repository = self.spec.hub;
         let spawned = thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || sender.send(hub::fetch_rows(repository, rows)));

@@ -1,5 +1,6 @@
 //! What a download reports while it runs.
 
+use std::path::Path;
 use std::time::Duration;
 
 /// What happens during a download; `file` is the file's name in the folder.
@@ -17,13 +18,26 @@ pub enum Progress<'a> {
         /// What is wrong with it.
         reason: &'a str,
     },
+    /// Another process downloads into the same folder: it is waited for.
+    Waiting {
+        /// The folder.
+        folder: &'a Path,
+    },
+    /// The beginning of the file is here from before: the rest alone is fetched. Told before
+    /// [`Progress::Started`].
+    Resumed {
+        /// The file.
+        file: &'a str,
+        /// Bytes that are here.
+        bytes: u64,
+    },
     /// A mirror begins to send the file.
     Started {
         /// The file.
         file: &'a str,
         /// The file's address on this mirror.
         address: &'a str,
-        /// Bytes to come, where the server says so.
+        /// Bytes in all, where the server says so.
         bytes: Option<u64>,
     },
     /// More of the file has come.

@@ -4,7 +4,9 @@ use std::io::{self, Read as _};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use ureq::http::header::RETRY_AFTER;
+use ureq::http::header::{
+    CONTENT_RANGE, ETAG, HeaderName, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
+};
 use ureq::http::{Response, StatusCode};
 use ureq::{Body, Timeout};
 
@@ -62,16 +64,30 @@ pub(super) struct Head {
     pub length: Option<u64>,
     pub content_type: Option<String>,
     pub retry_after: Option<Duration>,
+    /// The first byte that comes, and all that there are, of an answer to a range.
+    pub range: Option<(u64, u64)>,
+    /// The file's own mark, by which a later request tells whether it is the same.
+    pub validator: Option<String>,
+}
+
+/// Which bytes are asked for.
+#[derive(Clone)]
+pub(super) struct Range {
+    /// As in `bytes=100-`.
+    pub range: String,
+    /// The mark of the file that the bytes before belong to.
+    pub if_range: Option<String>,
 }
 
 /// The thread of a request: sends what comes until the end, a failure, or nobody listens.
 pub(super) fn transfer(
     agent: &ureq::Agent,
     address: &str,
+    range: Option<&Range>,
     timeouts: Timeouts,
     to: &SyncSender<Message>,
 ) {
-    let mut response = match follow(agent, address, timeouts) {
+    let mut response = match follow(agent, address, range, timeouts) {
         Ok(response) => response,
         Err(failure) => {
             let _ = to.send(Message::Failed(failure));
@@ -87,8 +103,15 @@ pub(super) fn transfer(
         retry_after: (response.headers().get(RETRY_AFTER))
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs),
+        range: header(&response, CONTENT_RANGE).and_then(content_range),
+        // A weak mark would let another compression of the same file pass for the rest of this one.
+        validator: header(&response, ETAG)
+            .filter(|mark| mark.starts_with('"'))
+            .or_else(|| header(&response, LAST_MODIFIED))
+            .map(String::from),
     };
-    if to.send(Message::Head(head)).is_err() || status != StatusCode::OK {
+    let has_body = [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&status);
+    if to.send(Message::Head(head)).is_err() || !has_body {
         return;
     }
     let mut reader = response.body_mut().as_reader();
@@ -110,15 +133,33 @@ pub(super) fn transfer(
     }
 }
 
+fn header(response: &Response<Body>, name: HeaderName) -> Option<&str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// The first byte and the whole length in `bytes 100-199/1000` (RFC 9110, section 14.4).
+fn content_range(value: &str) -> Option<(u64, u64)> {
+    let (range, whole) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, whole.trim().parse().ok()?))
+}
+
 /// Asks an address and those that it redirects to.
 fn follow(
     agent: &ureq::Agent,
     address: &str,
+    range: Option<&Range>,
     timeouts: Timeouts,
 ) -> Result<Response<Body>, Failure> {
     let mut uri = redirect::checked(address).map_err(Failure::never)?;
     for _ in 0..=MAX_REDIRECTS {
         let mut request = agent.get(&uri);
+        if let Some(Range { range, if_range }) = range {
+            request = request.header(RANGE, range);
+            if let Some(mark) = if_range {
+                request = request.header(IF_RANGE, mark);
+            }
+        }
         if redirect::is_this_machine(&uri) {
             request = request.config().proxy(None).build();
         }
@@ -174,5 +215,24 @@ fn explain(error: ureq::Error, agent: &ureq::Agent, timeouts: Timeouts) -> Failu
     Failure {
         reason: reason + &by,
         again,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        assert_eq!(content_range("bytes 100-199/1000"), Some((100, 1000)));
+        for other in [
+            "bytes 100-199/*",
+            "bytes */1000",
+            "100-199/1000",
+            "bytes x-9/10",
+            "",
+        ] {
+            assert_eq!(content_range(other), None, "{other}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether some bytes are the genuine file.
 
-use crate::{FileSpec, FormatError, Sha256, gzip};
+use crate::{FileSpec, FormatError, gzip};
 
 /// Why bytes are not the genuine file.
 pub(super) struct Unfit {
@@ -18,7 +18,7 @@ impl From<FormatError> for Unfit {
     }
 }
 
-/// Holds a file's bytes, compressed or not, against the registry's length and SHA-256.
+/// Holds a file's bytes, compressed or not, against the registry's length and digest.
 pub(super) fn verify(spec: &FileSpec, bytes: &[u8]) -> Result<(), Unfit> {
     let unpacked;
     let content = if gzip::is_gzip(bytes) {
@@ -38,12 +38,15 @@ pub(super) fn verify(spec: &FileSpec, bytes: &[u8]) -> Result<(), Unfit> {
             spec.bytes
         )));
     }
-    let found = Sha256::of(content);
-    if !found.is(spec.sha256) {
-        return Err(unfit(format!(
-            "right form, wrong content (SHA-256 {found}, expected {})",
-            spec.sha256
-        )));
+    match spec.verify(bytes, content) {
+        Ok(_) => Ok(()),
+        Err(FormatError::Digest {
+            kind,
+            found,
+            expected,
+        }) => Err(unfit(format!(
+            "right form, wrong content ({kind} {found}, expected {expected})"
+        ))),
+        Err(other) => Err(other.into()),
     }
-    Ok(())
 }

@@ -73,7 +73,10 @@ fn the_registrys_mirrors_are_asked_by_default() {
     })
     .unwrap();
     assert_genuine(folder.path());
-    assert_eq!(mirror.paths()[0], "/train-images-idx3-ubyte.gz");
+    // In whichever order: several at a time.
+    let mut paths = mirror.paths();
+    paths.sort();
+    assert_eq!(paths[0], "/t10k-images-idx3-ubyte.gz");
 }
 
 #[test]
@@ -208,14 +211,14 @@ fn a_read_only_folder_is_an_io_error() {
         "{error}"
     );
 
-    // Here the folder is there, and the write is what fails.
+    // Here the folder is there, and nothing may be made in it.
     let mirror = Server::genuine();
     let error = run(Path::new("/proc/self"), &options(&[mirror.base()]))
         .0
         .unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("\"/proc/self/train-images-idx3-ubyte.gz\": cannot create: "),
+        text.starts_with("\"/proc/self/.lock\": cannot create: "),
         "{text}"
     );
 }

@@ -1,4 +1,4 @@
-//! Downloads against a real server on this machine (faults C1 to C8): no mocks, each test scripts
+//! Downloads against a real server on this machine (faults C1 to C10, C13): no mocks, each test scripts
 //! what its server sends.
 #![cfg(feature = "download")]
 #![allow(
@@ -7,10 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod archive;
+#[path = "../common/mod.rs"]
+mod common;
 mod connection;
 mod content;
 mod files;
 mod http;
+mod lock;
+mod resume;
 mod server;
 
 use std::ffi::OsString;
@@ -20,6 +25,7 @@ use std::time::Duration;
 
 use flate2::{Compression, write::GzEncoder};
 use lenet_data::download::{Options, Progress, Timeouts, download};
+use lenet_data::registry::{Known, MNIST};
 use lenet_data::{DatasetSpec, Error, FileSpec, Result, Role, Sha256};
 
 const NAMES: [&str; 4] = [
@@ -73,18 +79,17 @@ fn spec(mirrors: &'static [&'static str]) -> &'static DatasetSpec {
         role: roles[index],
         name: NAMES[index],
         bytes: content(NAMES[index]).len(),
-        sha256: Sha256::of(&content(NAMES[index])).to_string().leak(),
+        digest: Known::Sha256(Sha256::of(&content(NAMES[index])).to_string().leak()),
     };
     Box::leak(Box::new(DatasetSpec {
         name: "tiny",
         title: "Tiny",
         class_names: &["0", "1", "2"],
+        counts: [3, 2],
         files: [file(0), file(1), file(2), file(3)],
         mirrors,
-        hub: "nobody/tiny",
-        system_folder: None,
-        licence: "none",
-        citation: "none",
+        hub: None,
+        ..MNIST
     }))
 }
 
@@ -93,6 +98,9 @@ fn options(mirrors: &[String]) -> Options {
     Options {
         mirrors: Some(mirrors.to_vec()),
         force: false,
+        offline: false,
+        // In order, for the tests that count requests.
+        parallel: 1,
         timeouts: Timeouts {
             connect: Duration::from_millis(400),
             response: Duration::from_millis(400),
@@ -120,7 +128,9 @@ fn failure(mirrors: &[String]) -> String {
     let (result, _) = run(folder.path(), &options(mirrors));
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Download { .. }), "{error:?}");
-    assert!(names(folder.path()).is_empty(), "nothing unverified stays");
+    let names = names(folder.path());
+    let parts = |name: &OsString| name.to_string_lossy().ends_with(".gz.part");
+    assert!(names.iter().all(parts), "nothing unverified has its name");
     error.to_string()
 }
 
@@ -146,10 +156,11 @@ fn assert_genuine(folder: &Path) {
     }
 }
 
-/// The names in a folder, in order.
+/// The names in a folder, in order, without that of its lock.
 fn names(folder: &Path) -> Vec<OsString> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.retain(|name| name != ".lock");
     names.sort();
     names
 }

@@ -14,6 +14,10 @@ const BOUND: Duration = Duration::from_secs(10);
 pub struct Asked {
     /// The path.
     pub path: String,
+    /// The header `Range`.
+    pub range: Option<String>,
+    /// The header `If-Range`.
+    pub if_range: Option<String>,
     /// How many requests this server has had before.
     pub before: usize,
     pub stream: TcpStream,
@@ -102,6 +106,12 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&mut A
     }
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
+    let header = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.to_owned())
+    };
+    let (range, if_range) = (header("range"), header("if-range"));
     let before = {
         let mut log = log.lock().unwrap();
         log.push(path.clone());
@@ -109,6 +119,8 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&mut A
     };
     answer(&mut Asked {
         path,
+        range,
+        if_range,
         before,
         stream,
     });
@@ -120,6 +132,44 @@ impl Asked {
         let length = format!("Content-Length: {}", body.len());
         self.head(status, &[headers, &[&length]].concat());
         self.send(body);
+    }
+
+    /// The bytes of a body that the range asks for, if one does (RFC 9110, section 14.2).
+    pub fn asked_of(&self, body: &[u8]) -> Option<std::ops::Range<usize>> {
+        let (first, last) = self
+            .range
+            .as_deref()?
+            .strip_prefix("bytes=")?
+            .split_once('-')?;
+        let length = body.len();
+        if first.is_empty() {
+            return Some(length.saturating_sub(last.parse().unwrap())..length);
+        }
+        let last = last.parse().map_or(length, |last: usize| last + 1);
+        Some(first.parse().unwrap()..last.min(length))
+    }
+
+    /// What a good server answers to a range, or without one; of it at most `most` bytes.
+    pub fn respond_range(&mut self, mark: &str, body: &[u8], most: usize) {
+        let mark_line = format!("ETag: {mark}");
+        let wanted = self.if_range.as_deref().is_none_or(|wanted| wanted == mark);
+        let (status, range) = match self.asked_of(body) {
+            Some(range) if range.is_empty() => {
+                return self.respond("416 Range Not Satisfiable", &[], b"");
+            }
+            Some(range) if wanted => ("206 Partial Content", range),
+            _ => ("200 OK", 0..body.len()),
+        };
+        let length = format!("Content-Length: {}", range.len());
+        let content = format!(
+            "Content-Range: bytes {}-{}/{}",
+            range.start,
+            range.end - 1,
+            body.len()
+        );
+        self.head(status, &[&mark_line, &length, &content]);
+        let end = range.end.min(range.start.saturating_add(most));
+        self.send(&body[range.start..end]);
     }
 
     pub fn head(&mut self, status: &str, headers: &[&str]) {
