@@ -1,17 +1,18 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod dataset;
 mod report;
 mod show;
 mod train;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use lenet_data::registry;
 
+pub use dataset::{DatasetName, dataset_names};
 pub use report::Report;
 pub use show::{Show, ShowAugmentation};
 pub use train::Train;
@@ -153,8 +154,8 @@ pub enum DataCommand {
     },
     /// Download data sets into the cache folder, or into --data-dir.
     Download {
-        /// The data sets.
-        #[arg(default_value = "mnist", value_parser = dataset_names())]
+        /// The data sets, or all.
+        #[arg(default_value = "mnist", value_parser = dataset_names(&["all"]))]
         datasets: Vec<String>,
         /// Download into this folder.
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -165,12 +166,15 @@ pub enum DataCommand {
         /// Download also what is there already.
         #[arg(long)]
         force: bool,
+        /// Ask nobody: only see whether everything is there.
+        #[arg(long, conflicts_with_all = ["force", "mirror"])]
+        offline: bool,
     },
     /// Read data sets as training does, and show what is in them.
     Verify {
-        /// The data sets.
-        #[arg(default_value = "mnist", value_parser = dataset_names())]
-        datasets: Vec<String>,
+        /// The data sets, or paths of your own.
+        #[arg(default_value = "mnist", value_parser = DatasetName, value_hint = ValueHint::AnyPath)]
+        datasets: Vec<OsString>,
         /// Look in this folder only.
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         data_dir: Option<PathBuf>,
@@ -192,9 +196,11 @@ pub struct Checks {
 /// Which data set, and where.
 #[derive(Debug, Args)]
 pub struct Source {
-    /// The data set [default: mnist, or that of the model].
-    #[arg(long, value_name = "NAME", value_parser = dataset_names())]
-    pub dataset: Option<String>,
+    /// A data set by its name, as `lenet data list` shows it, or the path of your own: a folder of
+    /// IDX files, a folder with a folder of pictures for each class, train and test of such, or CSV
+    /// files with a label and 784 pixels [default: mnist, or that of the model].
+    #[arg(long, value_name = "NAME|PATH", value_parser = DatasetName, value_hint = ValueHint::AnyPath)]
+    pub dataset: Option<OsString>,
     /// The folder that holds the data set's files; else LENET_DATA, the cache folder, a system
     /// package, or for MNIST the program itself.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -348,10 +354,6 @@ impl From<Init> for lenet_model::Init {
             Init::HeUniform => Self::HeUniform,
         }
     }
-}
-
-fn dataset_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(registry::ALL.iter().map(|spec| spec.name))
 }
 
 /// A name that is a folder's, not a path.

@@ -10,24 +10,19 @@ pub mod show;
 pub mod summary;
 pub mod train;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use lenet_data::{DatasetSpec, Error, Normalization, registry};
+use lenet_data::{Normalization, Source};
 use lenet_model::Weights;
 
 use crate::failure::Outcome;
 
-/// The registry's entry of a data set.
-fn find_dataset(name: &str) -> Outcome<&'static DatasetSpec> {
-    let spec = DatasetSpec::find(name).ok_or_else(|| {
-        let known: Vec<&str> = registry::ALL.iter().map(|spec| spec.name).collect();
-        Error::UnknownDataset {
-            name: name.to_owned(),
-            known: known.join(", "),
-        }
-    })?;
-    Ok(spec)
+/// The data set that a command was asked for, else that of the model, else MNIST.
+fn source(named: Option<&OsStr>, of_model: Option<&str>) -> Outcome<Source> {
+    let name = named.or(of_model.map(OsStr::new));
+    Ok(Source::parse(name.unwrap_or(OsStr::new("mnist")))?)
 }
 
 /// The weights in a file, or in the run folder that the path names.

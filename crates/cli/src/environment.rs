@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lenet_data::{DatasetSpec, Origin, read_file};
+use lenet_data::read_file;
 use lenet_kernels::pool;
 use lenet_train::{Precision, RunFolder};
 use serde::Serialize;
@@ -37,28 +37,27 @@ pub struct Environment {
     data: Data,
 }
 
+/// Which data a run was trained on.
 #[derive(Debug, Serialize)]
-struct Data {
-    name: &'static str,
-    title: &'static str,
-    origin: String,
-    sha256: BTreeMap<String, String>,
+pub struct Data {
+    pub name: String,
+    pub title: String,
+    pub origin: String,
+    pub sha256: BTreeMap<String, String>,
 }
 
 /// What the command decides.
-pub struct Computation<'a> {
+pub struct Computation {
     pub threads: usize,
     pub engine: String,
     pub device: String,
     pub precision: Precision,
-    pub spec: &'static DatasetSpec,
-    pub origin: &'a Origin,
+    pub data: Data,
 }
 
 impl Environment {
     /// That of this process, now.
-    pub fn new(computation: Computation<'_>) -> Self {
-        let spec = computation.spec;
+    pub fn new(computation: Computation) -> Self {
         Self {
             started: utc(SystemTime::now()),
             lenet: env!("CARGO_PKG_VERSION"),
@@ -75,12 +74,7 @@ impl Environment {
             engine: computation.engine,
             device: computation.device,
             precision: computation.precision,
-            data: Data {
-                name: spec.name,
-                title: spec.title,
-                origin: computation.origin.to_string(),
-                sha256: spec.digests(),
-            },
+            data: computation.data,
         }
     }
 

@@ -1,19 +1,20 @@
 //! `lenet data`.
 
+mod reporter;
+
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use indicatif::ProgressBar;
-use lenet_data::download::{self, Options, Progress};
-use lenet_data::{DatasetSpec, Error, Origin, Search, locate, registry};
+use lenet_data::download::{self, Options};
+use lenet_data::{DatasetSpec, Error, Loaded, Origin, Search, Source, locate, registry};
 use serde::Serialize;
-use tracing::{info, warn};
 
 use crate::arguments::{Data, DataCommand, Format, Verbosity};
-use crate::commands::{find_dataset, show};
-use crate::console::byte_bar;
+use crate::commands::show;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
+use reporter::Reporter;
 
 pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
     match &arguments.command {
@@ -28,7 +29,7 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
         } => {
             let search = Search::new(data_dir.clone());
             for name in datasets {
-                verify(find_dataset(name)?, &search, *format)?;
+                verify(&Source::parse(name)?, &search, *format)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -38,16 +39,18 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
             data_dir,
             mirror,
             force,
+            offline,
         } => {
             let search = Search::new(data_dir.clone());
             let options = Options {
                 mirrors: (!mirror.is_empty()).then(|| mirror.clone()),
                 force: *force,
+                offline: *offline,
                 ..Options::default()
             };
             let stop = StopFlag::install()?;
-            for name in datasets {
-                match download(find_dataset(name)?, &search, &options, verbosity, &stop) {
+            for spec in named(datasets) {
+                match download(spec, &search, &options, verbosity, &stop) {
                     // The signal decides on the exit code.
                     Err(Failure::Data(Error::Interrupted)) => return Ok(stop.exit_code()),
                     result => result?,
@@ -58,11 +61,20 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
     }
 }
 
+/// The entries of the registry that are named; `all` names each.
+fn named(names: &[String]) -> Vec<&'static DatasetSpec> {
+    let all = names.iter().any(|name| name == "all");
+    let wanted = |spec: &&DatasetSpec| all || names.iter().any(|name| name == spec.name);
+    registry::ALL.iter().copied().filter(wanted).collect()
+}
+
 #[derive(Debug, Serialize)]
 struct Entry {
     name: &'static str,
     title: &'static str,
     classes: usize,
+    train_images: usize,
+    test_images: usize,
     licence: &'static str,
     citation: &'static str,
     /// Where the data set is, null where it is not on this machine.
@@ -75,6 +87,8 @@ fn list(search: &Search, format: Format) -> Outcome<()> {
             name: spec.name,
             title: spec.title,
             classes: spec.class_names.len(),
+            train_images: spec.counts[0],
+            test_images: spec.counts[1],
             licence: spec.licence,
             citation: spec.citation,
             location: locate(spec, search).ok().map(|origin| origin.to_string()),
@@ -84,10 +98,10 @@ fn list(search: &Search, format: Format) -> Outcome<()> {
             Format::Text => {
                 let location = entry.location.as_deref().unwrap_or("not here");
                 output::line(format!(
-                    "{:<15}{} ({} classes): {location}",
-                    entry.name, entry.title, entry.classes
+                    "{:<16}{} ({} classes, {} + {} images): {location}",
+                    entry.name, entry.title, entry.classes, entry.train_images, entry.test_images
                 ))?;
-                output::line(format!("{:<15}{}; {}", "", entry.licence, entry.citation))?;
+                output::line(format!("{:<16}{}; {}", "", entry.licence, entry.citation))?;
             }
         }
     }
@@ -96,10 +110,12 @@ fn list(search: &Search, format: Format) -> Outcome<()> {
 
 #[derive(Debug, Serialize)]
 struct Verified {
-    dataset: &'static str,
+    dataset: String,
     origin: String,
     train: Contents,
     test: Contents,
+    /// SHA-256 of each decompressed file, or of each split of own data.
+    sha256: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,8 +129,12 @@ struct Contents {
     std: f64,
 }
 
-fn verify(spec: &'static DatasetSpec, search: &Search, format: Format) -> Outcome<()> {
-    let (splits, origin) = lenet_data::load(spec, search)?;
+fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
+    let Loaded {
+        splits,
+        origin,
+        sha256,
+    } = source.load(search)?;
     if origin == Origin::Embedded {
         verify_embedded()?;
     }
@@ -128,15 +148,21 @@ fn verify(spec: &'static DatasetSpec, search: &Search, format: Format) -> Outcom
         }
     };
     let verified = Verified {
-        dataset: spec.name,
+        dataset: source.name(),
         origin: origin.to_string(),
         train: contents(&splits.train),
         test: contents(&splits.test),
+        sha256,
     };
     if format == Format::Json {
         return output::json(&verified);
     }
-    output::line(format!("{}, {}: genuine", spec.title, verified.origin))?;
+    let judged = match source {
+        Source::Known(_) => "genuine",
+        // There is nothing to hold it against.
+        Source::Own(_) => "well-formed",
+    };
+    output::line(format!("{}, {}: {judged}", source.title(), verified.origin))?;
     for (name, contents) in [("train", &verified.train), ("test", &verified.test)] {
         let Contents {
             images, mean, std, ..
@@ -144,7 +170,7 @@ fn verify(spec: &'static DatasetSpec, search: &Search, format: Format) -> Outcom
         output::line(format!(
             "{name:<6}{images} images, pixels {mean:.4} ± {std:.4}"
         ))?;
-        let counts = std::iter::zip(spec.class_names, &contents.class_counts);
+        let counts = std::iter::zip(splits.train.class_names(), &contents.class_counts);
         let counts: Vec<String> = counts
             .map(|(class, count)| format!("{class}: {count}"))
             .collect();
@@ -160,7 +186,7 @@ fn verify_embedded() -> Outcome<()> {
         &registry::MNIST.files,
         lenet_data::embedded::files().map_err(Error::from)?,
     ) {
-        file.verify(&bytes).map_err(Error::from)?;
+        file.verify(&bytes, &bytes).map_err(Error::from)?;
     }
     Ok(())
 }
@@ -177,52 +203,19 @@ fn download(
             "there is no home folder to download to: name a folder with --data-dir".to_owned(),
         )
     })?;
-    let bar = byte_bar(verbosity);
+    let mut reporter = Reporter::new(verbosity);
     let result = download::download(
         spec,
         &folder,
         options,
-        &mut |progress| report(&bar, &progress),
+        &mut |progress| reporter.report(&progress),
         &|| stop.is_raised(),
     );
-    bar.finish_and_clear();
+    reporter.finish();
     result?;
     output::line(format!(
         "{}: four genuine files in {}",
         spec.title,
         folder.display()
     ))
-}
-
-fn report(bar: &ProgressBar, progress: &Progress<'_>) {
-    match progress {
-        Progress::Present { file } => info!("{file}: here already"),
-        Progress::Damaged { file, reason } => warn!("{file}: {reason}; it is fetched again"),
-        Progress::Started {
-            file,
-            address,
-            bytes,
-        } => {
-            info!("{file} from {address}");
-            bar.reset();
-            bar.set_message((*file).to_owned());
-            bar.set_length(bytes.unwrap_or(0));
-        }
-        Progress::Received { bytes, .. } => bar.set_position(*bytes),
-        Progress::Retry {
-            address,
-            reason,
-            pause,
-            ..
-        } => {
-            warn!(
-                "{address}: {reason}; once more in {:.1} s",
-                pause.as_secs_f64()
-            );
-        }
-        Progress::Failed {
-            address, reason, ..
-        } => warn!("{address}: {reason}"),
-        Progress::Done { file, bytes } => info!("{file}: {bytes} bytes, verified"),
-    }
 }

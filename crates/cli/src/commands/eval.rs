@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use lenet_data::Search;
+use lenet_data::{Loaded, Search};
 use lenet_train::{ClassMetrics, evaluate};
 use serde::Serialize;
+use tracing::warn;
 
 use crate::arguments::{Eval, Format, Split};
-use crate::commands::{find_dataset, load_weights, normalization};
+use crate::commands::{load_weights, normalization, source};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -15,7 +16,7 @@ use crate::output::{self, decimal, percent};
 /// What `--format json` prints.
 #[derive(Debug, Serialize)]
 struct Evaluation {
-    dataset: &'static str,
+    dataset: String,
     split: &'static str,
     count: u64,
     accuracy: Option<f64>,
@@ -29,28 +30,35 @@ pub fn run(arguments: &Eval) -> Outcome {
     let device = arguments.hardware.device.open()?;
     let mut weights = load_weights(&arguments.model, &device)?;
     weights.model = weights.model.with_engine(arguments.hardware.engine.into());
-    let named = arguments.source.dataset.as_deref();
-    let name = named
-        .or(weights.metadata.dataset.as_deref())
-        .unwrap_or("mnist");
-    let spec = find_dataset(name)?;
-    if spec.class_names.len() != weights.model.architecture().classes {
-        return Err(Failure::Usage(format!(
-            "{} has {} classes, the network {:?} tells {} apart",
-            spec.name,
-            spec.class_names.len(),
-            arguments.model,
-            weights.model.architecture().classes,
-        )));
-    }
-    let (splits, _) = lenet_data::load(spec, &Search::new(arguments.source.data_dir.clone()))?;
+    let source = source(
+        arguments.source.dataset.as_deref(),
+        weights.metadata.dataset.as_deref(),
+    )?;
+    let Loaded { splits, .. } = source.load(&Search::new(arguments.source.data_dir.clone()))?;
     let (split, dataset) = match arguments.split {
         Split::Train => ("train", splits.train),
         Split::Test => ("test", splits.test),
     };
+    if dataset.classes() != weights.model.architecture().classes {
+        return Err(Failure::Usage(format!(
+            "{} has {} classes, the network {:?} tells {} apart",
+            source.name(),
+            dataset.classes(),
+            arguments.model,
+            weights.model.architecture().classes,
+        )));
+    }
+    if dataset.class_names() != weights.metadata.class_names {
+        warn!(
+            "{:?} was trained on other classes than those of {}: {}",
+            arguments.model,
+            source.name(),
+            weights.metadata.class_names.join(", ")
+        );
+    }
     let metrics = evaluate(&weights.model, &dataset, normalization(&weights))?;
     let evaluation = Evaluation {
-        dataset: spec.name,
+        dataset: source.name(),
         split,
         count: metrics.count(),
         accuracy: metrics.accuracy(),

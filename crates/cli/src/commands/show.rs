@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lenet_data::{
-    Augmentation, Dataset, DatasetSpec, IMAGE_PIXELS, IMAGE_SIDE, Search, load, order, read_file,
+    Augmentation, Dataset, IMAGE_PIXELS, IMAGE_SIDE, Loaded, Search, Source, order, read_file,
     write_atomic,
 };
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
@@ -12,7 +12,7 @@ use lenet_train::Draft;
 use serde::Deserialize;
 
 use crate::arguments::{Show, ShowAugmentation, Split};
-use crate::commands::find_dataset;
+use crate::commands::source;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -20,9 +20,12 @@ use crate::output;
 const EPOCHS: u32 = 9;
 
 pub fn run(arguments: &Show) -> Outcome {
-    let name = arguments.source.dataset.as_deref().unwrap_or("mnist");
-    let spec = find_dataset(name)?;
-    let default = || PathBuf::from(format!("{}.png", spec.name));
+    let source = source(arguments.source.dataset.as_deref(), None)?;
+    let name = match &source {
+        Source::Known(spec) => spec.name.to_owned(),
+        Source::Own(_) => source.title(),
+    };
+    let default = || PathBuf::from(format!("{name}.png"));
     let file = arguments.output.clone().unwrap_or_else(default);
     // Before anything is computed.
     if !arguments.force && file.exists() {
@@ -34,14 +37,14 @@ pub fn run(arguments: &Show) -> Outcome {
         true => Some(resolve(&arguments.augmentation)?),
         false => None,
     };
-    let (splits, _) = load(spec, &Search::new(arguments.source.data_dir.clone()))?;
+    let Loaded { splits, .. } = source.load(&Search::new(arguments.source.data_dir.clone()))?;
     let (split, set) = match arguments.split {
         Split::Train => ("train", splits.train),
         Split::Test => ("test", splits.test),
     };
     let sheet = match &augmentation {
-        Some(augmentation) => before_and_after(arguments, spec, split, &set, augmentation),
-        None => samples(arguments, spec, split, &set),
+        Some(augmentation) => before_and_after(arguments, &source, split, &set, augmentation),
+        None => samples(arguments, &source, split, &set),
     };
     let count: usize = sheet.rows.iter().map(|row| row.pictures.len()).sum();
     write_atomic(&file, &contact_sheet_png(&sheet)?)?;
@@ -50,7 +53,7 @@ pub fn run(arguments: &Show) -> Outcome {
 }
 
 /// A row for each class.
-fn samples(arguments: &Show, spec: &DatasetSpec, split: &str, set: &Dataset) -> ContactSheet {
+fn samples(arguments: &Show, source: &Source, split: &str, set: &Dataset) -> ContactSheet {
     let mut rows: Vec<SheetRow> = by_class(arguments, set)
         .into_iter()
         .zip(set.class_names())
@@ -64,7 +67,7 @@ fn samples(arguments: &Show, spec: &DatasetSpec, split: &str, set: &Dataset) -> 
         .collect();
     rows.retain(|row| !row.pictures.is_empty());
     ContactSheet {
-        title: spec.title.to_owned(),
+        title: source.title(),
         captions: vec![format!(
             "{split} images, drawn with seed {}",
             arguments.seed
@@ -78,7 +81,7 @@ fn samples(arguments: &Show, spec: &DatasetSpec, split: &str, set: &Dataset) -> 
 /// A row for each image: itself, then as each of the first epochs has it.
 fn before_and_after(
     arguments: &Show,
-    spec: &DatasetSpec,
+    source: &Source,
     split: &str,
     set: &Dataset,
     augmentation: &Augmentation,
@@ -105,7 +108,7 @@ fn before_and_after(
         _ => epoch.to_string(),
     });
     ContactSheet {
-        title: format!("{}: augmentation", spec.title),
+        title: format!("{}: augmentation", source.title()),
         captions: vec![
             settings(augmentation),
             format!("{split} images, drawn with seed {}", arguments.seed),

@@ -2,11 +2,13 @@
 
 mod configuration;
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Dataset, DatasetSpec, Origin, Search, Splits};
+use lenet_data::{Dataset, Loaded, Origin, Search, Source, Splits};
 use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
 use lenet_train::{
     ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics, OtherTraining,
@@ -16,19 +18,22 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{self, Format, Hardware, Train, Verbosity};
-use crate::commands::find_dataset;
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
-use crate::environment::{Computation, Environment};
+use crate::environment::{self, Computation, Environment};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
+use configuration::Resolved;
 
 /// Where numbered run folders go.
 const RUNS: &str = "runs";
 
 pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
-    let config = configuration::resolve(&arguments)?;
+    let Resolved {
+        mut config,
+        validation_is_stated,
+    } = configuration::resolve(&arguments)?;
     if let Some(folder) = &arguments.resume
         && folder.join("summary.json").exists()
         && !configuration::changes(folder, &config)?
@@ -43,9 +48,13 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let threads = set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     check_precision(&config, &arguments.hardware)?;
-    let spec = find_dataset(&config.dataset)?;
     // Before the run folder is made: whatever is wrong with the data leaves none behind.
-    let data = load(spec, &config, arguments.source.data_dir.clone())?;
+    let source = Source::parse(OsStr::new(&config.dataset))?;
+    let loaded = source.load(&Search::new(arguments.source.data_dir.clone()))?;
+    if !validation_is_stated {
+        config.validation = fitting_validation(&source, &loaded, config.validation);
+    }
+    let data = divide(source, loaded, &config)?;
     let folder = match (&arguments.resume, &arguments.output) {
         (Some(path), _) => RunFolder::open(path)?,
         (None, Some(path)) => RunFolder::create(path)?,
@@ -77,8 +86,12 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         engine: model.engine().to_string(),
         device: arguments.hardware.device.to_string(),
         precision: config.precision,
-        spec: data.spec,
-        origin: &data.origin,
+        data: environment::Data {
+            name: data.source.name(),
+            title: data.source.title(),
+            origin: data.origin.to_string(),
+            sha256: data.sha256.clone(),
+        },
     })
     .write(&folder)?;
     // What a killed run left behind its last checkpoint is brought back to it.
@@ -173,21 +186,41 @@ fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
 
 /// The images of a training.
 struct Data {
-    spec: &'static DatasetSpec,
+    source: Source,
     origin: Origin,
+    sha256: BTreeMap<String, String>,
     train: Dataset,
     validation: Dataset,
     test: Dataset,
 }
 
-fn load(spec: &'static DatasetSpec, config: &Config, data_dir: Option<PathBuf>) -> Outcome<Data> {
-    let (Splits { train, test }, origin) = lenet_data::load(spec, &Search::new(data_dir))?;
+/// The recipe's number of validation images, made for sets of MNIST's size; a tenth of own data that
+/// is small.
+fn fitting_validation(source: &Source, loaded: &Loaded, of_recipe: usize) -> usize {
+    let images = loaded.splits.train.len();
+    if matches!(source, Source::Known(_)) || of_recipe <= images / 5 {
+        return of_recipe;
+    }
+    info!(
+        "{images} training images: {} are held out for validation, not {of_recipe}; --validation \
+         sets another number",
+        images / 10
+    );
+    images / 10
+}
+
+fn divide(source: Source, loaded: Loaded, config: &Config) -> Outcome<Data> {
+    let Loaded {
+        splits: Splits { train, test },
+        origin,
+        sha256,
+    } = loaded;
     if config.validation >= train.len() {
         return Err(Failure::Usage(format!(
             "validation {}: must be less than the {} training images of {}",
             config.validation,
             train.len(),
-            spec.name
+            source.name()
         )));
     }
     let (train, validation) = train.split(config.validation, config.seed);
@@ -196,8 +229,9 @@ fn load(spec: &'static DatasetSpec, config: &Config, data_dir: Option<PathBuf>) 
         None => train,
     };
     Ok(Data {
-        spec,
+        source,
         origin,
+        sha256,
         train,
         validation,
         test,
@@ -220,7 +254,7 @@ fn announce(
         arguments.hardware.device,
         instruction_set(),
     );
-    info!("data set {}, {}", data.spec.title, data.origin);
+    info!("data set {}, {}", data.source.title(), data.origin);
     let settings = config.to_toml().unwrap_or_default();
     let settings: Vec<&str> = settings.lines().collect();
     info!("{}", settings.join(", "));
@@ -235,8 +269,8 @@ fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
     };
     let class_names = data.train.class_names().to_vec();
     Metadata {
-        dataset: Some(data.spec.name.to_owned()),
-        data_sha256: data.spec.digests(),
+        dataset: Some(data.source.name()),
+        data_sha256: data.sha256.clone(),
         ..Metadata::new(model.architecture().clone(), class_names, input)
     }
 }
@@ -258,14 +292,14 @@ fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
         config: config.clone(),
         train_images: data.train.len(),
         validation_images: data.validation.len(),
-        data_sha256: data.spec.digests(),
+        data_sha256: data.sha256.clone(),
     }
 }
 
 /// `summary.json`: the figures of a finished run.
 #[derive(Debug, Serialize)]
 struct Summary {
-    dataset: &'static str,
+    dataset: String,
     recipe: String,
     engine: String,
     parameters: usize,
@@ -301,7 +335,7 @@ fn summary(
     let train_seconds = progress.train_seconds();
     let images = data.train.len() as f64 * f64::from(progress.epochs_done);
     Summary {
-        dataset: data.spec.name,
+        dataset: data.source.name(),
         recipe: config.recipe.clone(),
         engine: model.engine().to_string(),
         parameters: model.parameters().count(),

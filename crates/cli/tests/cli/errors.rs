@@ -50,8 +50,10 @@ fn a23_bad_values_are_named_with_their_range() {
         ),
         (
             "train --dataset cifar10",
-            "[possible values: mnist, fashion-mnist]",
+            "no data set \"cifar10\"; the names are mnist, fashion-mnist, kmnist, qmnist, emnist-digits, ",
         ),
+        ("data download cifar10", "[possible values: mnist, "),
+        ("data download --offline --force", "cannot be used with"),
         ("train --name ../x", "a path goes with --output"),
         ("train --resume run --recipe fast", "cannot be used with"),
         ("train --force-config", "--resume <RUN>"),

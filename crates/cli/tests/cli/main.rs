@@ -1,8 +1,10 @@
 //! The program from outside: what it prints, writes and returns. FAULTS A8, A11 to A14, A18, A23,
-//! B15, D1, D6.
+//! B15, C9 to C13, D1, D6.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod datasets;
+mod download;
 mod errors;
 mod recipes;
 mod report;

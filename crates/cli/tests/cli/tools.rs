@@ -3,7 +3,7 @@
 use std::fs;
 
 use image::{GrayImage, Luma};
-use lenet_data::{Augmentation, embedded};
+use lenet_data::{Augmentation, embedded, registry};
 
 use crate::{SHORT, fails, lenet, run, succeeds};
 
@@ -117,7 +117,17 @@ fn predictions() {
 #[test]
 fn data_is_listed_and_verified() {
     let root = tempfile::tempdir().unwrap();
-    assert!(succeeds(root.path(), "data list").contains("MNIST handwritten digits (10 classes)"));
+    let list = succeeds(root.path(), "data list");
+    assert!(
+        list.contains("MNIST handwritten digits (10 classes, 60000 + 10000 images): embedded"),
+        "{list}"
+    );
+    // Two lines each, with the licence on the second.
+    assert_eq!(list.lines().count(), 2 * registry::ALL.len());
+    for (spec, lines) in std::iter::zip(registry::ALL, list.lines().collect::<Vec<_>>().chunks(2)) {
+        assert!(lines[0].starts_with(spec.name), "{lines:?}");
+        assert!(lines[1].contains(spec.licence), "{lines:?}");
+    }
     let printed = succeeds(root.path(), "data verify mnist --format json");
     let verified: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(verified["train"]["images"], 60_000);
@@ -221,12 +231,9 @@ fn downloads_that_fail_say_why() {
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert_eq!(
-        fs::read_dir(root.path().join("cache/mnist"))
-            .unwrap()
-            .count(),
-        0
-    );
+    let left = fs::read_dir(root.path().join("cache/mnist")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".lock"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lenet_data::read_file;
+use lenet_data::{Source, read_file};
 use lenet_train::{Config, Draft, Error, RunFolder};
 
 use crate::arguments::Train;
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// The recipe, or the configuration of the run that is resumed; then the file of `--config`; then
 /// flags; then `--set`.
-pub fn resolve(arguments: &Train) -> Outcome<Config> {
+pub fn resolve(arguments: &Train) -> Outcome<Resolved> {
     let file = match &arguments.config {
         Some(path) => Some((
             path,
@@ -49,7 +49,25 @@ pub fn resolve(arguments: &Train) -> Outcome<Config> {
     for assignment in &arguments.set {
         draft.assign(assignment)?;
     }
-    Ok(draft.finish()?)
+    let in_file = |(_, text): &(_, String)| {
+        let table = toml::from_str::<toml::Table>(text);
+        table.is_ok_and(|table| table.contains_key("validation"))
+    };
+    let validation_is_stated = arguments.resume.is_some()
+        || arguments.values.validation.is_some()
+        || file.as_ref().is_some_and(in_file)
+        || (arguments.set.iter()).any(|set| set.trim_start().starts_with("validation"));
+    Ok(Resolved {
+        config: draft.finish()?,
+        validation_is_stated,
+    })
+}
+
+/// What [`resolve`] comes to.
+pub struct Resolved {
+    pub config: Config,
+    /// Whether the number of validation images was asked for, and not only the recipe's.
+    pub validation_is_stated: bool,
 }
 
 /// The shipped recipe that a file names. Files may have names of their own, too.
@@ -91,8 +109,12 @@ fn flags(draft: &mut Draft, arguments: &Train) -> Outcome<()> {
             })*
         };
     }
+    let dataset = match &arguments.source.dataset {
+        Some(name) => Some(Source::parse(name)?.name()),
+        None => None,
+    };
     take! {
-        "dataset": arguments.source.dataset,
+        "dataset": dataset,
         "epochs": values.epochs,
         "batch_size": values.batch_size,
         "learning_rate": values.lr,
