@@ -50,6 +50,7 @@ mod progress;
 mod results;
 mod run_folder;
 mod stepper;
+mod tensorboard;
 
 pub use adam::{Adam, AdamConfig, AdamState};
 pub use checkpoint::Identity;
@@ -62,3 +63,4 @@ pub use fit::{Ending, fit};
 pub use metrics::{ClassMetrics, Metrics};
 pub use progress::{Best, Progress};
 pub use run_folder::RunFolder;
+pub use tensorboard::TensorBoard;
