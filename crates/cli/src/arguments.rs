@@ -1,5 +1,7 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod records;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use clap_complete::Shell;
 use lenet_data::registry;
 
 use crate::device::DeviceName;
+pub use records::Records;
 
 /// LeNet-5 on MNIST: train, evaluate and use it.
 #[derive(Debug, Parser)]
@@ -121,6 +124,8 @@ pub struct Train {
         ]
     )]
     pub resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub records: Records,
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the result on standard output.

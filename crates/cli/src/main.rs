@@ -7,7 +7,9 @@ mod console;
 mod device;
 mod failure;
 mod output;
+mod pictures;
 mod signals;
+mod watchers;
 
 use std::process::ExitCode;
 

@@ -129,6 +129,8 @@ impl TensorBoard {
             scalars.push(("accuracy/validation", validation.accuracy));
         }
         self.add_scalars(step, &scalars);
+        // A run that is killed behind the epoch's checkpoint will not write it again.
+        self.flush();
     }
 
     fn write(&mut self, message: &[u8]) {
