@@ -9,6 +9,7 @@ mod failure;
 mod output;
 mod pictures;
 mod signals;
+mod tui;
 mod watchers;
 
 use std::process::ExitCode;

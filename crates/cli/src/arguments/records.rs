@@ -8,4 +8,7 @@ pub struct Records {
     /// Write an event file for TensorBoard into the run folder, too.
     #[arg(long)]
     pub tensorboard: bool,
+    /// Show a dashboard with curves on the terminal; q or Ctrl-C stops the training.
+    #[arg(long)]
+    pub tui: bool,
 }

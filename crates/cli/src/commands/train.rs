@@ -66,7 +66,8 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
     let records = &arguments.records;
-    let mut watchers = Watchers::start(records, verbosity, config.epochs, &folder);
+    let mut watchers =
+        Watchers::start(records, verbosity, config.epochs, &folder, &progress, &stop);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),

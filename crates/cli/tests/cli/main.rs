@@ -3,7 +3,11 @@
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod dashboard;
 mod errors;
+#[cfg(target_os = "linux")]
+mod pty;
 mod tensorboard;
 mod tools;
 mod training;
