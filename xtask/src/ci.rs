@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{Workspace, checked};
-use crate::{aarch64, golden, tidy, usage_error};
+use crate::{aarch64, golden, tensorboard, tidy, usage_error};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -125,6 +125,11 @@ const STEPS: &[Step] = &[
         name: "determinism",
         about: "two trainings from one seed, on one thread and on all, write the same bytes",
         run: determinism,
+    },
+    Step {
+        name: "tensorboard",
+        about: "TensorBoard reads what a training wrote for it",
+        run: tensorboard::check,
     },
     Step {
         name: "golden",

@@ -1,5 +1,6 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod records;
 mod report;
 mod show;
 mod train;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use lenet_data::registry;
 
+pub use records::Records;
 pub use report::Report;
 pub use show::{Show, ShowAugmentation};
 pub use train::Train;

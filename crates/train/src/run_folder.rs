@@ -97,7 +97,8 @@ impl RunFolder {
         }
         // For whoever finds the folder locked. The lock itself is the kernel's, and ends with us.
         let _ = lock.set_len(0);
-        let _ = writeln!(lock, "process {}{}", std::process::id(), on_host());
+        let on_host = host_name().map_or(String::new(), |name| format!(" on {name}"));
+        let _ = writeln!(lock, "process {}{on_host}", std::process::id());
         // What a killed process was writing is of no use to anybody; no other process is here.
         for folder in [path.clone(), path.join("checkpoint")] {
             remove_temporary_files(&folder);
@@ -289,11 +290,11 @@ fn remove_temporary_files(folder: &Path) {
     }
 }
 
-/// ` on NAME` where this machine tells its name without unsafe code, else nothing.
-fn on_host() -> String {
+/// This machine's name, where it can be told without unsafe code.
+pub(crate) fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
-    name.map_or(String::new(), |name| format!(" on {}", name.trim()))
+    name.map(|name| name.trim().to_owned())
 }
 
 /// The highest number among the folders `name-1`, `name-2` ... of a folder.

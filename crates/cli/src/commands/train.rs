@@ -17,12 +17,12 @@ use tracing::{info, warn};
 
 use crate::arguments::{self, Format, Hardware, Train, Verbosity};
 use crate::commands::find_dataset;
-use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
 use crate::environment::{Computation, Environment};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
+use crate::watchers::{Watchers, add_pictures};
 
 /// Where numbered run folders go.
 const RUNS: &str = "runs";
@@ -87,7 +87,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         folder.write_weights(&model, &progress, &metadata)?;
     }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
-    let mut console = Console::new(verbosity, config.epochs);
+    let records = &arguments.records;
+    let mut watchers =
+        Watchers::start(records, verbosity, config.epochs, &folder, &progress, &stop);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
@@ -99,9 +101,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         &config,
         &mut progress,
         &mut |model, progress| folder.save(model, progress, &identity, &metadata),
-        &mut [&mut log, &mut console, &mut stop_on_signal],
+        &mut [&mut log, &mut watchers, &mut stop_on_signal],
     );
-    drop(console);
+    let board = watchers.into_board();
     let ending = match fitted {
         Ok(ending) => ending,
         Err(error) => {
@@ -120,6 +122,14 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         return Ok(stop.exit_code());
     }
 
+    let steps = progress.steps_done;
+    add_pictures(
+        board,
+        &model,
+        &data.validation,
+        config.normalization(),
+        steps,
+    );
     // The one time that the test images are looked at.
     let (tested, inspection) = inspect(&model, &data.test, config.normalization())?;
     let summary = summary(&config, &model, &progress, &tested, &data, threads);

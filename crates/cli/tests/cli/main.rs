@@ -3,9 +3,14 @@
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod dashboard;
 mod errors;
+#[cfg(target_os = "linux")]
+mod pty;
 mod recipes;
 mod report;
+mod tensorboard;
 mod tools;
 mod training;
 
