@@ -97,8 +97,8 @@ impl Augmentation {
     pub const MAX_SHEAR: f64 = 0.5;
     /// The largest shift, half an image, in pixels.
     pub const MAX_SHIFT: f64 = 14.;
-    /// The largest displacement of the elastic distortion, half an image, in pixels.
-    pub const MAX_ELASTIC: f64 = 14.;
+    /// The largest displacement of the elastic distortion, pixels.
+    pub const MAX_ELASTIC: f64 = 10.;
     /// The bounds of the smoothness, pixels.
     pub const ELASTIC_SIGMA: [f64; 2] = [2., 20.];
 

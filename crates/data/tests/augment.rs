@@ -178,7 +178,7 @@ fn settings_out_of_range_are_named_with_their_range() {
                 elastic: 15.,
                 ..ALL
             },
-            "elastic 15: must be between 0 and 14",
+            "elastic 15: must be between 0 and 10",
         ),
         (
             Augmentation {

@@ -99,7 +99,9 @@ fn spline(t: f64) -> f64 {
 #[track_caller]
 fn close(draws: &[Draw], largest: f64, mean: f64) {
     let (mut worst, mut sum, mut count) = (0_f64, 0., 0);
-    for (image, draw) in std::iter::zip(&images(), draws.iter().cycle()) {
+    let images = images();
+    let pairs = std::iter::zip(images.iter().cycle(), draws.iter().cycle());
+    for (image, draw) in pairs.take(images.len().max(draws.len())) {
         let found = applied(draw, image);
         for (found, expected) in std::iter::zip(found, reference(draw, image)) {
             let error = (f64::from(found) - expected).abs();
@@ -184,7 +186,7 @@ fn all_of_the_affine_map() {
 /// rounded down, to 1/1024 and 1/512 pixel.
 #[test]
 fn elastic_distortions() {
-    for (elastic, sigma) in [(1., 4.), (3., 2.), (6., 3.2), (14., 4.), (8., 16.)] {
+    for (elastic, sigma) in [(1., 4.), (3., 2.), (6., 3.2), (10., 4.), (8., 16.)] {
         let settings = Augmentation {
             elastic,
             elastic_sigma: sigma,
