@@ -58,7 +58,7 @@ pub struct ShowAugmentation {
     /// Take the settings from a recipe [default: best].
     #[arg(long, value_name = "NAME", requires = "augment", value_parser = super::train::recipe_names())]
     pub recipe: Option<String>,
-    /// Take the settings from the table [augmentation] of a file such as the config.toml of a run.
+    /// Take the settings from a file such as the config.toml of a run, from its augmentation.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "augment", conflicts_with = "recipe")]
     pub config: Option<PathBuf>,
 }
