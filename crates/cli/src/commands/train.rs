@@ -231,9 +231,7 @@ fn announce(
         instruction_set(),
     );
     info!("data set {}, {}", data.spec.title, data.origin);
-    let settings = config.to_toml().unwrap_or_default();
-    let settings: Vec<&str> = settings.lines().collect();
-    info!("{}", settings.join(", "));
+    info!("{}", configuration::in_a_line(config));
     info!("run folder {}", folder.path().display());
 }
 
