@@ -52,6 +52,9 @@ pub struct ShowAugmentation {
     /// Distort elastically by up to so many pixels.
     #[arg(long, value_name = "PIXELS", requires = "augment")]
     pub elastic: Option<f64>,
+    /// Exchange left and right with this probability.
+    #[arg(long, value_name = "PART", requires = "augment")]
+    pub mirror: Option<f64>,
     /// Erase a part with this probability.
     #[arg(long, value_name = "PART", requires = "augment")]
     pub erase: Option<f64>,

@@ -60,7 +60,7 @@ fn a23_bad_values_are_named_with_their_range() {
         ("train --momentum 0.9", "unknown field `momentum`"),
         (
             "train --recipe slow",
-            "[possible values: classic, fast, best]",
+            "[possible values: classic, fast, best, fashion]",
         ),
         ("eval --model x --min-accuracy 2", "must be between 0 and 1"),
         (

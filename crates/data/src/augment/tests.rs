@@ -322,6 +322,29 @@ fn magnitudes_are_uniform_within_their_ranges() {
     }
 }
 
+/// A mirrored image has its rows the other way round, at any strength, and as often as it should.
+#[test]
+fn mirrored_images() {
+    let settings = Augmentation {
+        mirror: 0.3,
+        ..Augmentation::NONE
+    };
+    let image: [u8; IMAGE_PIXELS] = std::array::from_fn(|at| (at % 251) as u8);
+    let mut mirrored = image;
+    let (rows, _) = mirrored.as_chunks_mut::<28>();
+    rows.iter_mut().for_each(|row| row.reverse());
+    let mut count = 0;
+    for index in 0..3_000 {
+        let mut out = [0; IMAGE_PIXELS];
+        let strength = if index % 2 == 0 { 0. } else { 1. };
+        settings.apply(strength, 5, 1, index, &image, &mut out);
+        assert!(out == image || out == mirrored, "{index}");
+        count += u32::from(out == mirrored);
+    }
+    // 900 are expected, with a standard deviation of 25.
+    assert!((800..1_000).contains(&count), "{count}");
+}
+
 /// The documentation's 0.277 · `elastic`, which its α follows from.
 #[test]
 fn displacements_have_the_standard_deviation_that_is_documented() {
