@@ -347,6 +347,15 @@ mod tests {
     }
 
     #[test]
+    fn a_faint_pencil_is_drawn_and_less_is_not() {
+        let bar = |strength: f32| {
+            let ink = (0..400).map(|at| if at % 20 == 10 { strength } else { 0. });
+            strokes(&ink.collect::<Vec<f32>>(), 20).parts.len()
+        };
+        assert_eq!([bar(0.2), bar(0.05)], [1, 0]);
+    }
+
+    #[test]
     fn otsu_parts_two_heaps() {
         let heaps = || [0.2, 0.21, 0.22, 0.8, 0.81].into_iter();
         let level = otsu(heaps()).unwrap();
