@@ -45,6 +45,10 @@ fn a23_bad_values_are_named_with_their_range() {
         ("train --epochs -1", "invalid value '-1' for '--epochs <N>'"),
         ("predict --model x --top-k 0 y", "0 is not in 1..=256"),
         (
+            "predict --model x --invert=maybe y",
+            "[possible values: auto, yes, no]",
+        ),
+        (
             "train --device gpu",
             "the devices are cpu, cuda, cuda:N and metal",
         ),

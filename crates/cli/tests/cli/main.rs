@@ -1,11 +1,12 @@
 //! The program from outside: what it prints, writes and returns. FAULTS A8, A11 to A14, A18, A23,
-//! B15, D1, D6.
+//! B15, D1, D4 to D7.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(target_os = "linux")]
 mod dashboard;
 mod errors;
+mod pictures;
 #[cfg(target_os = "linux")]
 mod pty;
 mod recipes;
