@@ -16,7 +16,8 @@ pub struct StopFlag(Arc<AtomicUsize>);
 
 impl StopFlag {
     /// From now on the first SIGINT or SIGTERM raises the flag, and the next one ends the process
-    /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing.
+    /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing, and a file
+    /// that would exceed the limit of its size (SIGXFSZ) is an error of the write.
     ///
     /// # Errors
     /// [`Failure::Signals`] with the operating system's own.
@@ -34,10 +35,9 @@ impl StopFlag {
             flag::register_usize(signal, Arc::clone(&stop.0), signal as usize)?;
         }
         #[cfg(unix)]
-        flag::register(
-            signal_hook::consts::SIGHUP,
-            Arc::new(AtomicBool::new(false)),
-        )?;
+        for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGXFSZ] {
+            flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
         Ok(stop)
     }
 

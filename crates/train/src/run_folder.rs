@@ -39,7 +39,7 @@ impl RunFolder {
             let path = parent.join(format!("{name}-{number}"));
             // To create is to claim: of runs that start at once, one gets each number.
             match file_ops::create_dir(&path) {
-                Ok(()) => return Self::lock(path),
+                Ok(()) => return Self::created(path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(io_error("create", &path)(error)),
             }
@@ -52,11 +52,13 @@ impl RunFolder {
     /// [`Error::RunExists`] where there is something of that name; [`Error::Io`] where the folder
     /// cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = path.parent()
+            && !parent.as_os_str().is_empty()
+        {
             file_ops::create_dir_all(parent).map_err(io_error("create", parent))?;
         }
         match file_ops::create_dir(path) {
-            Ok(()) => Self::lock(path.to_owned()),
+            Ok(()) => Self::created(path.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::RunExists {
                 path: path.to_owned(),
             }),
@@ -72,6 +74,16 @@ impl RunFolder {
         let config = path.join("config.toml");
         fs::metadata(&config).map_err(io_error("read", &config))?;
         Self::lock(path.to_owned())
+    }
+
+    /// Forces the folder's own name to the disk: what is in a folder that is lost is lost too.
+    fn created(path: PathBuf) -> Result<Self> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        file_ops::sync_folder(parent).map_err(io_error("sync", parent))?;
+        Self::lock(path)
     }
 
     fn lock(path: PathBuf) -> Result<Self> {
@@ -169,7 +181,10 @@ impl RunFolder {
         }
         self.write_results(progress)?;
         let folder = self.file("checkpoint");
-        file_ops::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        if !folder.is_dir() {
+            file_ops::create_dir(&folder).map_err(io_error("create", &folder))?;
+            file_ops::sync_folder(&self.path).map_err(io_error("sync", &self.path))?;
+        }
         let name = format!("checkpoint/step-{:010}.safetensors", progress.steps_done);
         self.write(&name, &checkpoint::encode(model, progress, identity)?)?;
         for old in self.checkpoints()?.into_iter().skip(CHECKPOINTS_KEPT) {
