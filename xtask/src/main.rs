@@ -120,10 +120,10 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "ci",
-        arguments: "[--list] [STEP]...",
+        arguments: "[--list] [--nightly] [STEP]...",
         about: "Run the longer checks, all of them or those named",
         details: "Every step runs, whatever fails before it; the last lines name the failures.\n\
-                  --list prints the steps.",
+                  --list prints the steps, --nightly adds those of an hour or more.",
         run: ci::main,
     },
 ];

@@ -29,7 +29,8 @@ struct Repeat {
 
 impl StopFlag {
     /// From now on the first SIGINT or SIGTERM raises the flag, and the next one ends the process
-    /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing.
+    /// with the exit code 128 + signal. A terminal that goes away (SIGHUP) stops nothing, and a file
+    /// that would exceed the limit of its size (SIGXFSZ) is an error of the write.
     ///
     /// # Errors
     /// [`Failure::Signals`] with the operating system's own.
@@ -53,10 +54,9 @@ impl StopFlag {
             });
         }
         #[cfg(unix)]
-        flag::register(
-            signal_hook::consts::SIGHUP,
-            Arc::new(AtomicBool::new(false)),
-        )?;
+        for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGXFSZ] {
+            flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
         Ok(Self {
             signal: raised,
             repeats: Arc::new(repeats),

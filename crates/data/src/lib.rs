@@ -45,6 +45,8 @@ pub mod download;
 pub mod embedded;
 mod error;
 #[cfg(feature = "files")]
+pub mod file_ops;
+#[cfg(feature = "files")]
 pub mod gzip;
 #[cfg(feature = "hub")]
 pub mod hub;

@@ -11,6 +11,7 @@ const ALL: Augmentation = Augmentation {
     shift: 1.5,
     elastic: 2.,
     elastic_sigma: 4.,
+    mirror: 0.,
     erase: 0.5,
     erase_area: [0.02, 0.2],
 };
@@ -288,6 +289,7 @@ fn settings() -> impl Strategy<Value = Augmentation> {
                 shift,
                 elastic,
                 elastic_sigma,
+                mirror: scale / 15.,
                 erase: erase / 15.,
                 erase_area: [least / 15., most / 15.],
             }

@@ -165,6 +165,10 @@ fn verify_embedded() -> Outcome<()> {
     Ok(())
 }
 
+/// What to do where there is no folder to download to.
+const CHOOSE_FOLDER: &str =
+    "name another folder with --data-dir or in the environment's LENET_DATA";
+
 fn download(
     spec: &'static DatasetSpec,
     search: &Search,
@@ -173,9 +177,9 @@ fn download(
     stop: &StopFlag,
 ) -> Outcome<()> {
     let folder = search.download_folder(spec).ok_or_else(|| {
-        Failure::Usage(
-            "there is no home folder to download to: name a folder with --data-dir".to_owned(),
-        )
+        Failure::Usage(format!(
+            "there is no home folder to download to: {CHOOSE_FOLDER}"
+        ))
     })?;
     let bar = byte_bar(verbosity);
     let result = download::download(
@@ -186,12 +190,28 @@ fn download(
         &|| stop.is_raised(),
     );
     bar.finish_and_clear();
-    result?;
+    result.map_err(with_choice_of_folder)?;
     output::line(format!(
         "{}: four genuine files in {}",
         spec.title,
         folder.display()
     ))
+}
+
+/// A folder that cannot be created or written to is not the end: there is a choice.
+fn with_choice_of_folder(error: Error) -> Error {
+    match error {
+        Error::Io {
+            operation,
+            path,
+            source,
+        } => Error::Io {
+            operation,
+            path,
+            source: std::io::Error::new(source.kind(), format!("{source}; {CHOOSE_FOLDER}")),
+        },
+        other => other,
+    }
 }
 
 fn report(bar: &ProgressBar, progress: &Progress<'_>) {

@@ -67,11 +67,12 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         }
         None => Progress::default(),
     };
-    folder.write_config(&config)?;
-    // Of a run that had ended before it was given more to do.
+    // Of a run that had ended before it was given more to do. Before its new configuration is
+    // written: with that beside them it would count as finished, should it be killed in between.
     for name in ["summary.json", "inspection.json"] {
         folder.remove(name)?;
     }
+    folder.write_config(&config)?;
     Environment::new(Computation {
         threads,
         engine: model.engine().to_string(),
@@ -85,6 +86,10 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     folder.write_results(&progress)?;
     if progress.best.is_some() {
         folder.write_weights(&model, &progress, &metadata)?;
+    }
+    if arguments.force_config && progress.steps_done > 0 {
+        // From now on the checkpoint is of this configuration, so that the next resume needs no force.
+        folder.save(&model, &progress, &identity, &metadata)?;
     }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
     let records = &arguments.records;
@@ -136,14 +141,16 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
     let text = text.map_err(Failure::Output)?;
-    folder.write("summary.json", format!("{text}\n").as_bytes())?;
     write_inspection(&folder, &inspection);
+    // The last file of those that cannot be made again: with it the run counts as finished.
+    folder.write("summary.json", format!("{text}\n").as_bytes())?;
     draw(&folder);
     match arguments.format {
         Format::Json => output::json(&summary)?,
         Format::Text => print(&summary, &folder)?,
     }
-    Ok(ExitCode::SUCCESS)
+    // Whoever asked to stop while the pictures were drawn is told that this was heard.
+    Ok(stop.exit_code())
 }
 
 fn already_finished(folder: &Path, format: Format) -> Outcome {
@@ -280,6 +287,8 @@ struct Summary {
     epochs: u32,
     seed: u64,
     threads: usize,
+    /// Whether it was resumed with other values, data or arithmetic.
+    not_identical: bool,
     train_seconds: f64,
     images_per_second: f64,
     best_epoch: u32,
@@ -316,6 +325,7 @@ fn summary(
         epochs: progress.epochs_done,
         seed: config.seed,
         threads,
+        not_identical: progress.not_identical,
         train_seconds,
         images_per_second: images / train_seconds,
         best_epoch: progress.best.as_ref().map_or(0, |best| best.epoch),
