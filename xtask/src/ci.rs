@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{Workspace, checked};
-use crate::{aarch64, golden, tidy, usage_error};
+use crate::{aarch64, golden, tensorboard, tidy, usage_error};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -127,19 +127,45 @@ const STEPS: &[Step] = &[
         run: determinism,
     },
     Step {
+        name: "tensorboard",
+        about: "TensorBoard reads what a training wrote for it",
+        run: tensorboard::check,
+    },
+    Step {
         name: "golden",
         about: "PyTorch still computes what the golden file says",
         run: golden::check,
     },
 ];
 
-/// `cargo xtask ci [--list] [STEP]...`.
-pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode> {
+/// Steps of an hour or more: only `--nightly` and their names run them.
+const NIGHTLY: &[Step] = &[Step {
+    name: "faults",
+    about: "nightly: trainings killed, starved and damaged at every place",
+    run: |workspace| {
+        let tests = "-p lenet -p lenet-train --test faults --test damaged";
+        checked(
+            workspace
+                .cargo("test")
+                .args(words(tests))
+                .env("LENET_NIGHTLY", "1"),
+        )
+    },
+}];
+
+/// `cargo xtask ci [--list] [--nightly] [STEP]...`.
+pub fn main(workspace: &Workspace, mut arguments: Vec<OsString>) -> Result<ExitCode> {
     if arguments.iter().any(|argument| argument == "--list") {
-        for step in STEPS {
+        for step in STEPS.iter().chain(NIGHTLY) {
             println!("{:<12} {}", step.name, step.about);
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    let count = arguments.len();
+    arguments.retain(|argument| argument != "--nightly");
+    if arguments.is_empty() && count > 0 {
+        let all: Vec<&Step> = STEPS.iter().chain(NIGHTLY).collect();
+        return Ok(run_all(&all, workspace));
     }
     match chosen(&arguments) {
         Ok(steps) => Ok(run_all(&steps, workspace)),
@@ -158,6 +184,7 @@ fn chosen(names: &[OsString]) -> Result<Vec<&'static Step>, OsString> {
     let find = |name: &OsString| {
         STEPS
             .iter()
+            .chain(NIGHTLY)
             .find(|step| *name == *step.name)
             .ok_or_else(|| name.clone())
     };
@@ -304,6 +331,7 @@ mod tests {
     fn steps_are_chosen_by_name() {
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
         assert_eq!(names(&["fmt", "tidy"]).unwrap(), ["fmt", "tidy"]);
+        assert_eq!(names(&["faults"]).unwrap(), ["faults"]);
         assert_eq!(names(&["fmt", "tydi"]).unwrap_err(), "tydi");
     }
 

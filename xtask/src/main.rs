@@ -8,9 +8,10 @@
 //! | `tidy` | the text check over the sources, one of those steps |
 //! | `aarch64` | the kernels' tests under emulation, another of them |
 //! | `golden` | the file of numbers that PyTorch computed |
+//! | `tensorboard` | event files as TensorBoard reads them, another of the steps |
 //! | `peers` | the comparison with other libraries: programs, turns, tables |
 //! | `reproduce` | the recipes with several seeds, and what they come to |
-//! | `python` | environments for the scripts of those two |
+//! | `python` | environments for the scripts of those three |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod peers;
 mod python;
 mod reproduce;
 mod run;
+mod tensorboard;
 mod tidy;
 
 use std::ffi::{OsStr, OsString};
@@ -118,10 +120,10 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "ci",
-        arguments: "[--list] [STEP]...",
+        arguments: "[--list] [--nightly] [STEP]...",
         about: "Run the longer checks, all of them or those named",
         details: "Every step runs, whatever fails before it; the last lines name the failures.\n\
-                  --list prints the steps.",
+                  --list prints the steps, --nightly adds those of an hour or more.",
         run: ci::main,
     },
 ];

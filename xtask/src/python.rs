@@ -47,6 +47,24 @@ pub fn install(environment: &Path, requirements: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Why no environment can be made on this machine, where that is so.
+pub fn why_missing() -> Option<String> {
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    if let Err(error) = require_python(system) {
+        return Some(format!("{error:#}"));
+    }
+    // Debian's python3 has the one, and an error message in place of the other.
+    let modules = Command::new(system)
+        .args(["-c", "import venv, ensurepip"])
+        .output();
+    match modules {
+        Ok(output) if output.status.success() => None,
+        _ => Some(format!(
+            "{system} has no venv module (Debian and Ubuntu need the package python3-venv)"
+        )),
+    }
+}
+
 fn require_python(program: &str) -> Result<()> {
     match Command::new(program).arg("--version").output() {
         Ok(output) if output.status.success() => Ok(()),

@@ -1,6 +1,8 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
 mod dataset;
+mod predict;
+mod records;
 mod report;
 mod show;
 mod train;
@@ -13,6 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use dataset::{DatasetName, dataset_names};
+pub use predict::{Invert, Predict, PredictFormat};
+pub use records::Records;
 pub use report::Report;
 pub use show::{Show, ShowAugmentation};
 pub use train::Train;
@@ -53,8 +57,8 @@ pub enum Command {
     Train(Box<Train>),
     /// Evaluate a trained network: loss, accuracy and the figures of each class.
     Eval(Eval),
-    /// Classify pictures of 28x28 pixels, white on black.
-    Predict(Predict),
+    /// Classify pictures of digits: photos, scans and drawings.
+    Predict(Box<Predict>),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
     /// Draw the page of a run anew, or lay several runs side by side.
@@ -86,27 +90,6 @@ pub struct Eval {
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the result on standard output.
-    #[arg(long, default_value = "text")]
-    pub format: Format,
-}
-
-#[derive(Debug, Args)]
-pub struct Predict {
-    /// PNG or JPEG files, folders of such, or - for one picture on standard input.
-    #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
-    pub pictures: Vec<PathBuf>,
-    /// The trained network: a model.safetensors, or the run folder that holds one.
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub model: PathBuf,
-    /// Show so many of the likeliest classes.
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub top_k: u16,
-    /// The pictures are black on white.
-    #[arg(long)]
-    pub invert: bool,
-    #[command(flatten)]
-    pub hardware: Hardware,
-    /// The form of the results on standard output.
     #[arg(long, default_value = "text")]
     pub format: Format,
 }

@@ -8,7 +8,10 @@ mod device;
 mod environment;
 mod failure;
 mod output;
+mod pictures;
 mod signals;
+mod tui;
+mod watchers;
 
 use std::process::ExitCode;
 

@@ -1,11 +1,10 @@
 //! Files that appear whole under their name, or not at all.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, file_ops};
 
 /// Writes a file so that its name never stands for a part of it: a reader, a killed process and a
 /// power cut find the old content or the new, nothing between.
@@ -23,37 +22,38 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         move |source| Error::Io {
             operation,
             path: path.to_owned(),
-            source,
+            source: with_need(source, bytes.len()),
         }
     };
     let temporary = temporary(path).map_err(failed("create"))?;
     // What a killed process of the same id left would stand in the way.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("replace the temporary file of")(error));
-        }
-        _ => {}
-    }
+    file_ops::remove_file(&temporary).map_err(failed("replace the temporary file of"))?;
     let written = write_synced(&temporary, bytes)
         .map_err(|(operation, error)| failed(operation)(error))
-        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename to")));
+        .and_then(|()| file_ops::rename(&temporary, path).map_err(failed("rename to")));
     if let Err(error) = written {
         // The first error is the one to report; where this one fails too, the folder is beyond us.
-        let _ = fs::remove_file(&temporary);
+        let _ = file_ops::remove_file(&temporary);
         return Err(error);
     }
     sync_folder(path).map_err(failed("sync the folder of"))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), (&'static str, io::Error)> {
-    // `create_new` never writes through a link that someone else put there.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|error| ("create", error))?;
-    file.write_all(bytes).map_err(|error| ("write", error))?;
-    file.sync_all().map_err(|error| ("sync", error))
+    let file = file_ops::create_new(path).map_err(|error| ("create", error))?;
+    file_ops::write_all(&file, path, bytes).map_err(|error| ("write", error))?;
+    file_ops::sync(&file, path).map_err(|error| ("sync", error))
+}
+
+/// On a full disk, adds how much room the file would have needed.
+fn with_need(error: io::Error, bytes: usize) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => io::Error::new(
+            error.kind(),
+            format!("{error}; the file needs {} KiB", bytes.div_ceil(1024)),
+        ),
+        _ => error,
+    }
 }
 
 /// `.name.<pid>.tmp` beside the file; names need not be UTF-8.
@@ -69,20 +69,17 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
 
 /// Forces the folder of a file to the disk, or a rename in it could be lost with the power.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        // Elsewhere a folder cannot be opened as a file.
-        return Ok(());
-    }
-    let folder = match path.parent() {
+    file_ops::sync_folder(match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn names(folder: &Path) -> Vec<OsString> {

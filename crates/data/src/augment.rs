@@ -13,7 +13,7 @@ mod sample;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, IMAGE_PIXELS, Result};
+use crate::{Error, IMAGE_PIXELS, IMAGE_SIDE, Result};
 use affine::Inverse;
 use draw::Draw;
 use field::Field;
@@ -21,9 +21,9 @@ use field::Field;
 /// How strongly images are altered. Each magnitude is the end of a range that is drawn from
 /// uniformly, anew for each image and epoch; 0 is none of it, and the default is none at all.
 ///
-/// About the centre of the image, in this order: scale, shear, rotation, shift. Then the elastic
-/// distortion, which moves the place that a pixel is fetched from, and last the erasing. What comes
-/// from beyond the image's edge is background, 0.
+/// A mirrored image is mirrored first. Then, about the centre of the image, in this order: scale,
+/// shear, rotation, shift. Then the elastic distortion, which moves the place that a pixel is fetched
+/// from, and last the erasing. What comes from beyond the image's edge is background, 0.
 ///
 /// ```
 /// use lenet_data::{Augmentation, IMAGE_PIXELS};
@@ -60,6 +60,8 @@ pub struct Augmentation {
     /// Simard's σ: how far in pixels one displacement is felt. It is rounded to one of 2.0, 2.3,
     /// 2.7, 3.2, 4.0, 5.4, 8.1 and 16.2, at which a whole number of grid cells spans the image.
     pub elastic_sigma: f64,
+    /// Probability that left and right are exchanged. For clothes, not for digits and letters.
+    pub mirror: f64,
     /// Probability of random erasing, after Zhong et al. (2017), <https://arxiv.org/abs/1708.04896>:
     /// a rectangle at a random place becomes noise, each pixel uniform in 0..=255. Its longer side
     /// is up to 10/3 of the shorter one, the bound of the paper.
@@ -85,6 +87,7 @@ impl Augmentation {
         shift: 0.,
         elastic: 0.,
         elastic_sigma: 4.,
+        mirror: 0.,
         erase: 0.,
         erase_area: [0.02, 0.4],
     };
@@ -97,8 +100,8 @@ impl Augmentation {
     pub const MAX_SHEAR: f64 = 0.5;
     /// The largest shift, half an image, in pixels.
     pub const MAX_SHIFT: f64 = 14.;
-    /// The largest displacement of the elastic distortion, half an image, in pixels.
-    pub const MAX_ELASTIC: f64 = 14.;
+    /// The largest displacement of the elastic distortion, pixels.
+    pub const MAX_ELASTIC: f64 = 10.;
     /// The bounds of the smoothness, pixels.
     pub const ELASTIC_SIGMA: [f64; 2] = [2., 20.];
 
@@ -110,6 +113,7 @@ impl Augmentation {
             self.shear,
             self.shift,
             self.elastic,
+            self.mirror,
             self.erase,
         ]
         .iter()
@@ -134,6 +138,7 @@ impl Augmentation {
                 Self::ELASTIC_SIGMA[0],
                 Self::ELASTIC_SIGMA[1],
             ),
+            ("mirror", self.mirror, 0., 1.),
             ("erase", self.erase, 0., 1.),
             ("erase_area", least, 0., 1.),
             ("erase_area", largest, least, 1.),
@@ -152,7 +157,8 @@ impl Augmentation {
     /// Writes an image, altered, to `out`: rows of 28 bytes, 0 is the background.
     ///
     /// `strength`, 0 to 1, is what every magnitude and the probability of erasing are multiplied
-    /// by: a schedule can take it back towards the end. At 0 the bytes are those of the image.
+    /// by, so that a schedule can take it back towards the end; mirrored images stay as
+    /// frequent. At 0 the bytes are those of the image or its mirror image.
     ///
     /// The result is a function of the arguments alone, whichever thread asks in whichever order;
     /// `index` is the image's place in its set. Values out of the ranges of
@@ -167,7 +173,7 @@ impl Augmentation {
         out: &mut [u8; IMAGE_PIXELS],
     ) {
         let strength = draw::limited(f64::from(strength), 1.);
-        if strength == 0. || self.is_none() {
+        if self.is_none() || strength == 0. && self.mirror == 0. {
             *out = *pixels;
             return;
         }
@@ -178,6 +184,12 @@ impl Augmentation {
 
 impl Draw {
     fn apply(&mut self, pixels: &[u8; IMAGE_PIXELS], out: &mut [u8; IMAGE_PIXELS]) {
+        let mut mirrored = *pixels;
+        if self.mirrored {
+            let (rows, _) = mirrored.as_chunks_mut::<IMAGE_SIDE>();
+            rows.iter_mut().for_each(|row| row.reverse());
+        }
+        let pixels = if self.mirrored { &mirrored } else { pixels };
         if self.moves() {
             let field = Field::new(self);
             sample::warp(&Inverse::new(self), field.as_ref(), pixels, out);

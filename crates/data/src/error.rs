@@ -331,6 +331,22 @@ pub enum FormatError {
         /// The decoder's reason.
         reason: String,
     },
+    /// Something else than a picture that is read here.
+    #[error("{found}; only PNG and JPEG pictures are read")]
+    PictureFormat {
+        /// What it is instead.
+        found: &'static str,
+    },
+    /// A picture with longer sides than any that is read here.
+    #[error("a picture of {width}x{height} pixels; no side may have more than {limit}")]
+    PictureTooLarge {
+        /// Pixels across.
+        width: usize,
+        /// Pixels down.
+        height: usize,
+        /// Pixels allowed.
+        limit: usize,
+    },
     /// A picture of another size.
     #[error("a picture of {width}x{height} pixels, only 28x28 is taken")]
     PictureSize {

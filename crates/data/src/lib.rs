@@ -8,6 +8,7 @@
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
 //! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
+//! | a photo, scan or drawing of a digit, in MNIST's form | 784 bytes | [`picture::to_mnist_form`] |
 //! | images (B, 1, 28, 28) f32, labels (B) u32 | [`Batch`] | [`batches`] |
 //!
 //! The crate knows nothing of models or training. It has no global state and prints nothing; what
@@ -44,6 +45,8 @@ pub mod download;
 pub mod embedded;
 mod error;
 #[cfg(feature = "files")]
+pub mod file_ops;
+#[cfg(feature = "files")]
 pub mod gzip;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -52,7 +55,6 @@ mod normalization;
 mod order;
 #[cfg(feature = "files")]
 mod own;
-#[cfg(feature = "files")]
 pub mod picture;
 pub mod registry;
 #[cfg(feature = "files")]

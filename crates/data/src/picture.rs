@@ -1,82 +1,266 @@
-//! A picture file of 28x28 pixels as the network takes it: white on black, one byte a pixel.
+//! Pictures as people have them become MNIST's form: a photo, a scan or a drawing of a digit becomes
+//! 28x28 pixels, white on black, of the size and place that the network was trained on.
+//!
+//! | step | made by | what |
+//! |---|---|---|
+//! | a file's bytes | [`Picture::decode`] | PNG or JPEG, upright, colours and transparency |
+//! | grey | `flatten` | composited on the ground that the border suggests; luma |
+//! | light on dark | `paper` | a negative where the border is lighter than the ink |
+//! | ink | `paper`, `strokes` | without the ground's shade and grain, without specks |
+//! | a drawing | `fit` | cut to its bounds; thin strokes thickened |
+//! | 20x20 | `fit` | in this box, aspect kept, area by area |
+//! | 28x28 | `fit` | centre of mass in the middle |
+//!
+//! A picture that is in MNIST's form already, up to its polarity, is taken as it is, so that every
+//! image of MNIST comes out unchanged. It is recognised by what the last steps make and all of
+//! MNIST's 70,000 images are: 28x28 pixels, black around a drawing whose longer side is 20 pixels
+//! (or 19), whose lightest pixel is at least 240, and whose centre of mass is within 0.55 pixels of
+//! the middle of pixel (14, 14), in columns and rows.
+//!
+//! ```
+//! use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+//!
+//! // A stroke of ink, 6 x 60 pixels, in a corner of grey paper.
+//! let is_ink = |x: usize, y: usize| (10..16).contains(&x) && (5..65).contains(&y);
+//! let pixels = (0..100 * 80).map(|at| match is_ink(at % 100, at / 100) {
+//!     true => [40, 40, 60, 255],
+//!     false => [190, 190, 180, 255],
+//! });
+//! let picture = Picture::new(100, 80, pixels.collect())?;
+//! let Form::Digit(image) = to_mnist_form(&picture, Ink::Auto) else {
+//!     panic!("something is drawn");
+//! };
+//! // Twenty rows of two white pixels, in the middle.
+//! assert_eq!(image.iter().filter(|&&pixel| pixel == 255).count(), 40);
+//! assert_eq!(image[14 * 28 + 14], 255);
+//! # Ok::<(), lenet_data::FormatError>(())
+//! ```
 
-use std::io::Cursor;
+#[cfg(feature = "pictures")]
+mod decode;
+mod fit;
+mod flatten;
+mod grey;
+mod paper;
+mod row;
+mod strokes;
+
+#[cfg(feature = "pictures")]
+pub use decode::{MAX_BYTES, decode};
+pub use grey::Grey;
+pub use row::{InRow, digits_in_row};
+
+#[cfg(feature = "files")]
 use std::path::Path;
 
-use image::{ImageDecoder as _, ImageReader};
+use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE};
+use strokes::Strokes;
 
-use crate::source::read_file;
-use crate::{Error, FormatError, IMAGE_PIXELS, IMAGE_SIDE, Result};
+/// The most pixels that a side of a picture may have.
+pub const MAX_SIDE: usize = 4096;
 
-/// The most bytes that a picture file may have. A picture of 28x28 pixels takes some hundreds; the
-/// rest is room for what cameras and editors add.
-pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Longest side that the steps work on: larger pictures are averaged down to it first, which takes
+/// the grain of a photo away and leaves a digit that fills a fortieth of it its 20 pixels.
+const WORKING_SIDE: usize = 1024;
 
-/// Reads a PNG or JPEG file of 28x28 pixels as grey, row after row, 0 is black.
-///
-/// # Errors
-/// [`Error::Io`] where the file cannot be read; [`Error::File`] where it is no picture of that kind
-/// and size.
-pub fn read(path: &Path) -> Result<[u8; IMAGE_PIXELS]> {
-    let bytes = read_file(path, MAX_BYTES)?;
-    decode(&bytes).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
+/// A picture in colour, upright, as a decoder or a canvas gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: usize,
+    height: usize,
+    pixels: Vec<[u8; 4]>,
 }
 
-/// Decodes a PNG or JPEG picture of 28x28 pixels; the content tells which of them it is. What is
-/// transparent becomes black, the background of MNIST.
-///
-/// # Errors
-/// Not such a picture, a damaged one, or one of another size; the size is judged by the header,
-/// before any pixel is decoded.
-pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS], FormatError> {
-    let broken = |error: image::ImageError| FormatError::Picture {
-        reason: error.to_string(),
-    };
-    let reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| broken(error.into()))?;
-    if reader.format().is_none() {
-        return Err(FormatError::Picture {
-            reason: "neither PNG nor JPEG".to_owned(),
+impl Picture {
+    /// A picture of pixels, row after row: red, green, blue and opacity, not premultiplied.
+    ///
+    /// # Errors
+    /// No pixels, sides of more than [`MAX_SIDE`], or another number of pixels than they say.
+    pub fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Result<Self, FormatError> {
+        check_sides(width, height)?;
+        if pixels.len() != width * height {
+            let reason = format!(
+                "{width}x{height} of which {} pixels are there",
+                pixels.len()
+            );
+            return Err(FormatError::Picture { reason });
+        }
+        Ok(Self {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// A grey picture, row after row, 0 is black.
+    ///
+    /// # Errors
+    /// As [`Picture::new`].
+    pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Result<Self, FormatError> {
+        let pixels = pixels.iter().map(|&grey| [grey, grey, grey, 255]);
+        Self::new(width, height, pixels.collect())
+    }
+
+    /// Reads a PNG or JPEG file.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) where the file cannot be read; [`Error::File`] where it is
+    /// not such a picture, damaged or too large.
+    ///
+    /// [`Error::File`]: crate::Error::File
+    #[cfg(feature = "files")]
+    pub fn read(path: &Path) -> crate::Result<Self> {
+        let bytes = crate::read_file(path, MAX_BYTES)?;
+        Self::decode(&bytes).map_err(|source| crate::Error::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Pixels across.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Pixels down.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// All pixels, row after row.
+    pub fn pixels(&self) -> &[[u8; 4]] {
+        &self.pixels
+    }
+}
+
+fn check_sides(width: usize, height: usize) -> Result<(), FormatError> {
+    if width == 0 || height == 0 {
+        let reason = format!("{width}x{height} pixels");
+        return Err(FormatError::Picture { reason });
+    }
+    if width.max(height) > MAX_SIDE {
+        return Err(FormatError::PictureTooLarge {
+            width,
+            height,
+            limit: MAX_SIDE,
         });
     }
-    let decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    if [width, height] != [IMAGE_SIDE as u32; 2] {
-        return Err(FormatError::PictureSize { width, height });
-    }
-    let picture = image::DynamicImage::from_decoder(decoder).map_err(broken)?;
-    let mut pixels = [0; IMAGE_PIXELS];
-    for (pixel, source) in std::iter::zip(&mut pixels, picture.to_luma_alpha8().pixels()) {
-        let [luma, alpha] = source.0;
-        *pixel = (u16::from(luma) * u16::from(alpha) / 255) as u8;
-    }
-    Ok(pixels)
+    Ok(())
 }
 
-/// Black becomes white and white black.
-pub fn invert(pixels: &mut [u8; IMAGE_PIXELS]) {
-    for pixel in pixels {
-        *pixel = 255 - *pixel;
-    }
+/// Which of ink and ground is darker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ink {
+    /// Told by the border: the ground is what is there.
+    #[default]
+    Auto,
+    /// Ink on paper.
+    Dark,
+    /// Chalk on a board; MNIST.
+    Light,
 }
 
-/// Whether the border is rather white than black, as in a picture of ink on paper, which has to be
-/// inverted first.
-pub fn looks_dark_on_light(pixels: &[u8; IMAGE_PIXELS]) -> bool {
-    let (rows, _) = pixels.as_chunks::<IMAGE_SIDE>();
-    let mut sum = 0_u32;
-    let mut count = 0_u32;
-    for (y, row) in rows.iter().enumerate() {
-        for (x, &pixel) in row.iter().enumerate() {
-            if [0, IMAGE_SIDE - 1].contains(&x) || [0, IMAGE_SIDE - 1].contains(&y) {
-                sum += u32::from(pixel);
-                count += 1;
-            }
-        }
+/// What a picture comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "784 bytes for the moment until they are classified"
+)]
+pub enum Form {
+    /// An image for the network: 28x28 pixels, white on black.
+    Digit([u8; IMAGE_PIXELS]),
+    /// Nothing is drawn.
+    Blank,
+}
+
+/// A step on the way to MNIST's form, for those who want to see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What the step does, in a word or two.
+    pub name: &'static str,
+    /// The picture after it.
+    pub picture: Grey,
+}
+
+/// The names of the [`Step`]s, in their order.
+pub const STEPS: [&str; 6] = ["grey", "light on dark", "ink", "drawing", "20x20", "28x28"];
+
+/// Brings a picture of one digit into MNIST's form.
+pub fn to_mnist_form(picture: &Picture, ink: Ink) -> Form {
+    prepare(picture, ink, |_, _| {})
+}
+
+/// As [`to_mnist_form`], with the picture after each step. Those of a blank picture end where it is
+/// found to be blank; a picture that is taken as it is has no steps between.
+pub fn to_mnist_form_by_steps(picture: &Picture, ink: Ink) -> (Form, Vec<Step>) {
+    let mut steps = Vec::new();
+    let form = prepare(picture, ink, |name, picture| {
+        let picture = picture.clone();
+        steps.push(Step { name, picture });
+    });
+    (form, steps)
+}
+
+fn prepare(picture: &Picture, ink: Ink, mut see: impl FnMut(&'static str, &Grey)) -> Form {
+    let light = light_on_dark(picture, ink, &mut see);
+    if let Some(image) = as_it_is(&light.grey) {
+        see("28x28", &light.grey);
+        return Form::Digit(image);
     }
-    sum > count * 127
+    let strokes = find_strokes(&light);
+    see("ink", &strokes.ink);
+    if strokes.parts.is_empty() {
+        return Form::Blank;
+    }
+    let all: Vec<usize> = (0..strokes.parts.len()).collect();
+    Form::Digit(image_of(strokes.only(&all), &mut see))
+}
+
+/// Light ink on a dark ground.
+struct LightOnDark {
+    grey: Grey,
+    /// Whether it is the negative of dark ink on a light ground.
+    is_negative: bool,
+}
+
+/// The first steps: grey, and a negative of what is dark on light.
+fn light_on_dark(
+    picture: &Picture,
+    ink: Ink,
+    see: &mut impl FnMut(&'static str, &Grey),
+) -> LightOnDark {
+    let mut grey = flatten::flatten(picture).at_most(WORKING_SIDE);
+    see("grey", &grey);
+    let is_negative = match ink {
+        Ink::Auto => paper::is_dark_on_light(&grey),
+        Ink::Dark => true,
+        Ink::Light => false,
+    };
+    if is_negative {
+        grey.invert();
+    }
+    see("light on dark", &grey);
+    LightOnDark { grey, is_negative }
+}
+
+fn find_strokes(light: &LightOnDark) -> Strokes {
+    let ink = paper::ink(&light.grey, light.is_negative);
+    strokes::strokes(&ink, light.grey.width())
+}
+
+/// The last steps, for a drawing cut to its bounds.
+fn image_of(drawing: Grey, see: &mut impl FnMut(&'static str, &Grey)) -> [u8; IMAGE_PIXELS] {
+    let drawing = fit::thickened(&drawing).unwrap_or(drawing);
+    see("drawing", &drawing);
+    let fitted = fit::boxed(&drawing);
+    see("20x20", &fitted);
+    let image = fit::centred(&fitted);
+    see("28x28", &Grey::new(IMAGE_SIDE, IMAGE_SIDE, image.to_vec()));
+    image
+}
+
+/// The image of a grey picture that is in MNIST's form.
+fn as_it_is(light: &Grey) -> Option<[u8; IMAGE_PIXELS]> {
+    let image = light.pixels().try_into().ok()?;
+    fit::is_mnist_form(light).then_some(image)
 }

@@ -11,6 +11,7 @@ const ALL: Augmentation = Augmentation {
     shift: 1.5,
     elastic: 2.,
     elastic_sigma: 4.,
+    mirror: 0.,
     erase: 0.5,
     erase_area: [0.02, 0.2],
 };
@@ -178,7 +179,7 @@ fn settings_out_of_range_are_named_with_their_range() {
                 elastic: 15.,
                 ..ALL
             },
-            "elastic 15: must be between 0 and 14",
+            "elastic 15: must be between 0 and 10",
         ),
         (
             Augmentation {
@@ -288,6 +289,7 @@ fn settings() -> impl Strategy<Value = Augmentation> {
                 shift,
                 elastic,
                 elastic_sigma,
+                mirror: scale / 15.,
                 erase: erase / 15.,
                 erase_area: [least / 15., most / 15.],
             }

@@ -193,6 +193,11 @@ mod tests {
         };
         let [left, top, right, bottom] = bounds(&sheet, 9);
         assert_eq!([right - left, bottom - top], [3, 3]);
+        // The first picture lacks eight of its nine bytes, the second all.
+        assert_eq!(
+            bounds(&sheet, 0),
+            [left, top, left + 12 + 12 + 11, top + 11]
+        );
         assert!(contact_sheet(&sheet).width > 400.0);
         assert!(contact_sheet_png(&ContactSheet::default()).is_ok());
     }

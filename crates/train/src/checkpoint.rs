@@ -114,6 +114,8 @@ struct Numbers {
     /// How many parameters the average is of.
     #[serde(default)]
     averaged: u64,
+    #[serde(default)]
+    not_identical: bool,
 }
 
 /// [`Metrics`] as they are written.
@@ -175,6 +177,7 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
             .as_ref()
             .map(|best| (best.epoch, best.validation)),
         averaged: progress.average.count,
+        not_identical: progress.not_identical,
     };
     let numbers = serde_json::to_value(&numbers).map_err(lenet_model::Error::from)?;
     Ok(store::encode(&tensors, numbers)?)
@@ -204,7 +207,7 @@ pub fn decode(
     }
     let numbers: Numbers =
         serde_json::from_value(object).map_err(|error| Error::CheckpointForm(error.to_string()))?;
-    check_identity(identity, &numbers, other)?;
+    let is_same = check_identity(identity, &numbers, other)?;
 
     let mut tensors = contents.tensors;
     let mut take = |prefix| take_all(&mut tensors, prefix, model.parameters());
@@ -261,11 +264,13 @@ pub fn decode(
         },
         history: numbers.history,
         best,
+        not_identical: numbers.not_identical || !is_same,
     })
 }
 
-/// Whether a training may go on from the numbers of a checkpoint.
-fn check_identity(identity: &Identity, numbers: &Numbers, other: OtherTraining) -> Result<()> {
+/// Whether a training that goes on from the numbers of a checkpoint is the same as one without an
+/// interruption; the error is that it may not go on.
+fn check_identity(identity: &Identity, numbers: &Numbers, other: OtherTraining) -> Result<bool> {
     let stored = &numbers.identity;
     if identity.arithmetic != stored.arithmetic {
         tracing::warn!(
@@ -276,7 +281,7 @@ fn check_identity(identity: &Identity, numbers: &Numbers, other: OtherTraining) 
     }
     let differences = identity.differences(stored)?;
     if differences.is_empty() {
-        return Ok(());
+        return Ok(identity.arithmetic == stored.arithmetic);
     }
     let position = Progress {
         steps_done: numbers.steps_done,
@@ -302,7 +307,7 @@ fn check_identity(identity: &Identity, numbers: &Numbers, other: OtherTraining) 
                 "{differences}; {schedule}; the result is not that of one training from beginning \
                  to end"
             );
-            Ok(())
+            Ok(false)
         }
     }
 }

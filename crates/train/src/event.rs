@@ -57,12 +57,11 @@ pub struct Untrained {
 }
 
 impl Untrained {
-    /// Whether the loss is farther from that of a guess than a sound initialisation brings it: more
-    /// than as much again. He's initialisation begins at half as much again, for its logits are as
-    /// large as its input.
+    /// Whether the loss is farther from that of a guess than a sound initialisation brings it: less
+    /// than half or more than three times as much. He's initialisation begins at one to two times as
+    /// much, for its logits are as large as its input.
     pub fn is_suspicious(&self) -> bool {
-        let distance = (self.loss - self.expected).abs();
-        distance.is_nan() || distance > self.expected
+        !(0.5..=3.).contains(&(self.loss / self.expected))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use lenet_data::file_ops;
 use serde::Serialize;
 
 use crate::{Error, Event, Observer, Result};
@@ -16,7 +17,7 @@ use crate::{Error, Event, Observer, Result};
 #[derive(Debug)]
 pub struct EventLog {
     path: PathBuf,
-    file: Option<BufWriter<File>>,
+    file: Option<BufWriter<LogFile>>,
 }
 
 impl EventLog {
@@ -32,7 +33,10 @@ impl EventLog {
         })?;
         Ok(Self {
             path: path.to_owned(),
-            file: Some(BufWriter::new(file)),
+            file: Some(BufWriter::new(LogFile {
+                path: path.to_owned(),
+                file,
+            })),
         })
     }
 
@@ -63,6 +67,24 @@ impl EventLog {
     }
 }
 
+/// The file, whose writes tests can make fail.
+#[derive(Debug)]
+struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl io::Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        file_ops::write_all(&self.file, &self.path, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Opens a file to append to, without the part of a line that a killed process may have left.
 fn open_at_line_start(path: &Path) -> io::Result<File> {
     let whole = match fs::read(path) {
@@ -73,8 +95,8 @@ fn open_at_line_start(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
-    let file = File::options().append(true).create(true).open(path)?;
-    file.set_len(whole as u64)?;
+    let file = file_ops::open(File::options().append(true).create(true), path)?;
+    file_ops::set_len(&file, path, whole as u64)?;
     Ok(file)
 }
 

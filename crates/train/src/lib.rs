@@ -57,6 +57,7 @@ mod run_folder;
 mod schedule;
 mod sgd;
 mod stepper;
+mod tensorboard;
 
 pub use adam::{Adam, AdamConfig};
 pub use average::Average;
@@ -75,3 +76,4 @@ pub use recipe::{Draft, RECIPES, Recipe};
 pub use run_folder::RunFolder;
 pub use schedule::Schedule;
 pub use sgd::Sgd;
+pub use tensorboard::TensorBoard;

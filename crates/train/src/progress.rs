@@ -31,6 +31,9 @@ pub struct Progress {
     pub history: Vec<Epoch>,
     /// The best of them.
     pub best: Option<Best>,
+    /// Whether it went on with other values, other data or other arithmetic than it had begun with:
+    /// then no uninterrupted training has the same result.
+    pub not_identical: bool,
 }
 
 /// The best epoch so far, with its parameters.

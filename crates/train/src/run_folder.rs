@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use lenet_data::{read_file, write_atomic};
+use lenet_data::{file_ops, read_file, write_atomic};
 use lenet_model::{LeNet5, Metadata, Weights};
 
 use crate::checkpoint::{self, Identity, OtherTraining};
@@ -33,13 +33,13 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] where the folder cannot be created.
     pub fn create_numbered(parent: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+        file_ops::create_dir_all(parent).map_err(io_error("create", parent))?;
         let mut number = 1 + highest_number(parent, name);
         loop {
             let path = parent.join(format!("{name}-{number}"));
             // To create is to claim: of runs that start at once, one gets each number.
-            match fs::create_dir(&path) {
-                Ok(()) => return Self::lock(path),
+            match file_ops::create_dir(&path) {
+                Ok(()) => return Self::created(path),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 Err(error) => return Err(io_error("create", &path)(error)),
             }
@@ -52,11 +52,13 @@ impl RunFolder {
     /// [`Error::RunExists`] where there is something of that name; [`Error::Io`] where the folder
     /// cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+        if let Some(parent) = path.parent()
+            && !parent.as_os_str().is_empty()
+        {
+            file_ops::create_dir_all(parent).map_err(io_error("create", parent))?;
         }
-        match fs::create_dir(path) {
-            Ok(()) => Self::lock(path.to_owned()),
+        match file_ops::create_dir(path) {
+            Ok(()) => Self::created(path.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::RunExists {
                 path: path.to_owned(),
             }),
@@ -74,15 +76,21 @@ impl RunFolder {
         Self::lock(path.to_owned())
     }
 
+    /// Forces the folder's own name to the disk: what is in a folder that is lost is lost too.
+    fn created(path: PathBuf) -> Result<Self> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        file_ops::sync_folder(parent).map_err(io_error("sync", parent))?;
+        Self::lock(path)
+    }
+
     fn lock(path: PathBuf) -> Result<Self> {
         let lock_path = path.join("LOCK");
-        let mut lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(io_error("create", &lock_path))?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let lock = file_ops::open(&options, &lock_path).map_err(io_error("create", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -96,8 +104,10 @@ impl RunFolder {
             Err(TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
         }
         // For whoever finds the folder locked. The lock itself is the kernel's, and ends with us.
-        let _ = lock.set_len(0);
-        let _ = writeln!(lock, "process {}{}", std::process::id(), on_host());
+        let on_host = host_name().map_or(String::new(), |name| format!(" on {name}"));
+        let us = format!("process {}{on_host}\n", std::process::id());
+        let _ = file_ops::set_len(&lock, &lock_path, 0);
+        let _ = file_ops::write_all(&lock, &lock_path, us.as_bytes());
         // What a killed process was writing is of no use to anybody; no other process is here.
         for folder in [path.clone(), path.join("checkpoint")] {
             remove_temporary_files(&folder);
@@ -129,12 +139,7 @@ impl RunFolder {
     /// [`Error::Io`].
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.file(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
+        file_ops::remove_file(&path).map_err(io_error("remove", &path))
     }
 
     /// Writes `config.toml`.
@@ -177,11 +182,14 @@ impl RunFolder {
         }
         self.write_results(progress)?;
         let folder = self.file("checkpoint");
-        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        if !folder.is_dir() {
+            file_ops::create_dir(&folder).map_err(io_error("create", &folder))?;
+            file_ops::sync_folder(&self.path).map_err(io_error("sync", &self.path))?;
+        }
         let name = format!("checkpoint/step-{:010}.safetensors", progress.steps_done);
         self.write(&name, &checkpoint::encode(model, progress, identity)?)?;
         for old in self.checkpoints()?.into_iter().skip(CHECKPOINTS_KEPT) {
-            fs::remove_file(&old).map_err(io_error("remove", &old))?;
+            file_ops::remove_file(&old).map_err(io_error("remove", &old))?;
         }
         Ok(())
     }
@@ -284,16 +292,16 @@ fn remove_temporary_files(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_some_and(|extension| extension == "tmp") {
-            let _ = fs::remove_file(path);
+            let _ = file_ops::remove_file(&path);
         }
     }
 }
 
-/// ` on NAME` where this machine tells its name without unsafe code, else nothing.
-fn on_host() -> String {
+/// This machine's name, where it can be told without unsafe code.
+pub(crate) fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
-    name.map_or(String::new(), |name| format!(" on {}", name.trim()))
+    name.map(|name| name.trim().to_owned())
 }
 
 /// The highest number among the folders `name-1`, `name-2` ... of a folder.

@@ -52,13 +52,16 @@ pub struct ShowAugmentation {
     /// Distort elastically by up to so many pixels.
     #[arg(long, value_name = "PIXELS", requires = "augment")]
     pub elastic: Option<f64>,
+    /// Exchange left and right with this probability.
+    #[arg(long, value_name = "PART", requires = "augment")]
+    pub mirror: Option<f64>,
     /// Erase a part with this probability.
     #[arg(long, value_name = "PART", requires = "augment")]
     pub erase: Option<f64>,
     /// Take the settings from a recipe [default: best].
     #[arg(long, value_name = "NAME", requires = "augment", value_parser = super::train::recipe_names())]
     pub recipe: Option<String>,
-    /// Take the settings from the table [augmentation] of a file such as the config.toml of a run.
+    /// Take the settings from a file such as the config.toml of a run, from its augmentation.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "augment", conflicts_with = "recipe")]
     pub config: Option<PathBuf>,
 }

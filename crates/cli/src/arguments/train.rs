@@ -6,7 +6,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use lenet_train::RECIPES;
 
-use super::{Activation, Format, Hardware, Init, Padding, Precision, Scaling, Source, folder_name};
+use super::{
+    Activation, Format, Hardware, Init, Padding, Precision, Records, Scaling, Source, folder_name,
+};
 
 /// Flags override the values of --config, which override those of the recipe.
 #[derive(Debug, Args)]
@@ -42,6 +44,8 @@ pub struct Train {
     /// Resume with other values or other data than before, as with more epochs.
     #[arg(long, requires = "resume")]
     pub force_config: bool,
+    #[command(flatten)]
+    pub records: Records,
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the result on standard output.

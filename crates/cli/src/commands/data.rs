@@ -191,6 +191,10 @@ fn verify_embedded() -> Outcome<()> {
     Ok(())
 }
 
+/// What to do where there is no folder to download to.
+const CHOOSE_FOLDER: &str =
+    "name another folder with --data-dir or in the environment's LENET_DATA";
+
 fn download(
     spec: &'static DatasetSpec,
     search: &Search,
@@ -199,9 +203,9 @@ fn download(
     stop: &StopFlag,
 ) -> Outcome<()> {
     let folder = search.download_folder(spec).ok_or_else(|| {
-        Failure::Usage(
-            "there is no home folder to download to: name a folder with --data-dir".to_owned(),
-        )
+        Failure::Usage(format!(
+            "there is no home folder to download to: {CHOOSE_FOLDER}"
+        ))
     })?;
     let mut reporter = Reporter::new(verbosity);
     let result = download::download(
@@ -212,10 +216,26 @@ fn download(
         &|| stop.is_raised(),
     );
     reporter.finish();
-    result?;
+    result.map_err(with_choice_of_folder)?;
     output::line(format!(
         "{}: four genuine files in {}",
         spec.title,
         folder.display()
     ))
+}
+
+/// A folder that cannot be created or written to is not the end: there is a choice.
+fn with_choice_of_folder(error: Error) -> Error {
+    match error {
+        Error::Io {
+            operation,
+            path,
+            source,
+        } => Error::Io {
+            operation,
+            path,
+            source: std::io::Error::new(source.kind(), format!("{source}; {CHOOSE_FOLDER}")),
+        },
+        other => other,
+    }
 }

@@ -150,6 +150,9 @@ fn settings(of: &Augmentation) -> String {
         .filter(|(_, value, _)| *value != 0.)
         .map(|(name, value, unit)| format!("{name} ±{value}{unit}"))
         .collect();
+    if of.mirror != 0. {
+        words.push(format!("mirrored with probability {}", of.mirror));
+    }
     if of.erase != 0. {
         words.push(format!("erase with probability {}", of.erase));
     }
@@ -167,11 +170,12 @@ fn resolve(flags: &ShowAugmentation) -> Outcome<Augmentation> {
         shear,
         shift,
         elastic,
+        mirror,
         erase,
         recipe,
         config,
     } = flags;
-    let given = [rotation, scale, shear, shift, elastic, erase];
+    let given = [rotation, scale, shear, shift, elastic, mirror, erase];
     let base = match config {
         Some(file) => read_table(file)?,
         None if given.iter().all(|flag| flag.is_none()) || recipe.is_some() => {
@@ -186,6 +190,7 @@ fn resolve(flags: &ShowAugmentation) -> Outcome<Augmentation> {
         shear: shear.unwrap_or(base.shear),
         shift: shift.unwrap_or(base.shift),
         elastic: elastic.unwrap_or(base.elastic),
+        mirror: mirror.unwrap_or(base.mirror),
         erase: erase.unwrap_or(base.erase),
         ..base
     };

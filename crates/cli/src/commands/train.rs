@@ -18,12 +18,12 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{self, Format, Hardware, Train, Verbosity};
-use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
 use crate::environment::{self, Computation, Environment};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
+use crate::watchers::{Watchers, add_pictures};
 use configuration::Resolved;
 
 /// Where numbered run folders go.
@@ -76,11 +76,12 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         }
         None => Progress::default(),
     };
-    folder.write_config(&config)?;
-    // Of a run that had ended before it was given more to do.
+    // Of a run that had ended before it was given more to do. Before its new configuration is
+    // written: with that beside them it would count as finished, should it be killed in between.
     for name in ["summary.json", "inspection.json"] {
         folder.remove(name)?;
     }
+    folder.write_config(&config)?;
     Environment::new(Computation {
         threads,
         engine: model.engine().to_string(),
@@ -99,8 +100,14 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     if progress.best.is_some() {
         folder.write_weights(&model, &progress, &metadata)?;
     }
+    if arguments.force_config && progress.steps_done > 0 {
+        // From now on the checkpoint is of this configuration, so that the next resume needs no force.
+        folder.save(&model, &progress, &identity, &metadata)?;
+    }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
-    let mut console = Console::new(verbosity, config.epochs);
+    let records = &arguments.records;
+    let mut watchers =
+        Watchers::start(records, verbosity, config.epochs, &folder, &progress, &stop);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
@@ -112,9 +119,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         &config,
         &mut progress,
         &mut |model, progress| folder.save(model, progress, &identity, &metadata),
-        &mut [&mut log, &mut console, &mut stop_on_signal],
+        &mut [&mut log, &mut watchers, &mut stop_on_signal],
     );
-    drop(console);
+    let board = watchers.into_board();
     let ending = match fitted {
         Ok(ending) => ending,
         Err(error) => {
@@ -133,20 +140,30 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
         return Ok(stop.exit_code());
     }
 
+    let steps = progress.steps_done;
+    add_pictures(
+        board,
+        &model,
+        &data.validation,
+        config.normalization(),
+        steps,
+    );
     // The one time that the test images are looked at.
     let (tested, inspection) = inspect(&model, &data.test, config.normalization())?;
     let summary = summary(&config, &model, &progress, &tested, &data, threads);
     log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
     let text = text.map_err(Failure::Output)?;
-    folder.write("summary.json", format!("{text}\n").as_bytes())?;
     write_inspection(&folder, &inspection);
+    // The last file of those that cannot be made again: with it the run counts as finished.
+    folder.write("summary.json", format!("{text}\n").as_bytes())?;
     draw(&folder);
     match arguments.format {
         Format::Json => output::json(&summary)?,
         Format::Text => print(&summary, &folder)?,
     }
-    Ok(ExitCode::SUCCESS)
+    // Whoever asked to stop while the pictures were drawn is told that this was heard.
+    Ok(stop.exit_code())
 }
 
 fn already_finished(folder: &Path, format: Format) -> Outcome {
@@ -255,9 +272,7 @@ fn announce(
         instruction_set(),
     );
     info!("data set {}, {}", data.source.title(), data.origin);
-    let settings = config.to_toml().unwrap_or_default();
-    let settings: Vec<&str> = settings.lines().collect();
-    info!("{}", settings.join(", "));
+    info!("{}", configuration::in_a_line(config));
     info!("run folder {}", folder.path().display());
 }
 
@@ -306,6 +321,8 @@ struct Summary {
     epochs: u32,
     seed: u64,
     threads: usize,
+    /// Whether it was resumed with other values, data or arithmetic.
+    not_identical: bool,
     train_seconds: f64,
     images_per_second: f64,
     best_epoch: u32,
@@ -342,6 +359,7 @@ fn summary(
         epochs: progress.epochs_done,
         seed: config.seed,
         threads,
+        not_identical: progress.not_identical,
         train_seconds,
         images_per_second: images / train_seconds,
         best_epoch: progress.best.as_ref().map_or(0, |best| best.epoch),

@@ -51,6 +51,7 @@ fn a_folder_of_pictures_from_training_to_prediction() {
         "\"shapes\" has no test split: 24 of its 120 images are held out for it",
         "96 training images: 9 are held out for validation, not 5000",
         "data set shapes, \"shapes\"",
+        "\"shapes\": 120 of 120 pictures are grey and of 28x28 pixels, and are taken as they are",
     ] {
         assert!(errors.contains(part), "{part}: {errors}");
     }
@@ -80,7 +81,7 @@ fn a_folder_of_pictures_from_training_to_prediction() {
     assert!(evaluated["accuracy"].as_f64().unwrap() > 0.9, "{evaluated}");
     let predicted = json(&succeeds(
         root.path(),
-        "predict --model run shapes/spot/05.png --format json",
+        "predict --model run --as-is shapes/spot/05.png --format json",
     ));
     assert_eq!(predicted["label"], "spot");
     let verified = json(&succeeds(root.path(), "data verify shapes --format json"));

@@ -45,6 +45,10 @@ fn a23_bad_values_are_named_with_their_range() {
         ("train --epochs -1", "invalid value '-1' for '--epochs <N>'"),
         ("predict --model x --top-k 0 y", "0 is not in 1..=256"),
         (
+            "predict --model x --invert=maybe y",
+            "[possible values: auto, yes, no]",
+        ),
+        (
             "train --device gpu",
             "the devices are cpu, cuda, cuda:N and metal",
         ),
@@ -62,7 +66,7 @@ fn a23_bad_values_are_named_with_their_range() {
         ("train --momentum 0.9", "unknown field `momentum`"),
         (
             "train --recipe slow",
-            "[possible values: classic, fast, best]",
+            "[possible values: classic, fast, best, fashion]",
         ),
         ("eval --model x --min-accuracy 2", "must be between 0 and 1"),
         (

@@ -1,13 +1,19 @@
 //! The program from outside: what it prints, writes and returns. FAULTS A8, A11 to A14, A18, A23,
-//! B15, C9 to C13, D1, D6.
+//! B15, C9 to C13, D1, D4 to D7.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+mod dashboard;
 mod datasets;
 mod download;
 mod errors;
+mod pictures;
+#[cfg(target_os = "linux")]
+mod pty;
 mod recipes;
 mod report;
+mod tensorboard;
 mod tools;
 mod training;
 

@@ -11,8 +11,8 @@ pub(super) const STEP: i16 = 256;
 
 /// The inverse map in fixed point, and the map itself.
 ///
-/// The scale's bounds, the shear's and those of shift and distortion together keep every coordinate
-/// within ±120 pixels: 16 bits hold it in steps of 1/256.
+/// The bounds of scale, shear, shift and distortion together keep every coordinate within ±125
+/// pixels, also those of four rows and columns beyond the image: 16 bits hold it in steps of 1/256.
 #[derive(Debug, Clone)]
 pub(super) struct Inverse {
     /// d source / d result in 1/65536: \[source axis]\[result axis], x before y.

@@ -33,6 +33,8 @@ pub(super) struct Draw {
     pub(super) elastic: f64,
     /// Cells of the distortion's grid along each side.
     pub(super) cells: usize,
+    /// Whether left and right are exchanged.
+    pub(super) mirrored: bool,
     /// Part of the image that is erased, if any.
     pub(super) erased_area: Option<f64>,
     /// Uniform in -1..1: which way round the rectangle lies and how long it is.
@@ -84,6 +86,7 @@ impl Draw {
             },
             erased_form: uniform(),
             erased_place: [to_unit(uniform()), to_unit(uniform())],
+            mirrored: to_unit(uniform()) < limited(of.mirror, 1.),
             elastic,
             cells,
             bytes,

@@ -143,19 +143,18 @@ impl Field {
     /// The field of a draw that has one.
     pub(super) fn new(draw: &Draw) -> Option<Self> {
         let splines = SPLINES.get(draw.cells.wrapping_sub(1))?;
-        // At most 14 · 2048.
+        // At most 10 · 2048.
         let amplitude = (draw.elastic * 2_048.).round() as i32;
         if amplitude == 0 {
             return None;
         }
         let side = draw.cells + 3;
         let mut knots = [[[0; MAX_KNOTS]; MAX_KNOTS]; 2];
-        let rows = knots
-            .iter_mut()
-            .flat_map(|axis| axis.iter_mut().take(side))
-            .flat_map(|row| row.iter_mut().take(side));
-        for (knot, number) in zip(rows, draw.knots()) {
-            *knot = ((i32::from(number) * amplitude) >> 15) as i16;
+        let mut numbers = draw.knots();
+        for row in knots.iter_mut().flat_map(|axis| axis.iter_mut().take(side)) {
+            for (knot, number) in zip(row.iter_mut().take(side), numbers.by_ref()) {
+                *knot = ((i32::from(number) * amplitude) >> 15) as i16;
+            }
         }
         Some(Self {
             knots,

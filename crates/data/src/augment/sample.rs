@@ -143,49 +143,77 @@ fn rows<const N: usize>(
 ) {
     let left = area.left.min(IMAGE_SIDE.saturating_sub(N));
     let columns: [[i16; N]; 2] = [0, 1].map(|axis| inverse.columns(axis, left));
-    let [along, down] = &columns;
     let band = field.map(|field| field.band::<N>(left));
     let (out, _) = out.as_chunks_mut::<IMAGE_SIDE>();
-    let out = out.iter_mut().enumerate().skip(area.top).take(area.height);
-    for (y, out) in out {
-        // The copy's margin is one pixel.
-        let [from_u, from_v] = [0, 1].map(|axis| inverse.row(axis, y) + STEP);
-        let (mut u, mut v) = ([from_u; N], [from_v; N]);
-        if let Some(band) = &band {
-            band.add_row(y, [&mut u, &mut v]);
+    let Some(out) = out.get_mut(area.top..area.top + area.height) else {
+        return;
+    };
+    for (block, out) in out.chunks_mut(ROWS).enumerate() {
+        let (mut u, mut v) = ([[0; N]; ROWS], [[0; N]; ROWS]);
+        for (row, (u, v)) in zip(area.top + block * ROWS.., zip(&mut u, &mut v)) {
+            // The copy's margin is one pixel.
+            *u = [inverse.row(0, row) + STEP; N];
+            *v = [inverse.row(1, row) + STEP; N];
+            if let Some(band) = &band {
+                band.add_row(row, [u, v]);
+            }
         }
-        let row = fetch(source, [along, down], [&mut u, &mut v]);
-        if let Some(part) = out.get_mut(left..).and_then(|out| out.first_chunk_mut()) {
-            *part = row;
-        } else if let Some(row) = row.first_chunk() {
-            *out = *row;
+        let fetched = fetch(source, &columns, u, v);
+        for (out, fetched) in zip(out, &fetched) {
+            if let Some(part) = out.get_mut(left..).and_then(|out| out.first_chunk_mut()) {
+                *part = *fetched;
+            } else if let Some(fetched) = fetched.first_chunk() {
+                *out = *fetched;
+            }
         }
     }
 }
 
-/// Pixels at coordinates in the copy, each the sum of two, x and y in steps.
+/// Rows that are fetched together: a processor waits for numbers of 16 bits that it has just
+/// written one by one before it reads them as a vector, so in between it writes those of other rows.
+const ROWS: usize = 4;
+
+/// Pixels at coordinates in the copy, each the sum of a row's and a column's, x and y in steps.
 #[inline(always)]
 fn fetch<const N: usize>(
     source: &Source,
-    [along, down]: [&[i16; N]; 2],
-    [u, v]: [&mut [i16; N]; 2],
-) -> [u8; N] {
-    let mut index = [0_u16; N];
-    let places = zip(zip(&mut *u, along), zip(&mut *v, down));
-    for (index, ((u, along), (v, down))) in zip(&mut index, places) {
-        // Beyond the margin is what is in it: background.
-        *u = (*u + along).clamp(0, LAST);
-        *v = (*v + down).clamp(0, LAST);
-        *index = ((*v as u16 >> 3) & 0x3e0) | (*u as u16 >> 8);
+    [along, down]: &[[i16; N]; 2],
+    mut u: [[i16; N]; ROWS],
+    mut v: [[i16; N]; ROWS],
+) -> [[u8; N]; ROWS] {
+    let mut index = [[0_u16; N]; ROWS];
+    for (index, (u, v)) in zip(&mut index, zip(&mut u, &mut v)) {
+        let places = zip(zip(u, along), zip(v, down));
+        for (index, ((u, along), (v, down))) in zip(index, places) {
+            // Beyond the margin is what is in it: background.
+            *u = (*u + along).clamp(0, LAST);
+            *v = (*v + down).clamp(0, LAST);
+            *index = ((*v as u16 >> 3) & 0x3e0) | (*u as u16 >> 8);
+        }
     }
-    let (mut upper, mut lower) = ([0_u16; N], [0_u16; N]);
+    let (mut upper, mut lower) = ([[0; N]; ROWS], [[0; N]; ROWS]);
     for (index, (upper, lower)) in zip(&index, zip(&mut upper, &mut lower)) {
-        [*upper, *lower] = source.pairs(*index);
+        for (index, (upper, lower)) in zip(index, zip(upper, lower)) {
+            [*upper, *lower] = source.pairs(*index);
+        }
     }
-    let mut row = [0; N];
-    let places = zip(&*u, &*v);
-    for (pixel, ((&upper, &lower), (&u, &v))) in zip(&mut row, zip(zip(&upper, &lower), places)) {
-        // Bilinear interpolation in 1/64 of a level.
+    let mut pixels = [[0; N]; ROWS];
+    let pairs = zip(&upper, &lower);
+    for (pixels, ((upper, lower), (u, v))) in zip(&mut pixels, zip(pairs, zip(&u, &v))) {
+        blend(pixels, [upper, lower], [u, v]);
+    }
+    pixels
+}
+
+/// Bilinear interpolation in 1/64 of a level.
+#[inline(always)]
+fn blend<const N: usize>(
+    pixels: &mut [u8; N],
+    [upper, lower]: [&[u16; N]; 2],
+    [u, v]: [&[i16; N]; 2],
+) {
+    let pairs = zip(upper, lower);
+    for (pixel, ((&upper, &lower), (&u, &v))) in zip(pixels, zip(pairs, zip(u, v))) {
         let (u, v) = ((u & 0xff) << 7, (v & 0xff) << 7);
         let across = |pair: u16| {
             let (left, right) = ((pair & 0xff) as i16, (pair >> 8) as i16);
@@ -195,7 +223,6 @@ fn fetch<const N: usize>(
         let value = upper + high((lower - upper) << 1, v);
         *pixel = ((value + 32) >> 6) as u8;
     }
-    row
 }
 
 #[cfg(test)]
@@ -203,15 +230,42 @@ mod tests {
     use super::super::{Augmentation, draw::Draw};
     use super::*;
 
+    const WHOLE: Area = Area {
+        left: 0,
+        width: IMAGE_SIDE,
+        top: 0,
+        height: IMAGE_SIDE,
+    };
+
+    /// The largest coordinates that there are, in every corner of the image: tests are compiled with
+    /// overflow checks.
+    #[test]
+    fn extremes_fit_into_sixteen_bits() {
+        let settings = Augmentation {
+            elastic: Augmentation::MAX_ELASTIC,
+            ..Augmentation::NONE
+        };
+        for index in 0..512 {
+            let mut draw = Draw::new(&settings, 1., 1, 2, index);
+            let sign = |bit: u32| f64::from(index >> bit & 1) * 2. - 1.;
+            let turn = f64::from(index / 8) / 32. - 1.;
+            draw.rotation = turn * std::f64::consts::PI;
+            draw.shift = [0, 1].map(|bit| sign(bit) * Augmentation::MAX_SHIFT);
+            draw.shear = sign(2) * Augmentation::MAX_SHEAR;
+            draw.scale = [1. - Augmentation::MAX_SCALE; 2];
+            let (inverse, field) = (Inverse::new(&draw), Field::new(&draw));
+            let pixels = [255; IMAGE_PIXELS];
+            let (mut part, mut all) = ([0; IMAGE_PIXELS], [0; IMAGE_PIXELS]);
+            warp(&inverse, field.as_ref(), &pixels, &mut part);
+            let source = Source::new(&pixels);
+            columns(&inverse, field.as_ref(), &source, WHOLE, &mut all);
+            assert_eq!(part, all, "{draw:?}");
+        }
+    }
+
     /// What is left out is background: any width of the area gives the bytes that the whole has.
     #[test]
     fn the_area_holds_all_ink() {
-        let whole = Area {
-            left: 0,
-            width: IMAGE_SIDE,
-            top: 0,
-            height: IMAGE_SIDE,
-        };
         let settings = Augmentation {
             rotation: 180.,
             scale: 0.5,
@@ -237,7 +291,7 @@ mod tests {
             assert_eq!(source.ink, Some(ink));
             let (mut part, mut all) = ([0; IMAGE_PIXELS], [0; IMAGE_PIXELS]);
             warp(&inverse, field.as_ref(), &pixels, &mut part);
-            columns(&inverse, field.as_ref(), &source, whole, &mut all);
+            columns(&inverse, field.as_ref(), &source, WHOLE, &mut all);
             assert_eq!(part, all, "{draw:?}");
             let area = Area::of(&inverse, field.as_ref(), ink);
             widths[area.map_or(0, |area| area.width)] += 1;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::session::Session;
 use super::{LOCK_MESSAGE, POLL, Progress};
-use crate::{Error, Result};
+use crate::{Error, Result, file_ops};
 
 /// The file that is locked. It stays: whoever removed it could leave two processes with a lock each.
 const NAME: &str = ".lock";
@@ -31,8 +31,8 @@ pub(super) fn acquire(folder: &Path, session: &Session<'_>) -> Result<Lock> {
         }
     };
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(failed("create"))?;
+    options.write(true).create(true).truncate(false);
+    let file = file_ops::open(&options, &path).map_err(failed("create"))?;
     let (start, mut waited, mut told) = (Instant::now(), false, false);
     loop {
         match file.try_lock() {

@@ -1,12 +1,12 @@
 //! What has come of a file so far, in memory and beside its place on the disk.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::atomic::{sync_folder, write_atomic};
 use crate::source::read_file;
-use crate::{Error, Result};
+use crate::{Error, Result, file_ops};
 
 /// The beginning of a file; each byte of it lies on the disk too, for a later process to go on.
 pub(super) struct Partial {
@@ -112,7 +112,7 @@ impl Partial {
                     source,
                 }
             };
-            let mut file = match self.file.take() {
+            let file = match self.file.take() {
                 Some(file) => file,
                 None => {
                     let mut options = OpenOptions::new();
@@ -120,10 +120,10 @@ impl Partial {
                         true => options.write(true).create(true).truncate(true),
                         false => options.append(true),
                     };
-                    options.open(path).map_err(failed("create"))?
+                    file_ops::open(&options, path).map_err(failed("create"))?
                 }
             };
-            file.write_all(bytes).map_err(failed("write"))?;
+            file_ops::write_all(&file, path, bytes).map_err(failed("write"))?;
             self.file = Some(file);
         }
         self.bytes.extend_from_slice(bytes);
@@ -138,14 +138,11 @@ impl Partial {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::Io {
-                operation: "remove",
-                path: path.clone(),
-                source: error,
-            }),
-            _ => Ok(()),
-        }
+        file_ops::remove_file(path).map_err(|source| Error::Io {
+            operation: "remove",
+            path: path.clone(),
+            source,
+        })
     }
 
     /// Puts the file in its place, which never stands for a part of it; gives its size. The content
@@ -168,14 +165,14 @@ impl Partial {
         };
         let file = match self.file.take() {
             Some(file) => file,
-            None => OpenOptions::new()
-                .append(true)
-                .open(part)
-                .map_err(failed("open"))?,
+            None => {
+                let mut options = OpenOptions::new();
+                file_ops::open(options.append(true), part).map_err(failed("open"))?
+            }
         };
-        file.sync_all().map_err(failed("sync"))?;
+        file_ops::sync(&file, part).map_err(failed("sync"))?;
         drop(file);
-        fs::rename(part, to).map_err(failed("rename to"))?;
+        file_ops::rename(part, to).map_err(failed("rename to"))?;
         sync_folder(to).map_err(failed("sync the folder of"))?;
         Ok(self.bytes.len() as u64)
     }

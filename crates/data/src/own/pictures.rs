@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::{Entry, Found, in_file, layout, list, printable};
-use crate::{Dataset, FormatError, IMAGE_PIXELS, Result, picture, read_file};
+use crate::picture::{self, Form, Ink, Picture, to_mnist_form};
+use crate::{Dataset, FormatError, IMAGE_PIXELS, IMAGE_SIDE, Result, read_file};
 
 /// How far below its class's folder a picture may be: a link that leads back to its own folder
 /// would go on for ever.
@@ -80,6 +81,7 @@ fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
         }));
     }
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let mut taken = 0;
     for entry in list(folder)?.iter().filter(|entry| entry.is_dir) {
         let name = class_name(entry);
         let label = names.iter().position(|known| *known == name);
@@ -99,16 +101,46 @@ fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
         }
         for file in files {
             let bytes = read_file(&file.path, picture::MAX_BYTES)?;
-            pixels.extend_from_slice(&pixels_of(&bytes).map_err(in_file(&file.path))?);
+            let (image, as_it_is) = pixels_of(&bytes).map_err(in_file(&file.path))?;
+            pixels.extend_from_slice(&image);
+            taken += usize::from(as_it_is);
             labels.push(label);
         }
+    }
+    if taken > 0 {
+        tracing::info!(
+            "{folder:?}: {taken} of {} pictures are grey and of 28x28 pixels, and are taken as they \
+             are; `lenet predict --as-is` takes pictures so, too",
+            labels.len()
+        );
     }
     Dataset::new(pixels, labels, names.iter().cloned()).map_err(in_file(folder))
 }
 
-/// The one place in which a picture becomes pixels here.
-fn pixels_of(picture: &[u8]) -> Result<[u8; IMAGE_PIXELS], FormatError> {
-    picture::decode(picture)
+/// The one place in which a picture becomes pixels here. A grey one of 28x28 pixels is in the form
+/// of these data sets already, whatever it shows and lies on; all others go the way that a picture
+/// goes which is to be classified. Tells whether it was taken as it is.
+fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool), FormatError> {
+    let picture = Picture::decode(picture)?;
+    let grey = |&[red, green, blue, opacity]: &[u8; 4]| {
+        (red == green && green == blue && opacity == 255).then_some(red)
+    };
+    if [picture.width(), picture.height()] == [IMAGE_SIDE; 2]
+        && let Some(pixels) = picture
+            .pixels()
+            .iter()
+            .map(grey)
+            .collect::<Option<Vec<u8>>>()
+        && let Some(pixels) = pixels.first_chunk::<IMAGE_PIXELS>()
+    {
+        return Ok((*pixels, true));
+    }
+    match to_mnist_form(&picture, Ink::Auto) {
+        Form::Digit(pixels) => Ok((pixels, false)),
+        Form::Blank => Err(FormatError::Picture {
+            reason: "nothing is drawn on it; remove it".to_owned(),
+        }),
+    }
 }
 
 /// The pictures in a folder and below it, by the ends of their names, in the order of the paths.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use image::{GrayImage, Luma, RgbImage};
 
+use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+
 use crate::{assert_refused, own};
 
 /// A picture of 28x28 pixels of one grey.
@@ -92,6 +94,49 @@ fn train_and_test_of_such() {
     }
 }
 
+/// Grey pictures of 28x28 pixels are taken as they are, and all others as predict takes them.
+#[test]
+fn pictures_of_every_size_and_colour() {
+    let root = tempfile::tempdir().unwrap();
+    // Ink on paper, where a digit would be found and turned to white on black.
+    let ink = |side: u32, colour: [u8; 3]| {
+        RgbImage::from_fn(side, side, |x, y| {
+            let inside = (side / 4..side / 3).contains(&x) && (side / 8..side / 2).contains(&y);
+            image::Rgb(if inside { colour } else { [240; 3] })
+        })
+    };
+    let large = ink(90, [20, 30, 120]);
+    let small = ink(28, [20, 30, 120]);
+    let grey = ink(28, [20; 3]);
+    for (class, picture) in [("grey", &grey), ("large", &large), ("small", &small)] {
+        fs::create_dir(root.path().join(class)).unwrap();
+        for i in 0..2 {
+            picture
+                .save(root.path().join(class).join(format!("{i}.png")))
+                .unwrap();
+        }
+    }
+    let loaded = own(root.path());
+    let found = |label: u8| {
+        let mut all = loaded.splits.train.iter().chain(loaded.splits.test.iter());
+        *all.find(|(_, found)| *found == label).unwrap().0
+    };
+    let as_it_is: Vec<u8> = grey.pixels().map(|pixel| pixel.0[0]).collect();
+    assert_eq!(found(0)[..], as_it_is);
+    for (label, file) in [(1, "large/0.png"), (2, "small/0.png")] {
+        let picture = Picture::read(&root.path().join(file)).unwrap();
+        let Form::Digit(expected) = to_mnist_form(&picture, Ink::Auto) else {
+            panic!("something is drawn");
+        };
+        assert_eq!(found(label), expected);
+        assert_eq!(found(label)[0], 0, "the paper is black now");
+    }
+    RgbImage::from_pixel(50, 50, image::Rgb([200; 3]))
+        .save(root.path().join("large/1.png"))
+        .unwrap();
+    assert_refused(root.path(), &["large/1.png", "nothing is drawn on it"]);
+}
+
 /// D6 on this way: the picture is named.
 #[test]
 fn pictures_that_cannot_be_used() {
@@ -101,12 +146,12 @@ fn pictures_that_cannot_be_used() {
     let bad = root.path().join("b/1.png");
     let refused = |part: &str| assert_refused(root.path(), &["b/1.png", part]);
     fs::write(&bad, "text").unwrap();
-    refused("not a picture that can be read: neither PNG nor JPEG");
+    refused("a file of no known format; only PNG and JPEG pictures are read");
     let whole = fs::read(root.path().join("a/0.png")).unwrap();
     fs::write(&bad, &whole[..60]).unwrap();
     refused("not a picture that can be read");
     fs::write(&bad, "").unwrap();
-    refused("not a picture that can be read");
+    refused("an empty file; only PNG and JPEG pictures are read");
     fs::File::create(&bad).unwrap().set_len(1 << 30).unwrap();
     refused("more than the 16777216 that such a file may have");
 }

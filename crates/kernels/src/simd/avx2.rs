@@ -12,6 +12,10 @@ pub(crate) struct Avx2(__m256);
 /// No instruction at all, but the compiler believes that the pointer depends on the register.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
+#[allow(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "the pointer is handed on, not read from"
+)]
 fn before(mut register: __m256, mut pointer: *const f32) -> (__m256, *const f32) {
     // SAFETY: both stay as and where they are.
     unsafe {

@@ -141,3 +141,46 @@ fn flags(draft: &mut Draft, arguments: &Train) -> Outcome<()> {
     }
     Ok(())
 }
+
+/// All values in one line, those of tables by dotted names; augmentation only where there is any.
+pub fn in_a_line(config: &Config) -> String {
+    let text = config.to_toml().unwrap_or_default();
+    let mut table = "";
+    let mut values = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            table = name;
+        } else if table.is_empty() && !line.is_empty() {
+            values.push(line.to_owned());
+        } else if !line.is_empty() && (table != "augmentation" || !config.augmentation.is_none()) {
+            values.push(format!("{table}.{line}"));
+        }
+    }
+    values.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_in_a_line() {
+        let mut draft = Draft::recipe("fast").unwrap();
+        draft.assign("augmentation.shift=2.0").unwrap();
+        let line = in_a_line(&draft.clone().finish().unwrap());
+        for part in [
+            "recipe = \"fast\", dataset = ",
+            ", optimizer.kind = \"adamw\", optimizer.beta1 = 0.9, ",
+            ", augmentation.shift = 2.0, ",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+        draft.assign("augmentation.shift=0.0").unwrap();
+        let line = in_a_line(&draft.finish().unwrap());
+        assert!(!line.contains("augmentation"), "{line}");
+        assert!(line.ends_with("schedule.end = 0.01"), "{line}");
+    }
+}

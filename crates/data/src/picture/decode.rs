@@ -1,0 +1,182 @@
+//! The bytes of a PNG or JPEG file become a picture.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use super::{Picture, check_sides};
+use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE};
+
+/// The most bytes that a picture file may have.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most bytes that a decoder may allocate: four of sixteen bits for each pixel of the largest
+/// picture, and the same again for its own needs.
+const MAX_ALLOCATION: u64 = 2 * 8 * (super::MAX_SIDE * super::MAX_SIDE) as u64;
+
+impl Picture {
+    /// Decodes a PNG or JPEG picture; the content tells which of them it is. It is turned as its
+    /// EXIF data says. Of an animation, it is the first frame.
+    ///
+    /// # Errors
+    /// Not such a picture, a damaged one, one in the colours of print, or one that is too large; the
+    /// size is judged by the header, before any pixel is decoded.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        decode_checked(bytes, |_, _| Ok(()))
+    }
+}
+
+/// Decodes a picture that is an image of a data set: 28x28 pixels, white on black, which are taken
+/// as they are. What is transparent becomes black, the background of MNIST.
+///
+/// # Errors
+/// As [`Picture::decode`], and a picture of another size.
+pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS], FormatError> {
+    let picture = decode_checked(bytes, |width, height| {
+        match [width, height] == [IMAGE_SIDE as u32; 2] {
+            true => Ok(()),
+            false => Err(FormatError::PictureSize { width, height }),
+        }
+    })?;
+    let mut image = [0; IMAGE_PIXELS];
+    for (pixel, &[r, g, b, alpha]) in std::iter::zip(&mut image, picture.pixels()) {
+        *pixel = (super::flatten::luma([r, g, b]) * u32::from(alpha) / 255) as u8;
+    }
+    Ok(image)
+}
+
+fn decode_checked(
+    bytes: &[u8],
+    check: impl Fn(u32, u32) -> Result<(), FormatError>,
+) -> Result<Picture, FormatError> {
+    let broken = |error: image::ImageError| FormatError::Picture {
+        reason: error.to_string(),
+    };
+    if bytes.len() > MAX_BYTES {
+        return Err(FormatError::FileTooLarge {
+            found: bytes.len() as u64,
+            limit: MAX_BYTES as u64,
+        });
+    }
+    let format = format(bytes)?;
+    if format == ImageFormat::Jpeg {
+        check_jpeg(bytes)?;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    check(width, height)?;
+    check_sides(width as usize, height as usize)?;
+    // Damaged EXIF data is no reason to refuse the picture.
+    let orientation = decoder.orientation().ok();
+    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    if let Some(orientation) = orientation {
+        image.apply_orientation(orientation);
+    }
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let (pixels, _) = image.as_raw().as_chunks::<4>();
+    Picture::new(width as usize, height as usize, pixels.to_vec())
+}
+
+/// PNG or JPEG by the first bytes.
+///
+/// # Errors
+/// Another format, by its name where it is one that people have pictures in.
+fn format(bytes: &[u8]) -> Result<ImageFormat, FormatError> {
+    const KNOWN: &[(usize, &[u8], &str)] = &[
+        (0, b"GIF8", "a GIF picture"),
+        (8, b"WEBP", "a WebP picture"),
+        (0, b"BM", "a BMP picture"),
+        (0, b"II*\0", "a TIFF picture"),
+        (0, b"MM\0*", "a TIFF picture"),
+        (0, b"\0\0\x01\0", "an icon"),
+        (4, b"ftypavif", "an AVIF picture"),
+        (4, b"ftyphei", "a HEIC picture"),
+        (4, b"ftyphev", "a HEIC picture"),
+        (4, b"ftypmif1", "a HEIC picture"),
+        (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+        (0, b"\xff\x0a", "a JPEG XL picture"),
+        (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+        (0, b"8BPS", "a Photoshop document"),
+        (0, b"%PDF", "a PDF document"),
+        (0, b"%!PS", "a PostScript document"),
+        (0, b"P5", "a PGM picture"),
+        (0, b"P6", "a PPM picture"),
+        (0, b"\x1f\x8b", "a gzip file"),
+        (0, b"PK\x03\x04", "a zip archive"),
+    ];
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        return Ok(ImageFormat::Png);
+    }
+    if bytes.starts_with(b"\xff\xd8\xff") {
+        return Ok(ImageFormat::Jpeg);
+    }
+    let starts = |&&(at, magic, _): &&(usize, &[u8], &str)| {
+        bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
+    };
+    let found = match KNOWN.iter().find(starts) {
+        Some((_, _, name)) => name,
+        None if bytes.is_empty() => "an empty file",
+        None => markup(bytes).unwrap_or("a file of no known format"),
+    };
+    Err(FormatError::PictureFormat { found })
+}
+
+/// What a text that starts with a tag is.
+fn markup(bytes: &[u8]) -> Option<&'static str> {
+    let start = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
+    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
+    let start = start.trim_start_matches('\u{feff}').trim_start();
+    if !start.starts_with('<') {
+        return None;
+    }
+    match start.contains("<svg") {
+        true => Some("an SVG drawing"),
+        false if start.contains("<html") || start.contains("<!doctype html") => Some("a web page"),
+        false => Some("an XML document"),
+    }
+}
+
+/// Refuses what the decoder would make a wrong picture of: four colours of print, which some
+/// programs store inverted and some do not, and a file that ends before its picture does, which the
+/// decoder fills up with grey.
+fn check_jpeg(bytes: &[u8]) -> Result<(), FormatError> {
+    let cut_off = || FormatError::Picture {
+        reason: "the JPEG file is cut off".to_owned(),
+    };
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        // A marker is FF and a byte; any number of FF may stand before it.
+        let (&[0xff, marker], behind) = rest.split_first_chunk().ok_or_else(cut_off)? else {
+            let reason = "the JPEG file is damaged: a marker is missing".to_owned();
+            return Err(FormatError::Picture { reason });
+        };
+        if marker == 0xff {
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        }
+        let (length, _) = behind.split_first_chunk().ok_or_else(cut_off)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let segment = behind.get(..length).ok_or_else(cut_off)?;
+        match marker {
+            // A frame, of whichever coding: length, bits, height, width, components.
+            0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker) && segment.get(7) == Some(&4) => {
+                return Err(FormatError::PictureFormat {
+                    found: "a JPEG picture in CMYK, the colours of print",
+                });
+            }
+            // In the coded pixels, FF is followed by 0 or by the number of a restart: what looks
+            // like the end is the end.
+            0xda => {
+                let ends = behind.windows(2).any(|pair| pair == [0xff, 0xd9]);
+                return ends.then_some(()).ok_or_else(cut_off);
+            }
+            _ => {}
+        }
+        rest = behind.get(length.max(2)..).unwrap_or_default();
+    }
+}

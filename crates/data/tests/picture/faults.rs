@@ -1,0 +1,232 @@
+//! D1, D3, D4 and D6: what is no picture, too large, damaged or blank.
+
+use std::time::{Duration, Instant};
+
+use lenet_data::FormatError;
+use lenet_data::picture::{Form, Ink, MAX_BYTES, Picture, digits_in_row, to_mnist_form};
+use lenet_data::picture::{STEPS, to_mnist_form_by_steps};
+use proptest::prelude::*;
+
+use crate::golden;
+use crate::png::{Png, deflated};
+
+#[test]
+fn d1_sizes_are_judged_by_the_header() {
+    for (width, height) in [(100_000, 100_000), (8_000, 8_000), (4_097, 1), (1, 5_000)] {
+        let file = Png::new(width, height, 8, 0).file(&deflated(&[0]));
+        let start = Instant::now();
+        let error = Picture::decode(&file).unwrap_err();
+        assert!(start.elapsed() < Duration::from_millis(100));
+        let (width, height, limit) = (width as usize, height as usize, 4096);
+        assert_eq!(
+            error,
+            FormatError::PictureTooLarge {
+                width,
+                height,
+                limit
+            }
+        );
+    }
+    // A JPEG claims its size too: SOF0 with one component.
+    let mut jpeg = b"\xff\xd8\xff\xc0\0\x0b\x08\xff\xff\xff\xff\x01\x01\x11\0".to_vec();
+    jpeg.extend(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\0\xff\xd9");
+    assert!(Picture::decode(&jpeg).is_err());
+    let large = vec![0; MAX_BYTES + 1];
+    assert!(matches!(
+        Picture::decode(&large),
+        Err(FormatError::FileTooLarge { .. })
+    ));
+    // The largest that is taken.
+    let file = Png::new(4_096, 1, 8, 0).encode(|x, _| vec![if x < 2_000 { 0 } else { 255 }]);
+    assert_eq!(Picture::decode(&file).unwrap().width(), 4_096);
+    let nothing = Png::new(0, 5, 8, 0).file(&deflated(&[]));
+    assert!(matches!(
+        Picture::decode(&nothing),
+        Err(FormatError::Picture { .. })
+    ));
+}
+
+#[test]
+fn d3_other_formats_are_named() {
+    for (bytes, name) in [
+        (&b"GIF89a\x01\0\x01\0"[..], "a GIF picture"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP picture"),
+        (b"BM\x46\0\0\0", "a BMP picture"),
+        (b"II*\0\x08\0\0\0", "a TIFF picture"),
+        (b"\0\0\x01\0\x01\0", "an icon"),
+        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
+        (b"\0\0\0\x1cftypavif", "an AVIF picture"),
+        (b"%PDF-1.7", "a PDF document"),
+        (
+            b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">",
+            "an SVG drawing",
+        ),
+        (b"\xef\xbb\xbf <!DOCTYPE html><p>", "a web page"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"", "an empty file"),
+        (b"a digit", "a file of no known format"),
+    ] {
+        let error = Picture::decode(bytes).unwrap_err();
+        assert_eq!(error, FormatError::PictureFormat { found: name });
+        assert!(
+            error
+                .to_string()
+                .ends_with("only PNG and JPEG pictures are read")
+        );
+    }
+}
+
+#[test]
+fn d4_what_is_blank_is_told_so() {
+    for (width, height) in [(1, 1), (28, 28), (1, 4096), (4096, 1), (300, 200)] {
+        for grey in [0, 1, 128, 254, 255] {
+            let picture = Picture::from_grey(width, height, &vec![grey; width * height]).unwrap();
+            assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
+            assert_eq!(to_mnist_form(&picture, Ink::Dark), Form::Blank);
+            assert!(digits_in_row(&picture, Ink::Light).is_empty());
+            let (_, steps) = to_mnist_form_by_steps(&picture, Ink::Auto);
+            let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
+            assert_eq!(names, STEPS[..3]);
+        }
+    }
+    // Paper with a shade and grain, and nothing on it.
+    let grain = |at: usize| (at * 7919 % 13) as u8;
+    let paper: Vec<u8> = (0..200 * 200)
+        .map(|at| 150 + (at % 200 / 4) as u8 + grain(at))
+        .collect();
+    let picture = Picture::from_grey(200, 200, &paper).unwrap();
+    assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
+    // A single pixel is a speck.
+    let mut speck = vec![255; 28 * 28];
+    speck[300] = 0;
+    let picture = Picture::from_grey(28, 28, &speck).unwrap();
+    assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
+    // Fully transparent.
+    let clear = Picture::new(28, 28, vec![[9, 9, 9, 0]; 784]).unwrap();
+    assert_eq!(to_mnist_form(&clear, Ink::Auto), Form::Blank);
+}
+
+#[test]
+fn pixels_that_do_not_fit_the_sides_are_refused() {
+    assert!(matches!(
+        Picture::new(2, 2, vec![[0; 4]; 3]),
+        Err(FormatError::Picture { .. })
+    ));
+    assert!(matches!(
+        Picture::new(0, 2, vec![]),
+        Err(FormatError::Picture { .. })
+    ));
+    let error = Picture::from_grey(4_097, 1, &[0; 4_097]).unwrap_err();
+    assert!(matches!(error, FormatError::PictureTooLarge { .. }));
+}
+
+/// Cut off anywhere, a file gives an error.
+#[test]
+fn d6_torn_files() {
+    let digit = golden();
+    let mut png = Vec::new();
+    let mut jpeg = Vec::new();
+    for (bytes, format) in [
+        (&mut png, image::ImageFormat::Png),
+        (&mut jpeg, image::ImageFormat::Jpeg),
+    ] {
+        let mut cursor = std::io::Cursor::new(Vec::new());
+        digit.write_to(&mut cursor, format).unwrap();
+        *bytes = cursor.into_inner();
+        assert!(Picture::decode(bytes).is_ok());
+    }
+    for file in [&png, &jpeg] {
+        // A PNG is complete before its last chunk, IEND, of twelve bytes.
+        let step = (file.len() / 200).max(1);
+        for length in (0..file.len() - 12).step_by(step) {
+            let torn = Picture::decode(&file[..length]);
+            assert!(torn.is_err(), "{length} of {} bytes", file.len());
+        }
+    }
+}
+
+/// A text chunk that decompresses to a gigabyte is never decompressed.
+#[test]
+fn d6_text_is_never_decompressed() {
+    let mut png = Png::new(28, 28, 8, 0);
+    let bomb = deflated(&vec![b'a'; 100_000_000]);
+    png.before = vec![
+        (b"zTXt", [b"Comment\0\0".to_vec(), bomb.clone()].concat()),
+        (b"iTXt", [b"Comment\0\x01\0\0\0".to_vec(), bomb].concat()),
+    ];
+    let file = png.encode(|x, _| vec![if x == 14 { 0 } else { 255 }]);
+    let start = Instant::now();
+    let picture = Picture::decode(&file).unwrap();
+    // Decompressing takes a second and more in a debug build.
+    assert!(
+        start.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(matches!(to_mnist_form(&picture, Ink::Auto), Form::Digit(_)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// D4: any pixels of any size end in one of the two forms, and what is no blank is in MNIST's.
+    #[test]
+    fn d4_any_picture_is_blank_or_in_form(
+        width in 1_usize..=300,
+        height in 1_usize..=300,
+        seed in any::<u64>(),
+        kind in 0..4,
+    ) {
+        let mut state = seed | 1;
+        let mut random = || {
+            // Xorshift: https://www.jstatsoft.org/article/view/v008i14
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let pixels = (0..width * height).map(|at| match kind {
+            // Noise; noise with alpha; few greys; strokes in steps.
+            0 => [random() as u8, random() as u8, random() as u8, 255],
+            1 => (random() as u32).to_le_bytes(),
+            2 => [[0, 255][(random() % 9 / 8) as usize]; 4],
+            _ => [(at as u64 / (seed % 97 + 1) % 2 * 255) as u8, 0, 0, 255],
+        }).collect();
+        let picture = Picture::new(width, height, pixels).unwrap();
+        for ink in [Ink::Auto, Ink::Dark, Ink::Light] {
+            let (form, steps) = to_mnist_form_by_steps(&picture, ink);
+            prop_assert_eq!(form, to_mnist_form(&picture, ink));
+            if let Form::Digit(image) = form {
+                prop_assert_eq!(steps.len(), STEPS.len());
+                prop_assert_eq!(*image.iter().max().unwrap(), 255);
+                let lit = (0..784).filter(|&at| image[at] > 0);
+                let (rows, columns): (Vec<_>, Vec<_>) = lit.map(|at| (at / 28, at % 28)).unzip();
+                let extent = |v: &[usize]| v.iter().max().unwrap() - v.iter().min().unwrap() + 1;
+                prop_assert!(extent(&rows).max(extent(&columns)) <= 20);
+            }
+            for digit in digits_in_row(&picture, ink) {
+                prop_assert!(digit.columns.end <= width && digit.rows.end <= height);
+                prop_assert!(!digit.columns.is_empty() && !digit.rows.is_empty());
+            }
+        }
+    }
+
+    /// D6: bytes that were changed give an error or a picture.
+    #[test]
+    fn d6_changed_bytes_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..9),
+        jpeg in any::<bool>(),
+    ) {
+        let mut bytes = match jpeg {
+            true => include_bytes!("progressive.jpg").to_vec(),
+            false => Png::new(20, 20, 8, 0).encode(|x, y| vec![(x * y % 256) as u16]),
+        };
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(picture) = Picture::decode(&bytes) {
+            to_mnist_form(&picture, Ink::Auto);
+        }
+    }
+}
