@@ -61,8 +61,8 @@ const TASKS: &[Task] = &[
     Task {
         name: "download",
         arguments: "[-- ARGS]",
-        about: "Download a data set; ARGS go to `lenet data download`",
-        details: "Example: cargo xtask download -- fashion-mnist\n\
+        about: "Download data sets; ARGS go to `lenet data download`",
+        details: "Example: cargo xtask download -- kmnist emnist-letters, or -- all\n\
                   The program's own options: cargo xtask download -- --help",
         run: |workspace, arguments| {
             run::hand_over(
