@@ -136,12 +136,13 @@ fn damaged_pictures_are_errors_with_their_row() {
         parquet(LAYOUT, &rows),
         "row 2: not a picture that can be read: ",
     );
-    for bytes in [b"".as_slice(), b"GIF89a", b"\x89PNG\r\n\x1a\n"] {
+    for (bytes, reason) in [
+        (b"".as_slice(), "an empty file"),
+        (b"GIF89a", "a GIF picture"),
+        (b"\x89PNG\r\n\x1a\n", "not a picture that can be read: "),
+    ] {
         let rows = [good(1), (Some(bytes.to_vec()), 1)];
-        assert_refused(
-            parquet(LAYOUT, &rows),
-            "row 1: not a picture that can be read: ",
-        );
+        assert_refused(parquet(LAYOUT, &rows), &format!("row 1: {reason}"));
     }
     // Each byte in turn: never a panic.
     let genuine = png(&pixels(0), 28, 28);
