@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{Workspace, checked};
+use crate::run::{Workspace, checked, empty_folder};
 use crate::{aarch64, golden, tensorboard, tidy, usage_error};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
@@ -232,7 +232,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// Packages lenet-data as for publishing and weighs the result.
 fn package(workspace: &Workspace) -> Result<()> {
-    let folder = empty(workspace, "package")?;
+    let folder = empty_folder(workspace, "package")?;
     let mut command = workspace.cargo("package");
     command
         .args(words(
@@ -267,7 +267,7 @@ fn weigh(file: &Path, limit: u64) -> Result<()> {
 
 /// Trains twice from one seed, on one thread and on all, and compares the weights.
 fn determinism(workspace: &Workspace) -> Result<()> {
-    let folder = empty(workspace, "determinism")?;
+    let folder = empty_folder(workspace, "determinism")?;
     let runs = [folder.join("first"), folder.join("second")];
     for (run, threads) in std::iter::zip(&runs, [&["--threads", "1"][..], &[]]) {
         let mut command = workspace.lenet(&["train"]);
@@ -296,17 +296,6 @@ fn same_bytes(first: &Path, second: &Path) -> Result<()> {
     }
     println!("determinism: {} bytes of weights, equal", a.len());
     Ok(())
-}
-
-/// A fresh folder in target/ for a step to write to.
-fn empty(workspace: &Workspace, step: &str) -> Result<PathBuf> {
-    let folder = workspace.target.join("xtask").join(step);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)
-            .with_context(|| format!("cannot empty {}", folder.display()))?;
-    }
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    Ok(folder)
 }
 
 #[cfg(test)]
@@ -346,7 +335,7 @@ mod tests {
         let writes = Step {
             name: "writes",
             about: "",
-            run: |workspace| empty(workspace, "proof").map(drop),
+            run: |workspace| empty_folder(workspace, "proof").map(drop),
         };
         assert_eq!(run_all(&[&fails, &writes], &workspace), ExitCode::FAILURE);
         assert!(
@@ -367,7 +356,7 @@ mod tests {
     #[test]
     fn weights_that_differ_fail() {
         let workspace = scratch("bytes");
-        let folder = empty(&workspace, "bytes").unwrap();
+        let folder = empty_folder(&workspace, "bytes").unwrap();
         let file = |name: &str, content: &[u8]| {
             let path = folder.join(name);
             fs::write(&path, content).unwrap();
@@ -390,7 +379,7 @@ mod tests {
     #[test]
     fn a_crate_at_the_limit_fails() {
         let workspace = scratch("weight");
-        let file = empty(&workspace, "weight").unwrap().join("a.crate");
+        let file = empty_folder(&workspace, "weight").unwrap().join("a.crate");
         fs::write(&file, [0; 8]).unwrap();
         weigh(&file, 9).unwrap();
         let error = weigh(&file, 8).unwrap_err().to_string();

@@ -11,6 +11,7 @@
 //! | `tensorboard` | event files as TensorBoard reads them, another of the steps |
 //! | `peers` | the comparison with other libraries: programs, turns, tables |
 //! | `reproduce` | the recipes with several seeds, and what they come to |
+//! | `weights` | the trained weights that the program comes with |
 //! | `python` | environments for the scripts of those three |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
@@ -25,6 +26,7 @@ mod reproduce;
 mod run;
 mod tensorboard;
 mod tidy;
+mod weights;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -109,6 +111,14 @@ const TASKS: &[Task] = &[
         details: "classic and best with seeds 1 to 5, fast with 1 to 20, or 1 to N; some minutes.\n\
                   The runs are in target/reproduce. ARGS go to `lenet train`.",
         run: reproduce::main,
+    },
+    Task {
+        name: "weights",
+        arguments: "[--check]",
+        about: "Train the weights that the program comes with, or check the committed ones",
+        details: "A minute. Where the instruction set is that of the committed weights, AVX-512, the\n\
+                  bytes are the same.",
+        run: weights::main,
     },
     Task {
         name: "golden",

@@ -1,6 +1,7 @@
 //! Where the workspace is, and how a task starts another program.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -102,6 +103,17 @@ pub fn shown(command: &Command) -> String {
         }
     }
     words.join(" ")
+}
+
+/// A fresh folder in target/ for a task to write to.
+pub fn empty_folder(workspace: &Workspace, task: &str) -> Result<PathBuf> {
+    let folder = workspace.target.join("xtask").join(task);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)
+            .with_context(|| format!("cannot empty {}", folder.display()))?;
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
 }
 
 #[cfg(test)]

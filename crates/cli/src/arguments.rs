@@ -78,9 +78,10 @@ pub enum Command {
 pub struct Eval {
     #[command(flatten)]
     pub source: Source,
-    /// The trained network: a model.safetensors, or the run folder that holds one.
+    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
+    /// of the recipe best for MNIST, which come with the program].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// The images to evaluate on.
     #[arg(long, default_value = "test")]
     pub split: Split,

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use lenet_data::{Normalization, Source};
-use lenet_model::Weights;
+use lenet_model::{Weights, pretrained};
 
 use crate::failure::Outcome;
 
@@ -25,8 +25,12 @@ fn source(named: Option<&OsStr>, of_model: Option<&str>) -> Outcome<Source> {
     Ok(Source::parse(name.unwrap_or(OsStr::new("mnist")))?)
 }
 
-/// The weights in a file, or in the run folder that the path names.
-fn load_weights(path: &Path, device: &Device) -> Outcome<Weights> {
+/// The weights in a file, or in the run folder that the path names; without one, those that come
+/// with the program.
+fn load_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
+    let Some(path) = path else {
+        return Ok(pretrained::mnist(device)?);
+    };
     let file: PathBuf = if path.is_dir() {
         path.join("model.safetensors")
     } else {

@@ -24,6 +24,7 @@ mod init;
 mod layer;
 mod lenet5;
 mod parameters;
+pub mod pretrained;
 pub mod store;
 mod summary;
 mod weights;

@@ -13,9 +13,10 @@ pub struct Predict {
     /// 'scans/*.png', or - for a picture on standard input.
     #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
     pub pictures: Vec<PathBuf>,
-    /// The trained network: a model.safetensors, or the run folder that holds one.
+    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
+    /// of the recipe best for MNIST, which come with the program].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// Show so many of the likeliest classes.
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub top_k: u16,

@@ -28,7 +28,7 @@ struct Evaluation {
 pub fn run(arguments: &Eval) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let mut weights = load_weights(&arguments.model, &device)?;
+    let mut weights = load_weights(arguments.model.as_deref(), &device)?;
     weights.model = weights.model.with_engine(arguments.hardware.engine.into());
     let source = source(
         arguments.source.dataset.as_deref(),
@@ -39,19 +39,21 @@ pub fn run(arguments: &Eval) -> Outcome {
         Split::Train => ("train", splits.train),
         Split::Test => ("test", splits.test),
     };
+    let network = match &arguments.model {
+        Some(path) => format!("the network {path:?}"),
+        None => "the network that comes with the program (--model names another)".to_owned(),
+    };
     if dataset.classes() != weights.model.architecture().classes {
         return Err(Failure::Usage(format!(
-            "{} has {} classes, the network {:?} tells {} apart",
+            "{} has {} classes, {network} tells {} apart",
             source.name(),
             dataset.classes(),
-            arguments.model,
             weights.model.architecture().classes,
         )));
     }
     if dataset.class_names() != weights.metadata.class_names {
         warn!(
-            "{:?} was trained on other classes than those of {}: {}",
-            arguments.model,
+            "{network} was trained on other classes than those of {}: {}",
             source.name(),
             weights.metadata.class_names.join(", ")
         );

@@ -23,7 +23,7 @@ use explain::Explanation;
 pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let mut weights = load_weights(&arguments.model, &device)?;
+    let mut weights = load_weights(arguments.model.as_deref(), &device)?;
     weights.model = weights.model.with_engine(arguments.hardware.engine.into());
     if weights.metadata.dataset.as_deref() == Some("fashion-mnist") && !arguments.as_is {
         tracing::warn!("this network knows clothes: pictures of its data set go with --as-is");

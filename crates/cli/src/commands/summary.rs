@@ -22,7 +22,7 @@ struct Json<'a> {
 
 pub fn run(arguments: &Summary) -> Outcome {
     let architecture = match &arguments.model {
-        Some(path) => load_weights(path, &Device::Cpu)?
+        Some(path) => load_weights(Some(path), &Device::Cpu)?
             .model
             .architecture()
             .clone(),
