@@ -28,6 +28,8 @@ use configuration::Resolved;
 
 /// Where numbered run folders go.
 const RUNS: &str = "runs";
+/// The page of a run.
+const PAGE: &str = "report.html";
 
 pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let Resolved {
@@ -78,7 +80,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     };
     // Of a run that had ended before it was given more to do. Before its new configuration is
     // written: with that beside them it would count as finished, should it be killed in between.
-    for name in ["summary.json", "inspection.json"] {
+    for name in ["summary.json", "inspection.json", PAGE] {
         folder.remove(name)?;
     }
     folder.write_config(&config)?;
@@ -167,6 +169,10 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
 }
 
 fn already_finished(folder: &Path, format: Format) -> Outcome {
+    // The page is the last file of a run: without it, the process was killed while it drew.
+    if !folder.join(PAGE).exists() {
+        draw(&RunFolder::open(folder)?);
+    }
     let epochs = RunFolder::read_config(folder)?.epochs;
     let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
     match format {
@@ -418,6 +424,6 @@ fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
         "trained in {:.1} s, {:.0} images/s",
         summary.train_seconds, summary.images_per_second
     ))?;
-    let page = folder.file("report.html");
+    let page = folder.file(PAGE);
     output::line(format!("weights, curves and report: {}", page.display()))
 }
