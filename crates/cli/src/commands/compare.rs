@@ -109,6 +109,11 @@ fn sets(arguments: &Compare) -> Outcome<Vec<Set>> {
 /// What `lenet train` would be called with for this data set.
 fn training(of: &Compare, set: &Set, output: Option<PathBuf>, resume: Option<PathBuf>) -> Train {
     let is_new = resume.is_none();
+    // A run that is gone on with has its own.
+    let (values, set_by_key) = match is_new {
+        true => (of.values.clone(), of.set.clone()),
+        false => Default::default(),
+    };
     let dataset = match &set.source {
         Source::Known(spec) => spec.name.into(),
         Source::Own(path) => path.clone().into_os_string(),
@@ -118,10 +123,9 @@ fn training(of: &Compare, set: &Set, output: Option<PathBuf>, resume: Option<Pat
             dataset: is_new.then_some(dataset),
             data_dir: of.data_dir.clone(),
         },
-        // A run that is gone on with has its own.
-        values: is_new.then(|| of.values.clone()).unwrap_or_default(),
+        values,
         config: of.config.clone().filter(|_| is_new),
-        set: is_new.then(|| of.set.clone()).unwrap_or_default(),
+        set: set_by_key,
         print_config: false,
         output,
         name: String::new(),

@@ -146,6 +146,8 @@ fn data_is_shown_on_a_terminal() {
     let printed = succeeds(root.path(), "data show --split test --preview always");
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), 2 * 8 + 3, "{printed}");
+    // A file is asked nothing.
+    assert!(!printed.contains("\x1b_G"), "{printed}");
     let words = |line: &str| {
         line.split_whitespace()
             .map(str::to_owned)

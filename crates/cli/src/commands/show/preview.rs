@@ -1,6 +1,6 @@
 //! A contact sheet on the terminal.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use image::{DynamicImage, GrayImage};
 use lenet_report::ContactSheet;
@@ -17,7 +17,7 @@ const COLUMNS: u16 = 80;
 /// pictures by half their size, two pixels to a character.
 pub fn print(sheet: &ContactSheet, png: &[u8]) -> Outcome<()> {
     let columns = terminal::size().map_or(COLUMNS, |(columns, _)| columns);
-    if viuer::get_kitty_support() != KittySupport::None || viuer::is_iterm_supported() {
+    if shows_pictures() {
         let picture = image::load_from_memory(png).map_err(|error| failed(error.into()))?;
         // A character is some eight pixels wide: no wider than the picture is.
         let width = u32::from(columns).min(picture.width() / 8);
@@ -28,6 +28,19 @@ pub fn print(sheet: &ContactSheet, png: &[u8]) -> Outcome<()> {
         output::line(line.words(sheet.side))?;
     }
     Ok(())
+}
+
+/// Whether standard output is a terminal of those that show pictures. Only one that calls itself so
+/// is asked how: viuer waits for the answer, and others would never give it.
+fn shows_pictures() -> bool {
+    let is_kitty = || {
+        let names = ["kitty", "ghostty"];
+        let term = std::env::var("TERM").unwrap_or_default();
+        names.iter().any(|name| term.contains(name))
+            && io::stdin().is_terminal()
+            && viuer::get_kitty_support() != KittySupport::None
+    };
+    io::stdout().is_terminal() && (viuer::is_iterm_supported() || is_kitty())
 }
 
 fn show(picture: &DynamicImage, width: u32, with_protocols: bool) -> Outcome<()> {
