@@ -108,7 +108,8 @@ const TASKS: &[Task] = &[
         name: "reproduce",
         arguments: "[--recipe NAME] [--seeds N] [-- ARGS]",
         about: "Train every recipe with several seeds and tabulate accuracies and times",
-        details: "classic and best with seeds 1 to 5, fast with 1 to 20, or 1 to N; some minutes.\n\
+        details: "classic and best with seeds 1 to 5, fast with 1 to 20, fashion with 1 to 3, or each with\n\
+                  1 to N; some minutes. fashion needs Fashion-MNIST: cargo xtask download fashion-mnist\n\
                   The runs are in target/reproduce. ARGS go to `lenet train`.",
         run: reproduce::main,
     },

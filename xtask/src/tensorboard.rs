@@ -18,7 +18,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let environment = workspace.target.join("tensorboard-venv");
     let python = python::install(&environment, &requirements)?;
     let mut command = workspace.cargo("test");
-    command.args(["--package", "lenet", "--test", "cli"]);
+    // Of the whole workspace, as `cargo xtask test` has compiled it: one crate alone would have
+    // dependencies with other features.
+    command.args(["--workspace", "--test", "cli"]);
     command.args(["--", "--nocapture", "tensorboard"]);
     checked(command.env("LENET_TENSORBOARD_PYTHON", python))
 }

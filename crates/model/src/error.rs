@@ -59,6 +59,9 @@ pub enum Error {
     /// The metadata stands under another key than this program writes.
     #[error("the metadata of the weights is damaged: its key is not \"lenet\"")]
     MetadataKey,
+    /// The metadata means what was written, but is written otherwise, as `1E-8` for `1e-8`.
+    #[error("the metadata of the weights is damaged: its text is not as it was written")]
+    MetadataText,
     /// The file was written by a later release.
     #[error(
         "written in format {found} by a later release of lenet; this one reads up to {supported}"

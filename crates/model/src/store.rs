@@ -94,6 +94,10 @@ pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
 /// Parses the object, and takes its digest out after having checked it.
 fn unseal(text: &str, views: &BTreeMap<&str, TensorView<'_>>) -> Result<Value> {
     let mut object: Map<String, Value> = serde_json::from_str(text)?;
+    // Some damage to a text leaves its meaning, which is what the digest is of.
+    if serde_json::to_string(&object)? != text {
+        return Err(Error::MetadataText);
+    }
     let expected = match object.remove(DIGEST) {
         Some(Value::String(digest)) => digest,
         _ => String::new(),
