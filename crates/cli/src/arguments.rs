@@ -1,6 +1,7 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
 mod dataset;
+mod export;
 mod predict;
 mod records;
 mod report;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub use dataset::{DatasetName, dataset_names};
+pub use export::{Export, ExportFormat, Foreign};
 pub use predict::{Invert, Predict, PredictFormat};
 pub use records::Records;
 pub use report::Report;
@@ -63,6 +65,8 @@ pub enum Command {
     Summary(Summary),
     /// Draw the page of a run anew, or lay several runs side by side.
     Report(Report),
+    /// Write a trained network for other tools: ONNX, int8, C, PyTorch, the Hugging Face hub.
+    Export(Box<Export>),
     /// List, download, verify and show data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.

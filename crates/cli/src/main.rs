@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Predict(predict) => commands::predict::run(&predict),
         Command::Summary(summary) => commands::summary::run(&summary),
         Command::Report(report) => commands::report::run(&report),
+        Command::Export(export) => commands::export::run(&export),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
         Command::Checks(checks) => commands::checks::run(&checks),
         Command::Completions { shell } => commands::completions::run(shell),
