@@ -14,7 +14,7 @@ mod integer;
 use candle_core::{Device, Tensor};
 
 use crate::{Activation, Error, InputScaling, LeNet5, Metadata, Result, Weights};
-use calibrate::{Range, ranges};
+use calibrate::{Range, Ranges, ranges};
 use integer::Plan;
 
 /// How real numbers stand as integers: `scale * (q - zero_point)`.
@@ -57,8 +57,12 @@ pub struct Layer {
     pub bias: Vec<i32>,
     /// What comes in.
     pub input: Affine,
-    /// What goes out.
+    /// What becomes of the sums.
     pub output: Output,
+    /// What goes out of the pooling, where there is one. Its scale is its own: means lie closer
+    /// together, and in the scale of what is pooled every fourth would fall between two integers,
+    /// where runtimes round either way.
+    pub pooled: Option<Affine>,
     plan: Plan,
 }
 
@@ -102,24 +106,31 @@ impl Quantized {
             return Err(Error::QuantizedScaling { mean, std });
         }
         let on_cpu = on_cpu(&weights.model)?;
-        let [conv1, conv2, fc1, fc2] = ranges(&on_cpu, &images)?;
-        let output = |[before, after]: [Range; 2]| match metadata.architecture.activation {
-            Activation::Relu => Output::Relu(after.affine()),
-            Activation::Tanh => Output::Tanh {
-                before: before.affine(),
-                after: after.affine(),
-            },
+        let outgoing = |ranges: Ranges| {
+            let (before, after) = (ranges.before.affine(), ranges.after.affine());
+            Outgoing {
+                output: match metadata.architecture.activation {
+                    Activation::Relu => Output::Relu(after),
+                    Activation::Tanh => Output::Tanh { before, after },
+                },
+                pooled: ranges.pooled.map(Range::affine),
+                affine: ranges.pooled.map_or(after, Range::affine),
+            }
         };
-        let outputs = [conv1, conv2, fc1, fc2].map(output);
-        let [conv1, conv2, fc1, fc2] = outputs;
+        let [conv1, conv2, fc1, fc2] = ranges(&on_cpu, &images)?.map(outgoing);
+        let logits = Outgoing {
+            output: Output::Logits,
+            pooled: None,
+            affine: Affine::UNIT,
+        };
         let input = pixels(&metadata);
-        let layer = |name, input, output| layer(&on_cpu, name, input, output);
+        let layer = |name, input, outgoing| layer(&on_cpu, name, input, outgoing);
         let mut layers = [
-            layer("conv1", input, conv1)?,
-            layer("conv2", conv1.affine(), conv2)?,
-            layer("fc1", conv2.affine(), fc1)?,
-            layer("fc2", fc1.affine(), fc2)?,
-            layer("fc3", fc2.affine(), Output::Logits)?,
+            layer("conv1", input, &conv1)?,
+            layer("conv2", conv1.affine, &conv2)?,
+            layer("fc1", conv2.affine, &fc1)?,
+            layer("fc2", fc1.affine, &fc2)?,
+            layer("fc3", fc2.affine, &logits)?,
         ];
         absorb_mean(&mut layers[0], &metadata);
         for layer in &mut layers {
@@ -139,18 +150,20 @@ impl Quantized {
     }
 }
 
-impl Output {
-    /// How the values that leave the layer stand as integers; those of the logits, which are not
-    /// rounded, as units.
-    fn affine(self) -> Affine {
-        match self {
-            Output::Relu(after) | Output::Tanh { after, .. } => after,
-            Output::Logits => Affine {
-                scale: 1.,
-                zero_point: 0,
-            },
-        }
-    }
+impl Affine {
+    /// What is not quantised: every integer for itself.
+    const UNIT: Self = Self {
+        scale: 1.,
+        zero_point: 0,
+    };
+}
+
+/// What a layer passes on.
+struct Outgoing {
+    output: Output,
+    pooled: Option<Affine>,
+    /// How the next layer's input stands as integers.
+    affine: Affine,
 }
 
 /// Pixels 0 to 255 as -128 to 127; the scaling of the input is what makes real numbers of them.
@@ -183,7 +196,7 @@ fn on_cpu(model: &LeNet5) -> Result<LeNet5> {
 }
 
 /// A layer's parameters in integers.
-fn layer(model: &LeNet5, name: &'static str, input: Affine, output: Output) -> Result<Layer> {
+fn layer(model: &LeNet5, name: &'static str, input: Affine, outgoing: &Outgoing) -> Result<Layer> {
     let parameter = |suffix: &str| {
         let found = model.parameters().get(&format!("{name}.{suffix}"));
         found.ok_or(Error::MissingTensor { name })
@@ -200,7 +213,8 @@ fn layer(model: &LeNet5, name: &'static str, input: Affine, output: Output) -> R
         weight_scales: Vec::with_capacity(biases.len()),
         bias: Vec::with_capacity(biases.len()),
         input,
-        output,
+        output: outgoing.output,
+        pooled: outgoing.pooled,
         plan: Plan::default(),
     };
     for (weights, bias) in std::iter::zip(values.chunks(fan_in), biases) {

@@ -52,7 +52,7 @@ def session(path, optimised=None):
 
 
 def compare(name, kind, found, expected):
-    """f32: the same numbers. int8: the same class, and a logit differs by a rounding at most."""
+    """f32: the same numbers. int8: the same integers, but for a rounding here and there."""
     difference = np.abs(found - expected)
     if kind == "f32":
         assert difference.max() <= TOLERANCE, f"{name}: logits differ by {difference.max()}"
@@ -60,7 +60,7 @@ def compare(name, kind, found, expected):
     same = (found.argmax(1) == expected.argmax(1)).mean()
     exact = (difference.max(1) < 1e-3).mean()
     text = f"{same:.2%} equal classes, {exact:.2%} equal logits, largest difference {difference.max():.3f}"
-    assert same >= 0.995 and exact > 0.5, f"{name}: {text}"
+    assert same >= 0.999 and exact >= 0.99, f"{name}: {text}"
     return text
 
 
@@ -88,6 +88,8 @@ def main():
             operators = {node.op_type for node in onnx.load(optimised).graph.node}
             assert "QLinearConv" in operators, f"{name}: not fused: {sorted(operators)}"
 
+        # The reference knows (De)QuantizeLinear from set 19 on, where nothing changed for int8.
+        model.opset_import[0].version = 19
         reference = ReferenceEvaluator(model)
         (logits,) = reference.run(["logits"], {"input": images[:REFERENCE_IMAGES]})
         compared = compare(f"{name} in the reference", kind, logits, expected[:REFERENCE_IMAGES])

@@ -61,12 +61,18 @@ fn write_layer(text: &mut String, layer: &Layer) {
         }
         None => "0".to_owned(),
     };
+    let pool = plan.pool;
     // Writing to a string cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         text,
         "static const lenet5_layer {name} = {{\n    {name}_weight, {name}_bias, {name}_mantissa, \
-         {name}_shift, {table}, {}, {}\n}};\n",
-        plan.zero_point, layer.input.zero_point
+         {name}_shift, {table},\n    {}, {}, {}, {}, {}, {}\n}};",
+        plan.zero_point,
+        layer.input.zero_point,
+        pool.offset,
+        pool.multiplier.mantissa,
+        pool.zero_point,
+        pool.multiplier.shift,
     );
 }
 
@@ -135,28 +141,36 @@ typedef struct {
     const int8_t *table;     /* the activation's values for -128 to 127, or 0 for ReLU */
     int32_t zero_point;      /* what stands for 0 in what goes out */
     int8_t input_zero_point; /* and in what comes in */
+    int32_t pool_offset;     /* of convolutions: the sum of four, plus this, times mantissa / */
+    int32_t pool_mantissa;   /* 2^shift, plus the zero point, is their mean */
+    int32_t pool_zero_point;
+    uint8_t pool_shift;
 } lenet5_layer;
 ";
 
 const CODE: &str = r"
 /* sum * mantissa / 2^shift, rounded to the nearest, halves up. */
-static inline int32_t lenet5_scaled(const lenet5_layer *layer, int channel, int32_t sum)
+static inline int32_t lenet5_scaled(int32_t sum, int32_t mantissa, uint8_t shift)
 {
-    const int shift = layer->shift[channel];
     const int64_t half = (int64_t)1 << (shift - 1);
-    const int64_t product = (int64_t)sum * layer->mantissa[channel] + half;
+    const int64_t product = (int64_t)sum * mantissa + half;
     /* What a shift to the right makes of a negative number is left to the compiler by C99. */
     const int64_t scaled = product < 0 ? ~(~product >> shift) : product >> shift;
     return scaled < INT32_MIN ? INT32_MIN : scaled > INT32_MAX ? INT32_MAX : (int32_t)scaled;
 }
 
+static inline int32_t lenet5_bounded(int32_t value, int32_t zero_point)
+{
+    value = value < -512 ? -512 : value > 512 ? 512 : value;
+    value += zero_point;
+    return value < -128 ? -128 : value > 127 ? 127 : value;
+}
+
 /* The bounds of int8 are those of ReLU where its zero point is -128. */
 static inline int8_t lenet5_activated(const lenet5_layer *layer, int channel, int32_t sum)
 {
-    int32_t value = lenet5_scaled(layer, channel, sum);
-    value = value < -512 ? -512 : value > 512 ? 512 : value;
-    value += layer->zero_point;
-    value = value < -128 ? -128 : value > 127 ? 127 : value;
+    int32_t value = lenet5_scaled(sum, layer->mantissa[channel], layer->shift[channel]);
+    value = lenet5_bounded(value, layer->zero_point);
     return layer->table ? layer->table[value + 128] : (int8_t)value;
 }
 
@@ -169,7 +183,7 @@ static inline void lenet5_conv(const lenet5_layer *layer, const int8_t *input, i
     for (int channel = 0; channel < channels; channel++) {
         for (int row = 0; row < pooled; row++) {
             for (int column = 0; column < pooled; column++) {
-                int32_t four = 512; /* a multiple of 8 that makes the sum of four positive */
+                int32_t four = layer->pool_offset;
                 for (int place = 0; place < 4; place++) {
                     const int top = 2 * row + place / 2, left = 2 * column + place % 2;
                     const int8_t *weight = layer->weight + channel * maps * 25;
@@ -184,8 +198,8 @@ static inline void lenet5_conv(const lenet5_layer *layer, const int8_t *input, i
                     }
                     four += lenet5_activated(layer, channel, sum);
                 }
-                /* A quarter, rounded to the nearest, halves to the even number. */
-                *output++ = (int8_t)(((four + 1 + ((four >> 2) & 1)) >> 2) - 128);
+                four = lenet5_scaled(four, layer->pool_mantissa, layer->pool_shift);
+                *output++ = (int8_t)lenet5_bounded(four, layer->pool_zero_point);
             }
         }
     }
@@ -233,7 +247,8 @@ static inline int lenet5_classify(const uint8_t pixels[784], int32_t logits[LENE
     lenet5_linear(&lenet5_fc2, features1, 120, 84, features2);
     for (int channel = 0; channel < LENET5_CLASSES; channel++) {
         const int32_t sum = lenet5_sum(&lenet5_fc3, features2, 84, channel);
-        logits[channel] = lenet5_scaled(&lenet5_fc3, channel, sum);
+        logits[channel] =
+            lenet5_scaled(sum, lenet5_fc3.mantissa[channel], lenet5_fc3.shift[channel]);
         if (logits[channel] > logits[best]) {
             best = channel;
         }

@@ -155,9 +155,14 @@ fn int8_conv(
 ) -> Result<String> {
     let [weight, bias] = int8_parameters(graph, layer);
     let x = conv(graph, architecture, layer.name, [x, &weight, &bias]);
-    let (x, affine) = int8_activation(graph, architecture, layer, &x)?;
+    let (x, activated) = int8_activation(graph, architecture, layer, &x)?;
     let x = pool(graph, pooled, &x);
-    Ok(quantized_as(graph, pooled, affine, &x))
+    Ok(quantized_as(
+        graph,
+        pooled,
+        layer.pooled.unwrap_or(activated),
+        &x,
+    ))
 }
 
 fn int8_linear(

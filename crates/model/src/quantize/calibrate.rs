@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Affine;
-use crate::{Error, LeNet5, Result};
+use crate::{LeNet5, Result};
 
 /// The smallest and the largest value; 0 is always between them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,12 +40,40 @@ impl Range {
     }
 }
 
-/// The ranges of each layer but the last, before and behind its activation.
-pub(super) fn ranges(model: &LeNet5, images: &Tensor) -> Result<[[Range; 2]; 4]> {
-    let both =
-        |[before, after]: [Tensor; 2]| Ok::<_, Error>([Range::of(&before)?, Range::of(&after)?]);
+/// The ranges of a layer's values.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ranges {
+    /// Before the activation.
+    pub(super) before: Range,
+    /// Behind it.
+    pub(super) after: Range,
+    /// Behind the pooling, where there is one.
+    pub(super) pooled: Option<Range>,
+}
+
+impl Ranges {
+    fn of([before, after]: [Tensor; 2]) -> Result<Self> {
+        let pooled = match after.dims() {
+            [_, _, _, _] => Some(Range::of(&after.avg_pool2d(2)?)?),
+            _ => None,
+        };
+        Ok(Self {
+            before: Range::of(&before)?,
+            after: Range::of(&after)?,
+            pooled,
+        })
+    }
+}
+
+/// The ranges of each layer but the last.
+pub(super) fn ranges(model: &LeNet5, images: &Tensor) -> Result<[Ranges; 4]> {
     let [conv1, conv2, fc1, fc2] = model.around_activations(images)?;
-    Ok([both(conv1)?, both(conv2)?, both(fc1)?, both(fc2)?])
+    Ok([
+        Ranges::of(conv1)?,
+        Ranges::of(conv2)?,
+        Ranges::of(fc1)?,
+        Ranges::of(fc2)?,
+    ])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::Architecture;
 pub const FRACTION_BITS: u32 = 16;
 
 /// A positive real factor as `mantissa / 2^shift`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Multiplier {
     /// With 31 bits wherever the factor is not tiny.
     pub mantissa: i32,
@@ -53,6 +53,35 @@ pub struct Plan {
     pub zero_point: i32,
     /// The hyperbolic tangent of each integer from -128 on.
     pub table: Option<Vec<i8>>,
+    /// The mean of four integers; of use where there is pooling.
+    pub pool: Pool,
+}
+
+/// From the sum of four integers to their mean in the pooling's scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pool {
+    /// Added to the sum: four times what stands for 0, negated.
+    pub offset: i32,
+    /// A quarter, and from one scale to the other.
+    pub multiplier: Multiplier,
+    /// What is added behind the multiplication.
+    pub zero_point: i32,
+}
+
+impl Pool {
+    fn new(from: Affine, to: Affine) -> Self {
+        let factor = f64::from(from.scale) / (4. * f64::from(to.scale));
+        Self {
+            offset: -4 * i32::from(from.zero_point),
+            multiplier: Multiplier::new(factor),
+            zero_point: to.zero_point.into(),
+        }
+    }
+
+    fn mean(self, sum: i32) -> i8 {
+        let scaled = self.multiplier.times(sum + self.offset);
+        scaled.saturating_add(self.zero_point).clamp(-128, 127) as i8
+    }
 }
 
 impl Plan {
@@ -70,6 +99,10 @@ impl Plan {
             }
             Output::Logits => (1. / (1 << FRACTION_BITS) as f32, 0, None),
         };
+        let from = match layer.output {
+            Output::Relu(after) | Output::Tanh { after, .. } => after,
+            Output::Logits => Affine::UNIT,
+        };
         let multiplier = |unit: &f32| Multiplier::new(f64::from(*unit) / f64::from(scale));
         Self {
             bias: std::iter::zip(&layer.bias, layer.weight.chunks(fan_in))
@@ -78,6 +111,7 @@ impl Plan {
             multipliers: layer.bias_scales().iter().map(multiplier).collect(),
             zero_point: zero_point.into(),
             table,
+            pool: Pool::new(from, layer.pooled.unwrap_or(from)),
         }
     }
 }
@@ -141,7 +175,9 @@ impl Layer {
                 }
             }
         }
-        sums.into_iter().map(quarter).collect()
+        sums.into_iter()
+            .map(|sum| self.plan.pool.mean(sum))
+            .collect()
     }
 
     fn linear(&self, inputs: &[i8]) -> Vec<i8> {
@@ -150,13 +186,6 @@ impl Layer {
             .map(|channel| self.activated(channel, self.sum(channel, inputs)))
             .collect()
     }
-}
-
-/// A quarter of the sum of four integers, rounded to the nearest, halves to the even one, as ONNX
-/// rounds. 512 makes the sum positive and changes neither remainder nor evenness.
-fn quarter(sum: i32) -> i8 {
-    let sum = sum + 512;
-    (((sum + 1 + ((sum >> 2) & 1)) >> 2) - 128) as i8
 }
 
 impl Quantized {
@@ -212,11 +241,26 @@ mod tests {
         assert_eq!(Multiplier::new(0.5).times(-3), -1);
     }
 
+    /// Every sum of four integers, against arithmetic in real numbers.
     #[test]
-    fn quarters_round_as_floats_do() {
-        for sum in -512..=508 {
-            let expected = (f64::from(sum) / 4.).round_ties_even();
-            assert_eq!(f64::from(quarter(sum)), expected, "{sum}");
+    fn means_of_four() {
+        let affine = |scale, zero_point| Affine { scale, zero_point };
+        for (from, to) in [
+            (affine(0.1, -128), affine(0.07, -128)),
+            (affine(1. / 128., 1), affine(0.0069, -5)),
+        ] {
+            let pool = Pool::new(from, to);
+            for sum in -512..=508 {
+                let zero = f64::from(from.zero_point);
+                let mean = f64::from(from.scale) * (f64::from(sum) / 4. - zero);
+                let exact = mean / f64::from(to.scale) + f64::from(to.zero_point);
+                let found = f64::from(pool.mean(sum));
+                let expected = exact.clamp(-128., 127.);
+                assert!(
+                    (found - expected).abs() <= 0.5 + 1e-6,
+                    "{sum}: {found} {exact}"
+                );
+            }
         }
     }
 }
