@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::ci::Skipped;
-use crate::run::{Workspace, checked};
+use crate::run::{Workspace, cargo_on, checked};
 use crate::{golden, python};
 
 /// Where the tests, their scripts and requirements lie, from the root.
@@ -21,10 +21,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     // PyTorch is large: one installation serves both steps.
     let torch = golden::python(workspace)?;
     let target = workspace.target.join("exports-tract");
-    let mut tract = workspace.cargo("build");
-    tract.arg("--locked").arg("--manifest-path");
-    tract.arg(folder.join("tract/Cargo.toml"));
-    checked(tract.arg("--target-dir").arg(&target))?;
+    let mut tract = cargo_on(&folder.join("tract/Cargo.toml"), "build");
+    tract.args(["--locked", "--target-dir"]).arg(&target);
+    checked(&mut tract)?;
     // The selection of `cargo xtask test`, so that nothing is compiled anew.
     let mut command = workspace.cargo("test");
     command.args(["--workspace", "--test", "exports", "--", "--nocapture"]);

@@ -19,7 +19,8 @@ fn quantized(weights: &Weights) -> Quantized {
     Quantized::new(weights, &normalized(weights, &train, 1_000)).unwrap()
 }
 
-/// Less than a tenth of a point is lost on the 10,000 test images.
+/// Less than a twentieth of a point is lost on the 10,000 test images; weights of 4 bits lose twice
+/// that.
 #[test]
 fn accuracy() {
     let weights = embedded_network();
@@ -42,7 +43,7 @@ fn accuracy() {
     );
     assert!(right[0] > 9_940, "f32: {} right", right[0]);
     assert!(
-        right[0] - right[1] < 10,
+        right[0] - right[1] < 5,
         "f32 {}, int8 {}",
         right[0],
         right[1]
@@ -138,7 +139,7 @@ fn c_computes_the_same() {
 /// Integers follow the network closely where no training has made it robust.
 #[test]
 fn logits_are_close() {
-    for (weights, most) in [(embedded_network(), 0.5), (other_network(), 0.02)] {
+    for (weights, most) in [(embedded_network(), 0.2), (other_network(), 0.01)] {
         let test = test_images();
         let quantized = quantized(&weights);
         let logits = floats(

@@ -8,14 +8,15 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context as _, Result, bail, ensure};
 use tract_onnx::prelude::*;
 
 /// Of logits up to 25 in f32: another order of adding moves them by less.
 const TOLERANCE: f32 = 1e-5;
 
-fn main() -> TractResult<()> {
+fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1);
-    let folder = folder.ok_or_else(|| format_err!("usage: exports-tract FOLDER"))?;
+    let folder = folder.context("usage: exports-tract FOLDER")?;
     let folder = Path::new(&folder);
     let cases = fs::read_to_string(folder.join("cases.txt"))?;
     for case in cases.lines() {
@@ -32,13 +33,7 @@ fn main() -> TractResult<()> {
     Ok(())
 }
 
-fn check(
-    folder: &Path,
-    name: &str,
-    kind: &str,
-    input: &str,
-    classes: usize,
-) -> TractResult<String> {
+fn check(folder: &Path, name: &str, kind: &str, input: &str, classes: usize) -> Result<String> {
     let expected = floats(&fs::read(folder.join(format!("{name}.logits")))?);
     let images = expected.len() / classes;
     let bytes = fs::read(folder.join(format!("{name}.input")))?;
