@@ -15,7 +15,8 @@ use candle_core::{Device, Tensor};
 
 use crate::{Activation, Error, InputScaling, LeNet5, Metadata, Result, Weights};
 use calibrate::{Range, Ranges, ranges};
-use integer::Plan;
+
+pub use integer::{FRACTION_BITS, Multiplier, Plan, Pool};
 
 /// How real numbers stand as integers: `scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
