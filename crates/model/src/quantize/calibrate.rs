@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn ends_and_zero_of_a_range() {
-        for (least, most, zero_point) in [(0., 5.1, -128), (-2.55, 2.55, 0), (-5.1, 0., 127)] {
+        for (least, most, zero_point) in [(0., 5.1, -128), (-2.56, 2.54, 0), (-5.1, 0., 127)] {
             let affine = Range { least, most }.affine();
             assert_eq!(affine.zero_point, zero_point, "{least} {most}");
             let real = |q: i16| affine.scale * f32::from(q - i16::from(affine.zero_point));
