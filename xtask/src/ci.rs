@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{Workspace, checked, empty_folder};
-use crate::{aarch64, golden, tensorboard, tidy, usage_error};
+use crate::{aarch64, exports, golden, tensorboard, tidy, usage_error};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -139,6 +139,11 @@ const STEPS: &[Step] = &[
         name: "golden",
         about: "PyTorch still computes what the golden file says",
         run: golden::check,
+    },
+    Step {
+        name: "exports",
+        about: "onnxruntime, tract, PyTorch, the hub's library and a C compiler read the exports",
+        run: exports::check,
     },
 ];
 

@@ -3,6 +3,7 @@
 //! What the file holds, and how: crates/model/tests/golden/README.md.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -48,13 +49,16 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     )
 }
 
+/// The interpreter of an environment with PyTorch and safetensors.
+pub fn python(workspace: &Workspace) -> Result<PathBuf> {
+    let requirements = workspace.root.join(FOLDER).join("requirements.txt");
+    python::install(&workspace.target.join("golden-venv"), &requirements)
+}
+
 /// `python golden.py` in an environment that has what it imports.
 fn script(workspace: &Workspace) -> Result<Command> {
-    let folder = workspace.root.join(FOLDER);
-    let environment = workspace.target.join("golden-venv");
-    let python = python::install(&environment, &folder.join("requirements.txt"))?;
-    let mut command = Command::new(python);
-    command.arg(folder.join("golden.py"));
+    let mut command = Command::new(python(workspace)?);
+    command.arg(workspace.root.join(FOLDER).join("golden.py"));
     Ok(command)
 }
 

@@ -19,6 +19,7 @@
 
 mod aarch64;
 mod ci;
+mod exports;
 mod golden;
 mod peers;
 mod python;

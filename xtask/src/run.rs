@@ -35,14 +35,7 @@ impl Workspace {
 
     /// `cargo SUBCOMMAND` on this workspace, in the caller's working directory.
     pub fn cargo(&self, subcommand: &str) -> Command {
-        // The cargo that called us, for it may not be the first on PATH.
-        let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-        let mut command = Command::new(program);
-        command
-            .arg(subcommand)
-            .arg("--manifest-path")
-            .arg(self.root.join("Cargo.toml"));
-        command
+        cargo_on(&self.root.join("Cargo.toml"), subcommand)
     }
 
     /// The program `lenet`, built for release, with these arguments.
@@ -53,6 +46,15 @@ impl Workspace {
             .args(arguments);
         command
     }
+}
+
+/// `cargo SUBCOMMAND` on the workspace or package of this manifest.
+pub fn cargo_on(manifest: &Path, subcommand: &str) -> Command {
+    // The cargo that called us, for it may not be the first on PATH.
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.arg(subcommand).arg("--manifest-path").arg(manifest);
+    command
 }
 
 /// Becomes the command, so that its signals and its exit code are ours; returns only on failure.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod dataset;
+mod export;
 mod predict;
 mod records;
 mod report;
@@ -17,6 +18,7 @@ use clap_complete::Shell;
 
 pub use compare::Compare;
 pub use dataset::{DatasetName, dataset_names};
+pub use export::{Export, ExportFormat, Foreign};
 pub use predict::{Invert, Predict, PredictFormat};
 pub use records::Records;
 pub use report::Report;
@@ -67,6 +69,8 @@ pub enum Command {
     Compare(Box<Compare>),
     /// Draw the page of a run anew, or lay several runs side by side.
     Report(Report),
+    /// Write a trained network for other tools: ONNX, int8, C, PyTorch, the Hugging Face hub.
+    Export(Box<Export>),
     /// List, download, verify and show data sets.
     Data(Data),
     /// Show what this machine offers: instruction set, threads, devices, data found.

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod completions;
 pub mod data;
 pub mod eval;
+pub mod export;
 pub mod predict;
 pub mod report;
 pub mod show;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use lenet_data::{Normalization, Source};
-use lenet_model::{Weights, pretrained};
+use lenet_model::{Metadata, Weights, pretrained};
 
 use crate::failure::Outcome;
 
@@ -29,6 +30,31 @@ fn source(named: Option<&OsStr>, of_model: Option<&str>) -> Outcome<Source> {
 /// The weights in a file, or in the run folder that the path names; without one, those that come
 /// with the program.
 fn load_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
+    let weights = read_weights(path, device)?;
+    warn_of_assumptions(path.unwrap_or(Path::new("")), &weights);
+    Ok(weights)
+}
+
+/// Says what was taken for granted about weights of another program.
+fn warn_of_assumptions(path: &Path, weights: &Weights) {
+    let Metadata {
+        assumed,
+        architecture,
+        ..
+    } = &weights.metadata;
+    if *assumed {
+        tracing::warn!(
+            "{path:?} has no metadata of lenet. By its shapes: padding {}, {} classes. Assumed: \
+             relu, pixels scaled to [0, 1], classes named by their numbers; `lenet export --format \
+             safetensors` with --activation, --mean, --std or --class-names writes down what is so",
+            architecture.padding,
+            architecture.classes
+        );
+    }
+}
+
+/// As [`load_weights`], without a word.
+fn read_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
     let Some(path) = path else {
         return Ok(pretrained::mnist(device)?);
     };

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Summary(summary) => commands::summary::run(&summary),
         Command::Compare(compare) => commands::compare::run(&compare, &arguments.verbosity),
         Command::Report(report) => commands::report::run(&report),
+        Command::Export(export) => commands::export::run(&export),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
         Command::Checks(checks) => commands::checks::run(&checks),
         Command::Completions { shell } => commands::completions::run(shell),

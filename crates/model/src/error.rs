@@ -150,6 +150,17 @@ pub enum Error {
         /// Standard deviation by the metadata.
         std: f32,
     },
+    /// A scaling of the input that integers of 8 bits cannot follow.
+    #[error(
+        "int8 needs an input scaling with a mean from 0 to 1 and a std above 0, not mean {mean}, \
+         std {std}"
+    )]
+    QuantizedScaling {
+        /// Mean by the metadata.
+        mean: f32,
+        /// Standard deviation by the metadata.
+        std: f32,
+    },
     /// An operation's own error.
     #[error(transparent)]
     Kernels(#[from] lenet_kernels::Error),

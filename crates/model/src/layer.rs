@@ -89,15 +89,17 @@ impl Linear {
     pub(crate) fn forward(&self, x: &Tensor, engine: Engine) -> Result<Tensor> {
         match engine {
             Engine::Fused => ops::linear(x, &self.weight, &self.bias, self.activation),
-            Engine::Candle => {
-                let linear = candle_nn::Linear::new(self.weight.clone(), Some(self.bias.clone()));
-                activate(self.activation, &linear.forward(x)?)
-            }
+            Engine::Candle => activate(self.activation, &self.sums(x)?),
         }
+    }
+
+    /// What goes into the activation, by candle's own operations: (B, O).
+    pub(crate) fn sums(&self, x: &Tensor) -> Result<Tensor> {
+        candle_nn::Linear::new(self.weight.clone(), Some(self.bias.clone())).forward(x)
     }
 }
 
-fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
+pub(crate) fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
     match activation {
         Activation::Relu => x.relu(),
         Activation::Tanh => x.tanh(),

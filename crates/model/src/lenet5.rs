@@ -5,6 +5,8 @@ use lenet_kernels::Activation;
 
 use crate::architecture::Architecture;
 use crate::init::Init;
+#[cfg(feature = "export")]
+use crate::layer::activate;
 use crate::layer::{Conv, Engine, Linear};
 use crate::parameters::Parameters;
 use crate::{Error, Result};
@@ -83,6 +85,31 @@ impl LeNet5 {
         let x = self.conv1.forward(images, engine)?; // (B, 6, 14, 14)  [12, 12]
         let second = self.conv2.activated(&x, engine)?; // (B, 16, 10, 10)  [8, 8]
         Ok([first, second])
+    }
+
+    /// What normalised images (B, 1, 28, 28) become in each layer but the last, before and behind
+    /// its activation, and before pooling.
+    ///
+    /// # Errors
+    /// As [`LeNet5::forward`].
+    #[cfg(feature = "export")]
+    pub(crate) fn around_activations(&self, images: &Tensor) -> Result<[[Tensor; 2]; 4]> {
+        let conv = |conv: &Conv, x: &Tensor| {
+            let before = conv.map(x)?;
+            let after = activate(conv.activation, &before)?;
+            Ok::<_, Error>([before, after])
+        };
+        let linear = |linear: &Linear, x: &Tensor| {
+            let before = linear.sums(x)?;
+            let after = activate(linear.activation, &before)?;
+            Ok::<_, Error>([before, after])
+        };
+        let first = conv(&self.conv1, images)?; // (B, 6, 28, 28)  [24, 24]
+        let second = conv(&self.conv2, &first[1].avg_pool2d(2)?)?; // (B, 16, 10, 10)  [8, 8]
+        let x = second[1].avg_pool2d(2)?.flatten_from(1)?; // (B, 400)  [256]
+        let third = linear(&self.fc1, &x)?; // (B, 120)
+        let fourth = linear(&self.fc2, &third[1])?; // (B, 84)
+        Ok([first, second, third, fourth])
     }
 
     /// The same network, computed by another engine.

@@ -20,11 +20,15 @@ mod architecture;
 mod diagram;
 mod engine;
 mod error;
+#[cfg(feature = "export")]
+pub mod export;
 mod init;
 mod layer;
 mod lenet5;
 mod parameters;
 pub mod pretrained;
+#[cfg(feature = "export")]
+pub mod quantize;
 pub mod store;
 mod summary;
 mod weights;

@@ -48,6 +48,10 @@ pub struct Metadata {
     pub dataset: Option<String>,
     /// SHA-256 of the data set's files by their names, where known.
     pub data_sha256: BTreeMap<String, String>,
+    /// Whether the file said none of this: then it is as the shapes of the tensors tell, and else
+    /// as is usual.
+    #[serde(skip)]
+    pub assumed: bool,
 }
 
 /// How a pixel 0..=255 becomes the network's input: `(pixel / 255 - mean) / std`.
@@ -72,6 +76,7 @@ impl Metadata {
             lenet_version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: None,
             data_sha256: BTreeMap::new(),
+            assumed: false,
         }
     }
 
@@ -197,7 +202,10 @@ fn metadata_by_shapes(tensors: &store::Tensors) -> Result<Metadata> {
     }
     let class_names = (0..classes).map(|class| class.to_string()).collect();
     let input = InputScaling { mean: 0., std: 1. };
-    Ok(Metadata::new(architecture, class_names, input))
+    Ok(Metadata {
+        assumed: true,
+        ..Metadata::new(architecture, class_names, input)
+    })
 }
 
 /// Says what a file is that people take for a model, and what to do with it. The content decides,

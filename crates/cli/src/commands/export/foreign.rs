@@ -1,0 +1,65 @@
+//! The network to export, also where another program saved it.
+
+use std::path::Path;
+
+use candle_core::Device;
+use lenet_model::{LeNet5, Weights};
+
+use crate::arguments::{Export, Foreign};
+use crate::commands::{read_weights, warn_of_assumptions};
+use crate::failure::{Failure, Outcome};
+
+pub fn load(arguments: &Export) -> Outcome<Weights> {
+    let mut weights = read_weights(arguments.model.as_deref(), &Device::Cpu)?;
+    let model = arguments.model.as_deref().unwrap_or(Path::new(""));
+    let Foreign {
+        activation,
+        mean,
+        std,
+        class_names,
+    } = &arguments.foreign;
+    let flags = [
+        ("--activation", activation.is_some()),
+        ("--mean", mean.is_some()),
+        ("--std", std.is_some()),
+        ("--class-names", class_names.is_some()),
+    ];
+    let Some((flag, _)) = flags.into_iter().find(|&(_, given)| given) else {
+        warn_of_assumptions(model, &weights);
+        return Ok(weights);
+    };
+    if !weights.metadata.assumed {
+        return Err(Failure::Usage(format!(
+            "{flag} is for weights of other programs; this network says itself how it is used"
+        )));
+    }
+    let metadata = &mut weights.metadata;
+    if let Some(activation) = *activation {
+        metadata.architecture.activation = activation.into();
+        let parameters = weights.model.parameters();
+        weights.model = LeNet5::from_tensors(&metadata.architecture, |name| {
+            Some(parameters.get(name)?.as_detached_tensor())
+        })?;
+    }
+    let scaling = &mut metadata.input;
+    scaling.mean = mean.unwrap_or(scaling.mean);
+    scaling.std = std.unwrap_or(scaling.std);
+    if !scaling.mean.is_finite() || !scaling.std.is_finite() || scaling.std == 0. {
+        return Err(Failure::Usage(
+            "--mean and --std are numbers, and --std is not 0".to_owned(),
+        ));
+    }
+    if let Some(names) = class_names {
+        let classes = metadata.architecture.classes;
+        if names.len() != classes {
+            return Err(Failure::Usage(format!(
+                "--class-names has {} names, the network tells {classes} classes apart",
+                names.len()
+            )));
+        }
+        metadata.class_names.clone_from(names);
+    }
+    // Whoever gave one of the flags has thought of the others.
+    metadata.assumed = false;
+    Ok(weights)
+}

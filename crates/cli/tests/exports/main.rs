@@ -1,0 +1,142 @@
+//! `lenet export`: what it writes, and what other programs make of it.
+//!
+//! onnxruntime, PyTorch and tract are not needed to build or test lenet: `cargo xtask ci exports`
+//! installs them and names them in the variables below; a test that lacks one says so and passes.
+#![cfg(feature = "embedded-mnist")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod foreign;
+mod hugging_face;
+mod int8;
+mod onnx;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use candle_core::{Device, Tensor};
+use lenet_data::{Dataset, Normalization, batches, embedded};
+use lenet_model::{Activation, Architecture, Init, InputScaling, LeNet5, Metadata, Padding};
+use lenet_model::{Weights, pretrained};
+
+/// Names a Python that has what requirements.txt lists.
+const PYTHON: &str = "LENET_EXPORTS_PYTHON";
+/// Names a Python that has PyTorch and safetensors.
+const TORCH_PYTHON: &str = "LENET_TORCH_PYTHON";
+/// Names the program in the folder tract.
+const TRACT: &str = "LENET_TRACT";
+
+/// How many test images are compared.
+const IMAGES: usize = 1_000;
+
+fn lenet(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
+    command.current_dir(folder).args(arguments);
+    for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+/// Runs a command that succeeds, and gives what it said on standard error.
+#[track_caller]
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = lenet(folder, arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "lenet {arguments:?}: {errors}");
+    errors
+}
+
+/// Runs a command that fails with this code, and gives what it said on standard error.
+#[track_caller]
+fn fails(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let output = lenet(folder, arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "lenet {arguments:?}: {errors}"
+    );
+    errors
+}
+
+/// The other program that a variable names, or a word on why it is not run.
+fn other(variable: &str) -> Option<OsString> {
+    let program = env::var_os(variable);
+    if program.is_none() {
+        println!("skipped: {variable} is not set; `cargo xtask ci exports` sets it");
+    }
+    program
+}
+
+/// Runs another program that succeeds, shows what it said and returns it.
+#[track_caller]
+fn checked(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}{errors}");
+    print!("{said}");
+    said
+}
+
+fn script(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/exports")
+        .join(name)
+}
+
+/// The network that comes with the program.
+fn embedded_network() -> Weights {
+    pretrained::mnist(&Device::Cpu).unwrap()
+}
+
+/// A network that differs from it in everything that can differ, untrained.
+fn other_network() -> Weights {
+    let architecture = Architecture {
+        classes: 11,
+        padding: Padding::Valid,
+        activation: Activation::Tanh,
+    };
+    let names = [
+        "a\"b", "c\\d", "ö", "??/", "*/", "'", "{", "-", "#", "", " x ",
+    ];
+    let input = InputScaling {
+        mean: 0.1307,
+        std: 0.3081,
+    };
+    Weights {
+        model: LeNet5::new(&architecture, Init::PyTorch, 3, &Device::Cpu).unwrap(),
+        metadata: Metadata::new(architecture, names.map(str::to_owned).to_vec(), input),
+    }
+}
+
+/// The first images of a set as bytes, row after row.
+fn pixels(dataset: &Dataset, count: usize) -> Vec<u8> {
+    let images = dataset.iter().take(count);
+    images.flat_map(|(image, _)| image.to_vec()).collect()
+}
+
+/// The first images of a set as the network takes them.
+fn normalized(weights: &Weights, dataset: &Dataset, count: usize) -> Tensor {
+    let InputScaling { mean, std } = weights.metadata.input;
+    let order = 0..u32::try_from(count).unwrap();
+    let mut batches = batches(dataset, order, count, Normalization { mean, std });
+    batches.next().unwrap().unwrap().images
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn bytes_of(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+fn test_images() -> Dataset {
+    embedded::mnist_test().unwrap()
+}

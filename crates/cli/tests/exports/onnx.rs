@@ -1,0 +1,116 @@
+//! ONNX, computed by onnxruntime, by ONNX's own reference and by tract.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use lenet_data::embedded;
+use lenet_model::Weights;
+use lenet_model::export::{OnnxInput, onnx, onnx_int8};
+use lenet_model::quantize::Quantized;
+
+use crate::{
+    IMAGES, PYTHON, TRACT, bytes_of, checked, embedded_network, fails, floats, normalized, other,
+    other_network, pixels, script, succeeds, test_images,
+};
+
+/// Writes a case as check_onnx.py and tract read it: NAME.onnx, NAME.input, NAME.logits, and its
+/// line of cases.txt.
+fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, logits: &[f32]) {
+    let test = test_images();
+    fs::write(folder.join(format!("{name}.onnx")), file).unwrap();
+    fs::write(folder.join(format!("{name}.logits")), bytes_of(logits)).unwrap();
+    let (input, bytes) = match name.contains("pixels") {
+        true => ("u8", pixels(&test, IMAGES)),
+        false => (
+            "f32",
+            bytes_of(&floats(&normalized(weights, &test, IMAGES))),
+        ),
+    };
+    fs::write(folder.join(format!("{name}.input")), bytes).unwrap();
+    let list = folder.join("cases.txt");
+    let mut lines = fs::read_to_string(&list).unwrap_or_default();
+    let classes = weights.metadata.class_names.len();
+    lines += &format!("{name} {kind} {input} {classes}\n");
+    fs::write(list, lines).unwrap();
+}
+
+/// Every form of the graph, with what lenet computes for it.
+fn cases(folder: &Path) {
+    let test = test_images();
+    let train = embedded::mnist().unwrap().train;
+    let labels: Vec<u8> = test.iter().take(IMAGES).map(|(_, label)| label).collect();
+    fs::write(folder.join("labels"), labels).unwrap();
+    for (network, weights) in [("embedded", embedded_network()), ("other", other_network())] {
+        let images = normalized(&weights, &test, IMAGES);
+        let logits = floats(&weights.model.forward(&images).unwrap());
+        let calibration = normalized(&weights, &train, 500);
+        let quantized = Quantized::new(&weights, &calibration).unwrap();
+        let integers = test.iter().take(IMAGES);
+        let integers: Vec<f32> = integers
+            .flat_map(|(image, _)| quantized.logits(image))
+            .map(|logit| logit as f32 / 65_536.)
+            .collect();
+        for (input, form) in [
+            (OnnxInput::Normalized, "normalized"),
+            (OnnxInput::Pixels, "pixels"),
+        ] {
+            let file = onnx(&weights, input).unwrap();
+            let name = format!("{network}-{form}");
+            case(folder, &name, "f32", &file, &weights, &logits);
+            let file = onnx_int8(&quantized, input).unwrap();
+            let name = format!("{network}-int8-{form}");
+            case(folder, &name, "int8", &file, &weights, &integers);
+        }
+    }
+}
+
+#[test]
+fn onnxruntime_computes_the_same() {
+    let Some(python) = other(PYTHON) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    cases(folder.path());
+    let mut command = Command::new(python);
+    let said = checked(command.arg(script("check_onnx.py")).arg(folder.path()));
+    assert!(said.contains("8 files agree"), "{said}");
+}
+
+#[test]
+fn tract_computes_the_same() {
+    let Some(program) = other(TRACT) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    cases(folder.path());
+    let said = checked(Command::new(program).arg(folder.path()));
+    assert!(said.contains("8 files agree"), "{said}");
+}
+
+/// The command writes what the library makes, and nothing over what is there.
+#[test]
+fn the_command_writes_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = embedded_network();
+    for (flags, input) in [
+        (&[][..], OnnxInput::Normalized),
+        (&["--normalize", "--force"], OnnxInput::Pixels),
+    ] {
+        let arguments = [&["export", "--format", "onnx", "--output", "a.onnx"], flags].concat();
+        succeeds(folder.path(), &arguments);
+        let written = fs::read(folder.path().join("a.onnx")).unwrap();
+        assert_eq!(written, onnx(&weights, input).unwrap());
+        let again = ["export", "--format", "onnx", "--output", "a.onnx"];
+        assert!(fails(folder.path(), &again, 2).contains("--force"));
+    }
+    let written = fs::read(folder.path().join("a.onnx")).unwrap();
+    assert_eq!(written, onnx(&weights, OnnxInput::Pixels).unwrap());
+    let into_folder = ["export", "--format", "onnx", "--output", "."];
+    assert!(fails(folder.path(), &into_folder, 2).contains("name a file"));
+    let nothing = [
+        "export",
+        "--format",
+        "safetensors",
+        "--output",
+        "b",
+        "--normalize",
+    ];
+    assert!(fails(folder.path(), &nothing, 2).contains("onnx and onnx-int8"));
+}
