@@ -4,6 +4,7 @@ mod dataset;
 mod predict;
 mod records;
 mod report;
+mod serve;
 mod show;
 mod train;
 
@@ -18,6 +19,7 @@ pub use dataset::{DatasetName, dataset_names};
 pub use predict::{Invert, Predict, PredictFormat};
 pub use records::Records;
 pub use report::Report;
+pub use serve::Serve;
 pub use show::{Show, ShowAugmentation};
 pub use train::Train;
 
@@ -59,6 +61,8 @@ pub enum Command {
     Eval(Eval),
     /// Classify pictures of digits: photos, scans and drawings.
     Predict(Box<Predict>),
+    /// Serve the page to draw digits on, and an API that classifies pictures.
+    Serve(Serve),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
     /// Draw the page of a run anew, or lay several runs side by side.
