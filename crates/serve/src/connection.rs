@@ -77,10 +77,13 @@ impl Watch {
 
     fn enter(&self, phase: Phase) {
         let mut state = self.state();
+        let now = Instant::now();
         if phase == Phase::Head || state.phase == Phase::Head {
-            state.since = Instant::now();
+            state.since = now;
         }
-        (state.phase, state.waits) = (phase, None);
+        state.phase = phase;
+        // hyper reads a body before it is asked for, and may not read again until more comes.
+        state.waits = matches!(phase, Phase::Head | Phase::Body).then_some(now);
     }
 
     /// A request's head has come.
@@ -137,9 +140,9 @@ impl Watch {
         (state.told, state.deadline())
     }
 
-    fn waits_in(&self, phases: &[Phase]) {
+    fn waits_in(&self, phase: Phase) {
         let mut state = self.state();
-        if state.waits.is_none() && phases.contains(&state.phase) {
+        if state.waits.is_none() && state.phase == phase {
             state.waits = Some(Instant::now());
         }
     }
@@ -238,7 +241,7 @@ impl Read for Watched {
     ) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
         if polled.is_pending() {
-            self.watch.waits_in(&[Phase::Head, Phase::Body]);
+            self.watch.waits_in(Phase::Head);
         }
         polled
     }
@@ -252,7 +255,7 @@ impl Write for Watched {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(context, bytes);
         if polled.is_pending() {
-            self.watch.waits_in(&[Phase::Answer]);
+            self.watch.waits_in(Phase::Answer);
         }
         polled
     }
@@ -281,7 +284,7 @@ impl Write for Watched {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
         if polled.is_pending() {
-            self.watch.waits_in(&[Phase::Answer]);
+            self.watch.waits_in(Phase::Answer);
         }
         polled
     }
