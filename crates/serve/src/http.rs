@@ -32,11 +32,9 @@ use crate::network::{About, Classifier};
 use crate::refusal::Refusal;
 
 /// The page may load what comes from here and nothing else. `wasm-unsafe-eval` lets it compile
-/// WebAssembly, which the network is; it does not let it evaluate JavaScript. `blob:` and `data:`
-/// are the pictures that people drop on the page or paste.
+/// WebAssembly, which the network is; it does not let it evaluate JavaScript.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
-    img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    object-src 'none'";
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// What all connections share.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ fn drawn(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
+/// A picture of one grey.
+pub fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
     let picture = image::GrayImage::from_pixel(width, height, image::Luma([pixel]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture

@@ -1,13 +1,15 @@
 //! E5 and E7 from inside: many clients at once, each answer checked; an end under load.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use candle_core::Device;
 use lenet_model::pretrained;
 
+use crate::answers::png;
 use crate::client::{Plan, Question, Sent, Tally, ask, questions};
-use crate::{memory, metric, nightly, server};
+use crate::{Answer, connect, memory, metric, nightly, receive, request, server};
 
 fn asked(sent: Sent) -> Arc<Vec<Question>> {
     Arc::new(questions(&pretrained::mnist(&Device::Cpu).unwrap(), sent))
@@ -35,7 +37,7 @@ fn e5_many_clients() {
         address,
         clients: if nightly() { 1_000 } else { 400 },
         warm_up: Duration::ZERO,
-        time: Duration::from_secs(if nightly() { 60 } else { 2 }),
+        time: Duration::from_secs(if nightly() { 60 } else { 1 }),
     };
     for sent in [Sent::Json, Sent::Picture] {
         let mut tally = run(plan, asked(sent));
@@ -77,6 +79,40 @@ fn e5_many_clients() {
                 "{after} descriptors, {before} before the end"
             );
         }
+    }
+}
+
+/// More pictures at once than may wait: those beyond are told when to come again.
+#[test]
+fn e5_a_full_queue() {
+    let server = server();
+    let picture = png(1_000, 1_000, 255);
+    let lines = format!("Content-Length: {}\r\n", picture.len());
+    let asking = [request("POST", "/api/predict", &lines), picture].concat();
+    let sockets: Vec<_> = (0..200)
+        .map(|_| {
+            let mut socket = connect(server.address());
+            socket.write_all(&asking).unwrap();
+            socket
+        })
+        .collect();
+    let answers: Vec<Answer> = sockets.into_iter().flat_map(receive).collect();
+    assert_eq!(answers.len(), 200);
+    let (done, busy): (Vec<Answer>, _) = answers.into_iter().partition(|a| a.status == 200);
+    assert!(
+        done.len() >= 128 && !busy.is_empty(),
+        "{} were answered",
+        done.len()
+    );
+    for answer in busy {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!(
+            answer.json()["error"]
+                .as_str()
+                .unwrap()
+                .contains("try again")
+        );
     }
 }
 
