@@ -68,7 +68,7 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Respon
         if bytes.len() > JSON_BYTES {
             return Err(too_large(JSON_BYTES));
         }
-        Some(Image::Floats(pixels::parse(&bytes)?))
+        Some(Image::Floats(Box::new(pixels::parse(&bytes)?)))
     } else {
         // Decoding takes as long as the picture is large: threads of their own, one a core, do it.
         // One whose client has gone away is left out if it has not begun.
@@ -118,7 +118,7 @@ fn decode(bytes: &[u8]) -> Result<Option<Image>, Refusal> {
     let picture =
         Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
     Ok(match picture::to_mnist_form(&picture, Ink::Auto) {
-        Form::Digit(image) => Some(Image::Bytes(image)),
+        Form::Digit(image) => Some(Image::Bytes(Box::new(image))),
         Form::Blank => None,
     })
 }
@@ -179,21 +179,21 @@ async fn read(mut body: Body, headers: &HeaderMap, limit: usize) -> Result<Vec<u
         return Err(too_large(limit));
     }
     let reading = async {
+        if is_told {
+            return Ok(None);
+        }
         let mut bytes = Vec::new();
-        while !is_told {
-            let Some(frame) = body.frame().await else {
-                return Ok(Some(bytes));
-            };
+        while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 Refusal::bad_request(format!("the body could not be read: {error}")).closing()
             })?;
             let part = frame.into_data().unwrap_or_default();
             if bytes.len() + part.len() > limit {
-                break;
+                return Ok(None);
             }
             bytes.extend_from_slice(&part);
         }
-        Ok(None)
+        Ok(Some(bytes))
     };
     match timeout(BODY_TIME, reading).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),

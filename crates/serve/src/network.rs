@@ -26,9 +26,9 @@ const ENGINE_FROM: usize = 12;
 #[derive(Debug)]
 pub enum Image {
     /// As the preprocessing made it of a picture.
-    Bytes([u8; IMAGE_PIXELS]),
+    Bytes(Box<[u8; IMAGE_PIXELS]>),
     /// Pixels of 0 to 255, that need not be whole; scaled where they are classified.
-    Floats([f32; IMAGE_PIXELS]),
+    Floats(Box<[f32; IMAGE_PIXELS]>),
 }
 
 /// What the API tells of a model.
@@ -115,7 +115,9 @@ impl Network {
         for image in images.iter_mut() {
             if let Image::Floats(pixels) = image {
                 // The arithmetic of the table, so that whole numbers give its bits.
-                *pixels = pixels.map(|pixel| (pixel / 255. - mean) / std);
+                for pixel in pixels.iter_mut() {
+                    *pixel = (*pixel / 255. - mean) / std;
+                }
             }
         }
         let batch = Batch {
@@ -142,8 +144,8 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn of(&self, image: &'a Image) -> Pixels<'a> {
         match image {
-            Image::Bytes(bytes) => Pixels::Bytes(bytes, self.table),
-            Image::Floats(floats) => Pixels::Floats(floats),
+            Image::Bytes(bytes) => Pixels::Bytes(&**bytes, self.table),
+            Image::Floats(floats) => Pixels::Floats(&**floats),
         }
     }
 }
@@ -164,7 +166,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// What the thread is told.
 enum Order {
-    Classify(Box<Image>, oneshot::Sender<Answer>),
+    Classify(Image, oneshot::Sender<Answer>),
     /// From now on this network answers.
     Replace(Box<Network>),
 }
@@ -201,7 +203,7 @@ impl Classifier {
     /// Classifies an image.
     pub async fn classify(&self, image: Image) -> Result<Answer, Unanswered> {
         let (answer, answered) = oneshot::channel();
-        let order = Order::Classify(Box::new(image), answer);
+        let order = Order::Classify(image, answer);
         self.orders.try_send(order).map_err(|error| match error {
             TrySendError::Full(_) => Unanswered::Full,
             TrySendError::Disconnected(_) => Unanswered::Failed,
@@ -230,7 +232,7 @@ fn work(mut network: Network, orders: &Receiver<Order>, metrics: &Metrics) {
                 // Whoever has gone away does not wait.
                 Order::Classify(_, client) if client.is_closed() => {}
                 Order::Classify(image, client) => {
-                    images.push(*image);
+                    images.push(image);
                     clients.push(client);
                 }
                 Order::Replace(network) => {
@@ -289,14 +291,18 @@ mod tests {
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
         let mut network = Network::new(&weights).unwrap();
         let alone: Vec<Vec<f32>> = (0..BATCH)
-            .flat_map(|seed| network.classify(&mut [Image::Bytes(image(seed))]).unwrap())
+            .flat_map(|seed| {
+                network
+                    .classify(&mut [Image::Bytes(Box::new(image(seed)))])
+                    .unwrap()
+            })
             .collect();
         assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
         for count in [1, 2, ENGINE_FROM - 1, ENGINE_FROM, 16, 17, BATCH] {
             let mut batch: Vec<Image> = (0..count)
                 .map(|seed| match seed % 3 {
-                    0 => Image::Floats(image(seed).map(f32::from)),
-                    _ => Image::Bytes(image(seed)),
+                    0 => Image::Floats(Box::new(image(seed).map(f32::from))),
+                    _ => Image::Bytes(Box::new(image(seed))),
                 })
                 .collect();
             let together = network.classify(&mut batch).unwrap();

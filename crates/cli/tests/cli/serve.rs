@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
@@ -17,7 +18,8 @@ use crate::{fails, lenet, run};
 struct Serving {
     child: Child,
     address: String,
-    errors: BufReader<std::process::ChildStderr>,
+    /// Lines of standard error.
+    errors: Receiver<String>,
 }
 
 impl Serving {
@@ -39,7 +41,14 @@ impl Serving {
         output.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("http://").unwrap();
         let address = address.strip_suffix('/').unwrap().to_owned();
-        let errors = BufReader::new(child.stderr.take().unwrap());
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, errors) = channel();
+        std::thread::spawn(move || {
+            // Whoever has ended does not listen.
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| drop(sender.send(line)));
+        });
         Self {
             child,
             address,
@@ -69,16 +78,17 @@ impl Serving {
         assert!(sent.unwrap().success());
     }
 
-    /// Reads standard error up to a line with this in it.
-    fn says(&mut self, what: &str) {
-        let mut line = String::new();
-        while !line.contains(what) {
-            line.clear();
-            assert_ne!(
-                self.errors.read_line(&mut line).unwrap(),
-                0,
-                "never said {what:?}"
-            );
+    /// Waits for a line on standard error with this in it.
+    #[track_caller]
+    fn says(&self, what: &str) {
+        loop {
+            let line = self.errors.recv_timeout(Duration::from_secs(20));
+            if line
+                .unwrap_or_else(|_| panic!("never said {what:?}"))
+                .contains(what)
+            {
+                return;
+            }
         }
     }
 
@@ -335,7 +345,7 @@ fn e9_a_model_that_is_replaced() {
 #[test]
 fn it_warns_of_an_open_address() {
     let root = tempfile::tempdir().unwrap();
-    let mut serving = Serving::start(root.path(), "--addr 0.0.0.0:0");
+    let serving = Serving::start(root.path(), "--addr 0.0.0.0:0");
     assert!(
         serving.address.starts_with("localhost:"),
         "{}",
