@@ -150,9 +150,17 @@ const STEPS: &[Step] = &[
 /// Steps of an hour or more: only `--nightly` and their names run them.
 const NIGHTLY: &[Step] = &[Step {
     name: "faults",
-    about: "nightly: trainings killed, starved and damaged at every place",
+    about: "nightly: trainings killed, starved and damaged at every place; a server under siege",
     run: |workspace| {
         let tests = "--workspace --test faults --test damaged";
+        checked(
+            workspace
+                .cargo("test")
+                .args(words(tests))
+                .env("LENET_NIGHTLY", "1"),
+        )?;
+        // Its latencies are those of a release build, one test at a time.
+        let tests = "--release -p lenet-serve --test server -- --test-threads 1 --nocapture";
         checked(
             workspace
                 .cargo("test")

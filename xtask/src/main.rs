@@ -21,6 +21,7 @@ mod aarch64;
 mod ci;
 mod exports;
 mod golden;
+mod load;
 mod peers;
 mod python;
 mod reproduce;
@@ -77,12 +78,15 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "bench",
-        arguments: "[--peers|--scaling] [-- ARGS]",
+        arguments: "[--peers|--scaling|--serve] [-- ARGS]",
         about: "Measure throughput; ARGS go to `cargo bench`",
         details: BENCH_DETAILS,
         run: |workspace, arguments| {
             if arguments.first().is_some_and(|first| first == "--peers") {
                 return peers::main(workspace, &arguments[1..]);
+            }
+            if arguments.first().is_some_and(|first| first == "--serve") {
+                return load::main(workspace, &arguments[1..]);
             }
             if arguments.first().is_some_and(|first| first == "--scaling") {
                 return scaling(workspace, &arguments[1..]);
@@ -157,7 +161,10 @@ LENET_PEERS_PYTHON names a Python that has benches/peers/requirements.txt alread
 LENET_ISA=avx2 keeps our own program from AVX-512.
 
 --scaling measures training against threads, batch size and images instead, and draws it in
-target/scaling, or the folder of --scaling --output FOLDER.";
+target/scaling, or the folder of --scaling --output FOLDER.
+
+--serve [CONNECTIONS [SECONDS]] starts `lenet serve` and asks it over that many connections of
+loopback, 64 and 10 unless given: predictions a second and latencies. Every answer is checked.";
 
 fn main() -> ExitCode {
     match parse(std::env::args_os().skip(1).collect()) {

@@ -8,6 +8,7 @@ pub mod eval;
 pub mod export;
 pub mod predict;
 pub mod report;
+pub mod serve;
 pub mod show;
 pub mod summary;
 pub mod train;
