@@ -126,8 +126,8 @@ const TASKS: &[Task] = &[
         name: "web",
         arguments: "[--output DIR | --check]",
         about: "Build the page to draw on as WebAssembly, or check the committed one",
-        details: "Needs `rustup target add wasm32-unknown-unknown`, and binaryen (wasm-opt) for the\n\
-                  smallest module; wasm-bindgen is installed below target/ unless it is on PATH.\n\
+        details: "Needs `rustup target add wasm32-unknown-unknown`; wasm-bindgen is installed below\n\
+                  target/ unless it is on PATH.\n\
                   With --output, DIR gets the static files and nothing is committed: any web server\n\
                   hosts them, from any path. Without, they go to crates/serve/page.",
         run: web::main,

@@ -74,6 +74,8 @@ fn build(workspace: &Workspace) -> Result<Page> {
         Path::new(libraries.trim()).is_dir(),
         "the compiler has no standard library for {TARGET}: `rustup target add {TARGET}` installs it"
     );
+    // No wasm-opt: it would take 4 % off a module that the compiler has optimised as a whole, and
+    // that of Debian 12, binaryen 108, confuses the tables of modules with reference types.
     let bindgen = wasm_bindgen(workspace)?;
     checked(&mut cargo_build(workspace)?)?;
     let folder = empty_folder(workspace, "web")?;
@@ -90,7 +92,6 @@ fn build(workspace: &Workspace) -> Result<Page> {
             .arg(&folder)
             .arg(module),
     )?;
-    optimise(&folder.join("lenet_web_bg.wasm"))?;
     let mut page = read(&folder)?;
     page.append(&mut read(&workspace.root.join(PAGE))?);
     Ok(page)
@@ -175,35 +176,6 @@ fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf> {
 fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     let (_, entry) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
     entry.split('"').next()
-}
-
-/// Lets binaryen make the module smaller and faster, where it is installed.
-fn optimise(module: &Path) -> Result<()> {
-    if output(Command::new("wasm-opt").arg("--version")).is_err() {
-        eprintln!(
-            "web: no wasm-opt, the module stays as it is, about an eighth larger: \
-             Debian and Ubuntu have it as package binaryen"
-        );
-        return Ok(());
-    }
-    let features = [
-        "simd",
-        "bulk-memory",
-        "nontrapping-float-to-int",
-        "sign-ext",
-        "mutable-globals",
-        "reference-types",
-        "multivalue",
-    ];
-    let features = features.map(|feature| format!("--enable-{feature}"));
-    checked(
-        Command::new("wasm-opt")
-            .arg("-O3")
-            .args(features)
-            .arg(module)
-            .arg("-o")
-            .arg(module),
-    )
 }
 
 /// The files in a folder that has no folders.

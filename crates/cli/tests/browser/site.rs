@@ -52,7 +52,9 @@ fn answer(mut stream: TcpStream, folder: &Path) -> Option<()> {
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let request = lines.next()?.ok()?;
     // The rest of the head.
-    lines.find(|line| line.as_ref().is_ok_and(String::is_empty))?;
+    lines
+        .find(|line| line.as_ref().is_ok_and(String::is_empty))?
+        .ok()?;
     let target = request.split(' ').nth(1)?;
     let target = target.split('?').next()?;
     let name = target.strip_prefix(PATH).unwrap_or("missing");
