@@ -1,5 +1,6 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
+mod compare;
 mod dataset;
 mod predict;
 mod records;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
+pub use compare::Compare;
 pub use dataset::{DatasetName, dataset_names};
 pub use predict::{Invert, Predict, PredictFormat};
 pub use records::Records;
@@ -61,6 +63,8 @@ pub enum Command {
     Predict(Box<Predict>),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
+    /// Train the same recipe on several data sets and tabulate what comes of it.
+    Compare(Box<Compare>),
     /// Draw the page of a run anew, or lay several runs side by side.
     Report(Report),
     /// List, download, verify and show data sets.
@@ -178,7 +182,7 @@ pub struct Checks {
 }
 
 /// Which data set, and where.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Source {
     /// A data set by its name, as `lenet data list` shows it, or the path of your own: a folder of
     /// IDX files, a folder with a folder of pictures for each class, train and test of such, or CSV
@@ -192,7 +196,7 @@ pub struct Source {
 }
 
 /// Where the arithmetic is done.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Hardware {
     /// Threads of the arithmetic [default: one a physical core]; more than there are cores are not
     /// used, and the results are the same.

@@ -1,6 +1,7 @@
 //! The commands: each resolves its arguments once, and hands plain values to the libraries.
 
 pub mod checks;
+pub mod compare;
 pub mod completions;
 pub mod data;
 pub mod eval;

@@ -23,10 +23,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     console::install_log(&arguments.verbosity);
     let result = match arguments.command {
-        Command::Train(train) => commands::train::run(*train, &arguments.verbosity),
+        Command::Train(train) => commands::train::run(&train, &arguments.verbosity),
         Command::Eval(eval) => commands::eval::run(&eval),
         Command::Predict(predict) => commands::predict::run(&predict),
         Command::Summary(summary) => commands::summary::run(&summary),
+        Command::Compare(compare) => commands::compare::run(&compare, &arguments.verbosity),
         Command::Report(report) => commands::report::run(&report),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
         Command::Checks(checks) => commands::checks::run(&checks),

@@ -88,15 +88,9 @@ fn write_curves(html: &mut String, run: &Run) {
 
 fn write_test(html: &mut String, summary: &Summary) {
     if let Some((matrix, names)) = summary.confusion_with_names() {
-        let picture = confusion_matrix(matrix, names, "Test split: true against predicted");
-        // Below this part of its size the picture scrolls rather than shrinks: ten digits fit a phone.
-        let readable = (picture.width * 0.45).round();
-        let _ = writeln!(
-            html,
-            "<h2>Confusion matrix</h2>\n<figure class=\"matrix\" style=\"--readable: {readable}px\" \
-             tabindex=\"0\">\n{}</figure>",
-            picture.svg()
-        );
+        html.push_str("<h2>Confusion matrix</h2>\n");
+        let title = "Test split: true against predicted";
+        write_matrix(html, &confusion_matrix(matrix, names, title));
     }
     html.push_str("<div class=\"columns\">\n");
     if !summary.per_class.is_empty() {
@@ -108,6 +102,16 @@ fn write_test(html: &mut String, summary: &Summary) {
         tables::write_confusions(html, matrix, names);
     }
     html.push_str("</div>\n");
+}
+
+/// Below a part of its size the picture scrolls rather than shrinks: ten digits fit a phone.
+fn write_matrix(html: &mut String, picture: &Picture) {
+    let readable = (picture.width * 0.45).round();
+    let _ = writeln!(
+        html,
+        "<figure class=\"matrix\" style=\"--readable: {readable}px\" tabindex=\"0\">\n{}</figure>",
+        picture.svg()
+    );
 }
 
 fn write_calibration(html: &mut String, found: &Calibration) {

@@ -35,9 +35,11 @@ fn write(root: &Path, case: &Case<'_>) -> PathBuf {
     if let Some(errors) = case.errors {
         let accuracy = 1. - f64::from(errors) / 10_000.;
         let summary = format!(
-            r#"{{"epochs":{},"train_seconds":{},"images_per_second":12345.6,
+            r#"{{"epochs":{},"parameters":61706,"class_names":["cat","dog"],
+                "confusion":[[4990,10],[{},4900]],"train_seconds":{},"images_per_second":12345.6,
                 "test":{{"loss":0.1,"accuracy":{accuracy},"errors":{errors},"count":10000}}}}"#,
             case.validation.len(),
+            errors - 10,
             errors / 10,
         );
         fs::write(folder.join("summary.json"), summary).unwrap();
@@ -53,6 +55,11 @@ fn compare(cases: &[Case<'_>]) -> String {
     let page = fs::read_to_string(output).unwrap();
     assert_well_formed(body(&page));
     page
+}
+
+/// The page up to its table.
+fn plots(page: &str) -> &str {
+    page.split_once("<h2>Settings and results</h2>").unwrap().0
 }
 
 /// The texts of the cells of each row of the table of that label.
@@ -107,7 +114,9 @@ fn settings_that_differ_and_results_stand_in_one_table() {
             "Best epoch",
             "Validation accuracy",
             "Test accuracy",
+            "Test error",
             "Test errors",
+            "Parameters",
             "Training time",
             "Images/s"
         ]
@@ -115,7 +124,17 @@ fn settings_that_differ_and_results_stand_in_one_table() {
     assert_eq!(
         table[1],
         [
-            "first", "128", "1", "2 of 3", "98.00 %", "98.90 %", "110", "11.0 s", "12,346"
+            "first",
+            "128",
+            "1",
+            "2 of 3",
+            "98.00 %",
+            "98.90 %",
+            "1.10 %",
+            "110 of 10,000",
+            "61,706",
+            "11.0 s",
+            "12,346"
         ]
     );
     assert_eq!(
@@ -129,10 +148,18 @@ fn settings_that_differ_and_results_stand_in_one_table() {
             "–",
             "–",
             "–",
+            "–",
+            "–",
             "–"
         ]
     );
     assert_eq!(table.len(), 4);
+    // Of the two that are finished, each under its name.
+    let (_, matrices) = page.split_once("<h2>Confusion matrices</h2>").unwrap();
+    assert_eq!(matrices.matches("<figure class=\"matrix\"").count(), 2);
+    let (first, second) = matrices.split_once("</figure>").unwrap();
+    assert!(first.contains(">first</text>") && first.contains(">100</text>"));
+    assert!(second.contains(">second</text>") && second.contains(">110</text>"));
     assert!(page.contains("being under way or stopped: &lt;other&gt;&amp;"));
     // What all share stands apart.
     assert!(page.contains("<dt>learning_rate</dt><dd>0.001</dd>"));
@@ -148,8 +175,9 @@ fn every_run_has_its_line_its_colour_and_its_name() {
         ("#d55e00", "second", 2),
         ("#009e73", "&lt;other&gt;&amp;", 1),
     ] {
-        // In both plots, and once in the table.
-        assert_eq!(page.matches(&format!(">{name}</text>")).count(), 2);
+        // In both plots.
+        let text = format!(">{name}</text>");
+        assert_eq!(plots(&page).matches(&text).count(), 2);
         // A marker a point and one beside the name, in both plots; and the swatch.
         let circles = format!("fill=\"{colour}\"/>");
         assert_eq!(
@@ -197,7 +225,7 @@ fn equal_runs_and_many_runs_have_a_page_too() {
     let page = compare(&cases);
     assert!(page.contains("All settings are equal."));
     // There is no room for so many names beside the curves.
-    assert!(!page.contains(">run-7</text>"));
+    assert!(!plots(&page).contains(">run-7</text>"));
     assert_eq!(table(&page, "Settings and results").len(), 41);
     let without = Case {
         validation: &[],

@@ -73,7 +73,7 @@ pub use metrics::{ClassMetrics, Metrics};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use progress::{Best, Progress};
 pub use recipe::{Draft, RECIPES, Recipe};
-pub use run_folder::RunFolder;
+pub use run_folder::{RunFolder, create_numbered_folder};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use tensorboard::TensorBoard;

@@ -33,17 +33,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] where the folder cannot be created.
     pub fn create_numbered(parent: &Path, name: &str) -> Result<Self> {
-        file_ops::create_dir_all(parent).map_err(io_error("create", parent))?;
-        let mut number = 1 + highest_number(parent, name);
-        loop {
-            let path = parent.join(format!("{name}-{number}"));
-            // To create is to claim: of runs that start at once, one gets each number.
-            match file_ops::create_dir(&path) {
-                Ok(()) => return Self::created(path),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(io_error("create", &path)(error)),
-            }
-        }
+        Self::created(create_numbered_folder(parent, name)?)
     }
 
     /// Creates this folder.
@@ -302,6 +292,24 @@ pub(crate) fn host_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
     name.map(|name| name.trim().to_owned())
+}
+
+/// Creates the next free one of `parent/name-1`, `parent/name-2` ..., and gives its path.
+///
+/// # Errors
+/// [`Error::Io`] where the folder cannot be created.
+pub fn create_numbered_folder(parent: &Path, name: &str) -> Result<PathBuf> {
+    file_ops::create_dir_all(parent).map_err(io_error("create", parent))?;
+    let mut number = 1 + highest_number(parent, name);
+    loop {
+        let path = parent.join(format!("{name}-{number}"));
+        // To create is to claim: of runs that start at once, one gets each number.
+        match file_ops::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(io_error("create", &path)(error)),
+        }
+    }
 }
 
 /// The highest number among the folders `name-1`, `name-2` ... of a folder.

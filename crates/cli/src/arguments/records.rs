@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// What shows a training beside its console and its run folder. None of it changes a result.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Records {
     /// Write an event file for TensorBoard into the run folder, too.
     #[arg(long)]

@@ -1,8 +1,9 @@
 //! The arguments of `lenet data show`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::{Source, Split};
 
@@ -25,8 +26,30 @@ pub struct Show {
     /// What images and their alterations are drawn from.
     #[arg(long, value_name = "N", default_value = "42")]
     pub seed: u64,
+    /// Whether the terminal shows it, too: as a picture where it can, else in half-blocks.
+    #[arg(long, value_name = "WHETHER", default_value = "auto")]
+    pub preview: Preview,
     #[command(flatten)]
     pub augmentation: ShowAugmentation,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Preview {
+    /// If standard output is a terminal.
+    Auto,
+    /// Also into a file or a pipe.
+    Always,
+    Never,
+}
+
+impl Preview {
+    pub fn is_wanted(self) -> bool {
+        match self {
+            Self::Auto => std::io::stdout().is_terminal(),
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
 }
 
 /// Flags override the values of --config or --recipe; with neither, the settings are those of the

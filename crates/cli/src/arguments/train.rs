@@ -54,7 +54,7 @@ pub struct Train {
 }
 
 /// Values of the configuration that have a flag of their own.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Values {
     /// The configuration to begin with [default: classic].
     #[arg(long, value_name = "NAME", value_parser = recipe_names())]
@@ -125,12 +125,12 @@ pub struct Values {
     pub checkpoint_every: Option<usize>,
 }
 
-pub(super) fn recipe_names() -> PossibleValuesParser {
+pub fn recipe_names() -> PossibleValuesParser {
     PossibleValuesParser::new(RECIPES.map(|recipe| recipe.name))
 }
 
 /// What each recipe is for, below the flags.
-fn recipes() -> String {
+pub(super) fn recipes() -> String {
     let lines = RECIPES.map(|recipe| format!("  {:9}{}", recipe.name, recipe.about));
     format!(
         "Recipes, shown by --recipe NAME --print-config:\n{}",

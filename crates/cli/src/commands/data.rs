@@ -1,5 +1,6 @@
 //! `lenet data`.
 
+mod contents;
 mod reporter;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::commands::show;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
+pub use contents::Contents;
 use reporter::Reporter;
 
 pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
@@ -118,17 +120,6 @@ struct Verified {
     sha256: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Contents {
-    images: usize,
-    /// Images of each class, in the order of the labels.
-    class_counts: Vec<usize>,
-    /// Mean of the pixels on the scale of 0 to 1.
-    mean: f64,
-    /// Standard deviation of the pixels on the scale of 0 to 1.
-    std: f64,
-}
-
 fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
     let Loaded {
         splits,
@@ -138,20 +129,11 @@ fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
     if origin == Origin::Embedded {
         verify_embedded()?;
     }
-    let contents = |set: &lenet_data::Dataset| {
-        let (mean, std) = set.pixel_statistics();
-        Contents {
-            images: set.len(),
-            class_counts: set.class_counts(),
-            mean,
-            std,
-        }
-    };
     let verified = Verified {
         dataset: source.name(),
         origin: origin.to_string(),
-        train: contents(&splits.train),
-        test: contents(&splits.test),
+        train: Contents::of(&splits.train),
+        test: Contents::of(&splits.test),
         sha256,
     };
     if format == Format::Json {
@@ -164,17 +146,7 @@ fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
     };
     output::line(format!("{}, {}: {judged}", source.title(), verified.origin))?;
     for (name, contents) in [("train", &verified.train), ("test", &verified.test)] {
-        let Contents {
-            images, mean, std, ..
-        } = contents;
-        output::line(format!(
-            "{name:<6}{images} images, pixels {mean:.4} ± {std:.4}"
-        ))?;
-        let counts = std::iter::zip(splits.train.class_names(), &contents.class_counts);
-        let counts: Vec<String> = counts
-            .map(|(class, count)| format!("{class}: {count}"))
-            .collect();
-        output::line(format!("      {}", counts.join(", ")))?;
+        contents.print(name, splits.train.class_names())?;
     }
     Ok(())
 }

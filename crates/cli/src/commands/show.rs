@@ -1,5 +1,7 @@
 //! `lenet data show`.
 
+mod preview;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +14,7 @@ use lenet_train::Draft;
 use serde::Deserialize;
 
 use crate::arguments::{Show, ShowAugmentation, Split};
+use crate::commands::data::Contents;
 use crate::commands::source;
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -47,7 +50,12 @@ pub fn run(arguments: &Show) -> Outcome {
         None => samples(arguments, &source, split, &set),
     };
     let count: usize = sheet.rows.iter().map(|row| row.pictures.len()).sum();
-    write_atomic(&file, &contact_sheet_png(&sheet)?)?;
+    let png = contact_sheet_png(&sheet)?;
+    write_atomic(&file, &png)?;
+    if arguments.preview.is_wanted() {
+        preview::print(&sheet, &png)?;
+    }
+    Contents::of(&set).print(split, set.class_names())?;
     output::line(format!("{}: {count} pictures", file.display()))?;
     Ok(ExitCode::SUCCESS)
 }

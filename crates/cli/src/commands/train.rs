@@ -1,6 +1,6 @@
 //! `lenet train`.
 
-mod configuration;
+pub mod configuration;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -27,25 +27,51 @@ use crate::watchers::{Watchers, add_pictures};
 use configuration::Resolved;
 
 /// Where numbered run folders go.
-const RUNS: &str = "runs";
+pub const RUNS: &str = "runs";
+/// The page of a run.
+const PAGE: &str = "report.html";
 
-pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
-    let Resolved {
-        mut config,
-        validation_is_stated,
-    } = configuration::resolve(&arguments)?;
+pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
+    let resolved = configuration::resolve(arguments)?;
     if let Some(folder) = &arguments.resume
-        && folder.join("summary.json").exists()
-        && !configuration::changes(folder, &config)?
+        && is_finished(folder)
+        && !configuration::changes(folder, &resolved.config)?
     {
         return already_finished(folder, arguments.format);
     }
     if arguments.print_config {
-        output::line(config.to_toml()?.trim_end())?;
+        output::line(resolved.config.to_toml()?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     let stop = StopFlag::install()?;
     let threads = set_threads(arguments.hardware.threads)?;
+    if let Some((summary, folder)) = train(arguments, resolved, threads, verbosity, &stop)? {
+        match arguments.format {
+            Format::Json => output::json(&summary)?,
+            Format::Text => print(&summary, &folder)?,
+        }
+    }
+    // Whoever asked to stop while the pictures were drawn is told that this was heard.
+    Ok(stop.exit_code())
+}
+
+/// Whether a run has come to its end.
+pub fn is_finished(folder: &Path) -> bool {
+    folder.join("summary.json").exists()
+}
+
+/// From a configuration to the folder of a finished run; `None` where a signal stopped it.
+pub fn train(
+    arguments: &Train,
+    resolved: Resolved,
+    threads: usize,
+    verbosity: &Verbosity,
+    stop: &StopFlag,
+) -> Outcome<Option<(Summary, RunFolder)>> {
+    let Resolved {
+        mut config,
+        validation_is_stated,
+    } = resolved;
     let device = arguments.hardware.device.open()?;
     check_precision(&config, &arguments.hardware)?;
     // Before the run folder is made: whatever is wrong with the data leaves none behind.
@@ -63,9 +89,9 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     let architecture = config.architecture(data.train.classes());
     let model = LeNet5::new(&architecture, config.init, config.seed, &device)?
         .with_engine(arguments.hardware.engine.into());
-    announce(&config, &model, &data, &folder, &arguments, threads);
+    announce(&config, &model, &data, &folder, arguments, threads);
     let metadata = metadata(&config, &model, &data);
-    let identity = identity(&config, &data, &arithmetic(&model, &arguments, threads));
+    let identity = identity(&config, &data, &arithmetic(&model, arguments, threads));
     let mut progress = match arguments.resume {
         Some(_) => {
             let other = match arguments.force_config {
@@ -78,7 +104,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     };
     // Of a run that had ended before it was given more to do. Before its new configuration is
     // written: with that beside them it would count as finished, should it be killed in between.
-    for name in ["summary.json", "inspection.json"] {
+    for name in ["summary.json", "inspection.json", PAGE] {
         folder.remove(name)?;
     }
     folder.write_config(&config)?;
@@ -106,8 +132,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     }
     let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
     let records = &arguments.records;
-    let mut watchers =
-        Watchers::start(records, verbosity, config.epochs, &folder, &progress, &stop);
+    let mut watchers = Watchers::start(records, verbosity, config.epochs, &folder, &progress, stop);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
@@ -137,7 +162,7 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
             progress.steps_done,
             folder.path().display()
         );
-        return Ok(stop.exit_code());
+        return Ok(None);
     }
 
     let steps = progress.steps_done;
@@ -158,15 +183,14 @@ pub fn run(arguments: Train, verbosity: &Verbosity) -> Outcome {
     // The last file of those that cannot be made again: with it the run counts as finished.
     folder.write("summary.json", format!("{text}\n").as_bytes())?;
     draw(&folder);
-    match arguments.format {
-        Format::Json => output::json(&summary)?,
-        Format::Text => print(&summary, &folder)?,
-    }
-    // Whoever asked to stop while the pictures were drawn is told that this was heard.
-    Ok(stop.exit_code())
+    Ok(Some((summary, folder)))
 }
 
 fn already_finished(folder: &Path, format: Format) -> Outcome {
+    // The page is the last file of a run: without it, the process was killed while it drew.
+    if !folder.join(PAGE).exists() {
+        draw(&RunFolder::open(folder)?);
+    }
     let epochs = RunFolder::read_config(folder)?.epochs;
     let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
     match format {
@@ -313,7 +337,7 @@ fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
 
 /// `summary.json`: the figures of a finished run.
 #[derive(Debug, Serialize)]
-struct Summary {
+pub struct Summary {
     dataset: String,
     recipe: String,
     engine: String,
@@ -418,6 +442,6 @@ fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
         "trained in {:.1} s, {:.0} images/s",
         summary.train_seconds, summary.images_per_second
     ))?;
-    let page = folder.file("report.html");
+    let page = folder.file(PAGE);
     output::line(format!("weights, curves and report: {}", page.display()))
 }

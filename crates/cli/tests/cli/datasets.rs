@@ -23,7 +23,7 @@ fn picture(class: u32, at: u32) -> GrayImage {
 const CLASSES: [&str; 3] = ["across", "down", "spot"];
 
 /// 40 pictures of each class.
-fn pictures(folder: &Path) {
+pub fn pictures(folder: &Path) {
     for (class, name) in CLASSES.iter().enumerate() {
         fs::create_dir_all(folder.join(name)).unwrap();
         for at in 0..40 {

@@ -3,6 +3,7 @@
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod compare;
 #[cfg(target_os = "linux")]
 mod dashboard;
 mod datasets;

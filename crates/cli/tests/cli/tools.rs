@@ -139,12 +139,39 @@ fn data_is_listed_and_verified() {
     assert_eq!(verified["test"]["class_counts"][0], 980);
 }
 
+/// A digit of each class in half-blocks: two lines of five, seven characters high.
+#[test]
+fn data_is_shown_on_a_terminal() {
+    let root = tempfile::tempdir().unwrap();
+    let printed = succeeds(root.path(), "data show --split test --preview always");
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 2 * 8 + 3, "{printed}");
+    // A file is asked nothing.
+    assert!(!printed.contains("\x1b_G"), "{printed}");
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(lines[7]), ["0", "1", "2", "3", "4"]);
+    assert_eq!(words(lines[15]), ["5", "6", "7", "8", "9"]);
+    for line in lines[..7].iter().chain(&lines[8..15]) {
+        assert_eq!(line.matches('▄').count(), 5 * 14 + 4, "{line:?}");
+    }
+    let printed = succeeds(root.path(), "data show --force --preview never");
+    assert!(!printed.contains('▄'));
+}
+
 /// The pictures of a sheet are the data set's, and with --augment what training makes of them.
 #[test]
 fn data_is_shown() {
     let root = tempfile::tempdir().unwrap();
     let printed = succeeds(root.path(), "data show --split test --count 3");
-    assert_eq!(printed, "mnist.png: 30 pictures\n");
+    assert_eq!(
+        printed,
+        "test  10000 images, pixels 0.1325 ± 0.3105\n      0: 980, 1: 1135, 2: 1032, 3: 1010, 4: 982, \
+         5: 892, 6: 958, 7: 1028, 8: 974, 9: 1009\nmnist.png: 30 pictures\n"
+    );
     let read = |name: &str| image::open(root.path().join(name)).unwrap().to_rgb8();
     let samples = read("mnist.png");
     // A row of three for each of ten classes: 28 x 28 squares of 4 x 4 pixels, 12 between them.
@@ -166,7 +193,7 @@ fn data_is_shown() {
             root.path(),
             &format!("data show --augment --count 2 --force --output sheet.png {arguments}"),
         );
-        assert_eq!(printed, "sheet.png: 20 pictures\n");
+        assert!(printed.ends_with("\nsheet.png: 20 pictures\n"), "{printed}");
         read("sheet.png")
     };
     // The grey of the sheet's last row and columns, from the right edge, 24 layout pixels away.

@@ -65,7 +65,11 @@ fn a12_a_signal_while_it_evaluates() {
     let model = REFERENCE.run();
     for (signal, code) in SIGNALS.repeat(repetitions()) {
         let root = tempfile::tempdir().unwrap();
-        let arguments = format!("eval --split train --threads 1 --model {}", model.display());
+        // On candle's operations, which take seconds.
+        let arguments = format!(
+            "eval --split train --engine candle --threads 1 --model {}",
+            model.display()
+        );
         let mut child = start(&mut lenet(root.path(), &arguments));
         // In the middle: with MNIST in memory, and 60,000 images to go.
         let status = format!("/proc/{}/status", child.id());

@@ -221,6 +221,7 @@ fn go_on(root: &Path, what: &str) {
         }
         succeeds(&mut lenet(root, &format!("{TRAINING} --output run")));
     }
+    assert!(run.join("report.html").exists(), "{what}: no page");
     assert_as_undisturbed(&run, what);
 }
 

@@ -162,6 +162,27 @@ fn a8_a_finished_run_is_not_touched() {
     assert!(snapshot(&run) == before);
 }
 
+/// A process that was killed while it drew has finished the run, but for pictures.
+#[test]
+fn a8_a_finished_run_gets_the_pictures_that_it_lacks() {
+    let root = tempfile::tempdir().unwrap();
+    let run = root.path().join("run");
+    copy(&REFERENCE.run(), &run);
+    let content = || {
+        let files = snapshot(&run).into_iter();
+        let files = files.map(|(path, (_, bytes))| (path, bytes));
+        // The lock names the process.
+        files
+            .filter(|(path, _)| !path.ends_with("LOCK"))
+            .collect::<Vec<_>>()
+    };
+    let before = content();
+    fs::rename(run.join("curves.png"), run.join("curves.png.1.tmp")).unwrap();
+    fs::remove_file(run.join("report.html")).unwrap();
+    succeeds(&mut lenet(root.path(), "train --resume run"));
+    assert!(content() == before);
+}
+
 /// The second of two processes in one folder names the first, and writes nothing.
 #[test]
 fn a14_the_second_process_is_told_of_the_first() {

@@ -9,8 +9,9 @@ use settings::{Row, Settings, compare};
 use super::chart::{chart, colour};
 use super::format::{self, NONE};
 use super::tables::{close_table, open_table, write_row};
-use super::write_picture;
+use super::{write_matrix, write_picture};
 use crate::canvas::escape;
+use crate::confusion::confusion_matrix;
 use crate::curves::Quantity;
 use crate::{Error, Run};
 
@@ -42,6 +43,7 @@ pub fn comparison(runs: &[Run]) -> Result<String, Error> {
     let (differing, common) = compare(&settings);
     write_runs(&mut html, &named, &differing);
     write_seeds(&mut html, &named, &settings);
+    write_matrices(&mut html, &named);
     write_common(&mut html, &common);
     super::close(&mut html);
     Ok(html)
@@ -77,7 +79,9 @@ fn write_runs(html: &mut String, runs: &[(&str, &Run)], differing: &[Row<'_>]) {
         "Best epoch",
         "Validation accuracy",
         "Test accuracy",
+        "Test error",
         "Test errors",
+        "Parameters",
         "Training time",
         "Images/s",
     ]);
@@ -106,7 +110,7 @@ fn write_runs(html: &mut String, runs: &[(&str, &Run)], differing: &[Row<'_>]) {
     }
 }
 
-fn results(run: &Run) -> [String; 6] {
+fn results(run: &Run) -> [String; 8] {
     let summary = run.summary.as_ref();
     let test = summary.and_then(|summary| summary.test.as_ref());
     let none = || NONE.to_owned();
@@ -115,7 +119,14 @@ fn results(run: &Run) -> [String; 6] {
         format!("{best} of {}", format::count(run.epochs())),
         format::percent(run.validation_accuracy()),
         format::percent(test.and_then(|test| test.accuracy)),
-        test.map_or_else(none, |test| format::count(test.errors)),
+        format::percent(test.and_then(|test| Some(1. - test.accuracy?))),
+        test.map_or_else(none, |test| {
+            let [errors, count] = [test.errors, test.count].map(format::count);
+            format!("{errors} of {count}")
+        }),
+        summary
+            .and_then(|summary| summary.parameters)
+            .map_or_else(none, format::count),
         summary
             .and_then(|summary| summary.train_seconds)
             .map_or_else(none, format::duration),
@@ -123,6 +134,26 @@ fn results(run: &Run) -> [String; 6] {
             .and_then(|summary| summary.images_per_second)
             .map_or_else(none, format::whole),
     ]
+}
+
+/// The confusion matrices side by side, as many as the page is wide.
+fn write_matrices(html: &mut String, runs: &[(&str, &Run)]) {
+    let matrices = runs.iter().filter_map(|(name, run)| {
+        let (matrix, names) = run.summary.as_ref()?.confusion_with_names()?;
+        Some(confusion_matrix(matrix, names, name))
+    });
+    let mut matrices = matrices.peekable();
+    if matrices.peek().is_none() {
+        return;
+    }
+    html.push_str(
+        "<h2>Confusion matrices</h2>\n<p class=\"lead\">Of the test splits, a row a true class, a \
+         column a predicted one.</p>\n<div class=\"matrices\">\n",
+    );
+    for picture in matrices {
+        write_matrix(html, &picture);
+    }
+    html.push_str("</div>\n");
 }
 
 /// Mean and standard deviation of each group of runs whose settings are equal but for the seed.

@@ -1,0 +1,260 @@
+//! `lenet compare`: the same recipe on several data sets.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lenet_data::{Loaded, Search, Source, write_atomic};
+use lenet_report::{Run, write_comparison};
+use lenet_train::{RunFolder, create_numbered_folder};
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::arguments::{self, Compare, Format, Records, Train, Verbosity};
+use crate::commands::train::configuration::{self, Resolved};
+use crate::commands::train::{RUNS, is_finished, train};
+use crate::device::set_threads;
+use crate::failure::{Failure, Outcome};
+use crate::output::{self, decimal, percent};
+use crate::signals::StopFlag;
+
+pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
+    let sets = sets(arguments)?;
+    // Whatever is wrong is found before an hour is spent on the first of them.
+    let resolved = sets.iter().map(|set| resolve(arguments, set));
+    let resolved = resolved.collect::<Outcome<Vec<_>>>()?;
+    let stop = StopFlag::install()?;
+    let threads = set_threads(arguments.hardware.threads)?;
+    for set in &sets {
+        load(set, arguments)?;
+    }
+    let folder = match &arguments.output {
+        Some(folder) => folder.clone(),
+        None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
+    };
+    let runs: Vec<PathBuf> = sets.iter().map(|set| folder.join(&set.folder)).collect();
+    for (set, (resolved, run)) in sets.iter().zip(resolved.into_iter().zip(&runs)) {
+        let begun = run.join("config.toml").exists();
+        if begun {
+            check_same(run, &resolved)?;
+        }
+        if begun && is_finished(run) {
+            info!(
+                "{}: finished before, in {}",
+                set.source.title(),
+                run.display()
+            );
+            continue;
+        }
+        let arguments = match begun {
+            false => training(arguments, set, Some(run.clone()), None),
+            true => training(arguments, set, None, Some(run.clone())),
+        };
+        let resolved = match begun {
+            false => resolved,
+            true => configuration::resolve(&arguments)?,
+        };
+        if train(&arguments, resolved, threads, verbosity, &stop)?.is_none() || stop.is_raised() {
+            warn!(
+                "stopped; the same command with --output {} goes on",
+                folder.display()
+            );
+            return Ok(stop.exit_code());
+        }
+    }
+    let rows = runs.iter().map(|run| Row::read(run));
+    let rows = rows.collect::<Outcome<Vec<_>>>()?;
+    write_atomic(&folder.join("comparison.csv"), csv(&rows)?.as_bytes())?;
+    let page = folder.join("comparison.html");
+    write_comparison(&runs, &page)?;
+    match arguments.format {
+        Format::Json => rows.iter().try_for_each(output::json)?,
+        Format::Text => {
+            print(&rows)?;
+            output::line(format!("curves and confusion matrices: {}", page.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One of the data sets that are compared.
+struct Set {
+    source: Source,
+    /// The name of its run folder.
+    folder: String,
+}
+
+fn sets(arguments: &Compare) -> Outcome<Vec<Set>> {
+    let mut sets: Vec<Set> = Vec::new();
+    for name in &arguments.datasets {
+        let source = Source::parse(name)?;
+        let name = match &source {
+            Source::Known(spec) => spec.name.to_owned(),
+            Source::Own(_) => source.title(),
+        };
+        let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let folder: String = name
+            .chars()
+            .map(|c| if is_plain(c) { c } else { '_' })
+            .collect();
+        if sets.iter().any(|set| set.folder == folder) {
+            return Err(Failure::Usage(format!(
+                "--datasets: two of them are called {folder:?}, and each has a run folder of its name"
+            )));
+        }
+        sets.push(Set { source, folder });
+    }
+    Ok(sets)
+}
+
+/// What `lenet train` would be called with for this data set.
+fn training(of: &Compare, set: &Set, output: Option<PathBuf>, resume: Option<PathBuf>) -> Train {
+    let is_new = resume.is_none();
+    // A run that is gone on with has its own.
+    let (values, set_by_key) = match is_new {
+        true => (of.values.clone(), of.set.clone()),
+        false => Default::default(),
+    };
+    let dataset = match &set.source {
+        Source::Known(spec) => spec.name.into(),
+        Source::Own(path) => path.clone().into_os_string(),
+    };
+    Train {
+        source: arguments::Source {
+            dataset: is_new.then_some(dataset),
+            data_dir: of.data_dir.clone(),
+        },
+        values,
+        config: of.config.clone().filter(|_| is_new),
+        set: set_by_key,
+        print_config: false,
+        output,
+        name: String::new(),
+        resume,
+        force_config: false,
+        records: Records::default(),
+        hardware: of.hardware.clone(),
+        format: of.format,
+    }
+}
+
+fn resolve(arguments: &Compare, set: &Set) -> Outcome<Resolved> {
+    configuration::resolve(&training(arguments, set, None, None))
+}
+
+/// Reads the data set as its training will.
+fn load(set: &Set, arguments: &Compare) -> Outcome<()> {
+    let Loaded { splits, origin, .. } =
+        set.source.load(&Search::new(arguments.data_dir.clone()))?;
+    info!(
+        "{}, {origin}: {} + {} images of {} classes",
+        set.source.title(),
+        splits.train.len(),
+        splits.test.len(),
+        splits.train.classes()
+    );
+    Ok(())
+}
+
+/// A run that an earlier command began must be of the configuration that this one asks for.
+fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
+    let found = RunFolder::read_config(run)?;
+    let mut wanted = resolved.config.clone();
+    if !resolved.validation_is_stated {
+        // It may have been fitted to a small set.
+        wanted.validation = found.validation;
+    }
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{run:?} is a run of another configuration, as its config.toml tells: give the comparison \
+         another folder with --output"
+    )))
+}
+
+/// The figures of a data set.
+#[derive(Debug, Serialize)]
+struct Row {
+    dataset: String,
+    recipe: String,
+    classes: usize,
+    test_images: u64,
+    test_accuracy: Option<f64>,
+    test_error: Option<f64>,
+    test_errors: u64,
+    test_loss: Option<f64>,
+    parameters: u64,
+    epochs: u64,
+    train_seconds: f64,
+    images_per_second: f64,
+}
+
+impl Row {
+    fn read(run: &Path) -> Outcome<Self> {
+        let missing = || Failure::Inputs(format!("{run:?}: its summary.json has no test figures"));
+        let summary = Run::read(run)?.summary.ok_or_else(missing)?;
+        let test = summary.test.ok_or_else(missing)?;
+        Ok(Self {
+            dataset: summary.dataset.unwrap_or_default(),
+            recipe: summary.recipe.unwrap_or_default(),
+            classes: summary.class_names.len(),
+            test_images: test.count,
+            test_accuracy: test.accuracy,
+            test_error: (test.count > 0).then(|| test.errors as f64 / test.count as f64),
+            test_errors: test.errors,
+            test_loss: test.loss,
+            parameters: summary.parameters.unwrap_or_default(),
+            epochs: summary.epochs.unwrap_or_default(),
+            train_seconds: summary.train_seconds.unwrap_or_default(),
+            images_per_second: summary.images_per_second.unwrap_or_default(),
+        })
+    }
+}
+
+fn csv(rows: &[Row]) -> Outcome<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |error: csv::Error| Failure::Output(error.into());
+    for row in rows {
+        writer.serialize(row).map_err(failed)?;
+    }
+    let bytes = writer.into_inner();
+    let bytes = bytes.map_err(|error| Failure::Output(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn print(rows: &[Row]) -> Outcome<()> {
+    let longest = rows.iter().map(|row| row.dataset.chars().count()).max();
+    let width = longest.unwrap_or_default().max("data set".len());
+    let line = |name: &str, columns: [&str; 7]| {
+        let [classes, accuracy, error, errors, loss, parameters, time] = columns;
+        output::line(format!(
+            "{name:<width$}{classes:>9}{accuracy:>11}{error:>9}{errors:>17}{loss:>9}{parameters:>12}\
+             {time:>10}"
+        ))
+    };
+    let heading = [
+        "classes",
+        "accuracy",
+        "error",
+        "errors",
+        "loss",
+        "parameters",
+        "trained",
+    ];
+    line("data set", heading)?;
+    for row in rows {
+        line(
+            &row.dataset,
+            [
+                &row.classes.to_string(),
+                &percent(row.test_accuracy),
+                &percent(row.test_error),
+                &format!("{} of {}", row.test_errors, row.test_images),
+                &decimal(row.test_loss),
+                &row.parameters.to_string(),
+                &format!("{:.1} s", row.train_seconds),
+            ],
+        )?;
+    }
+    Ok(())
+}
