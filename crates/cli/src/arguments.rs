@@ -5,6 +5,7 @@ mod dataset;
 mod predict;
 mod records;
 mod report;
+mod serve;
 mod show;
 mod train;
 
@@ -20,6 +21,7 @@ pub use dataset::{DatasetName, dataset_names};
 pub use predict::{Invert, Predict, PredictFormat};
 pub use records::Records;
 pub use report::Report;
+pub use serve::Serve;
 pub use show::{Show, ShowAugmentation};
 pub use train::Train;
 
@@ -61,6 +63,8 @@ pub enum Command {
     Eval(Eval),
     /// Classify pictures of digits: photos, scans and drawings.
     Predict(Box<Predict>),
+    /// Serve the page to draw digits on, and an API that classifies pictures.
+    Serve(Serve),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
     /// Train the same recipe on several data sets and tabulate what comes of it.

@@ -7,6 +7,7 @@ pub mod data;
 pub mod eval;
 pub mod predict;
 pub mod report;
+pub mod serve;
 pub mod show;
 pub mod summary;
 pub mod train;

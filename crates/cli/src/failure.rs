@@ -19,6 +19,9 @@ pub enum Failure {
     /// The report's error.
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
+    /// The server's error.
+    #[error(transparent)]
+    Serve(#[from] lenet_serve::Error),
     /// The training's error.
     #[error(transparent)]
     Train(#[from] lenet_train::Error),
@@ -75,6 +78,7 @@ impl Failure {
             Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
+            Failure::Serve(error) => serve_code(error),
             Failure::Output(_) => IO,
             Failure::Signals(_) | Failure::Candle(_) => INTERNAL,
             Failure::Inputs(_) => BAD_INPUT,
@@ -129,5 +133,14 @@ fn report_code(error: &lenet_report::Error) -> u8 {
         Error::Read { .. } | Error::Write { .. } => IO,
         Error::Draw { .. } => INTERNAL,
         _ => BAD_INPUT,
+    }
+}
+
+fn serve_code(error: &lenet_serve::Error) -> u8 {
+    use lenet_serve::Error;
+    match error {
+        Error::Bind { .. } => IO,
+        Error::Model(error) => model_code(error),
+        _ => INTERNAL,
     }
 }

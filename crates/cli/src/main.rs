@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Train(train) => commands::train::run(&train, &arguments.verbosity),
         Command::Eval(eval) => commands::eval::run(&eval),
         Command::Predict(predict) => commands::predict::run(&predict),
+        Command::Serve(serve) => commands::serve::run(&serve),
         Command::Summary(summary) => commands::summary::run(&summary),
         Command::Compare(compare) => commands::compare::run(&compare, &arguments.verbosity),
         Command::Report(report) => commands::report::run(&report),

@@ -1,5 +1,5 @@
 //! The program from outside: what it prints, writes and returns. FAULTS A8, A11 to A14, A18, A23,
-//! B15, C9 to C13, D1, D4 to D7.
+//! B15, C9 to C13, D1, D4 to D7, E6, E7, E9.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -14,6 +14,8 @@ mod pictures;
 mod pty;
 mod recipes;
 mod report;
+#[cfg(unix)]
+mod serve;
 mod tensorboard;
 mod tools;
 mod training;

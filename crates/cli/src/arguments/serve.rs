@@ -1,0 +1,84 @@
+//! The arguments of `lenet serve`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+#[derive(Debug, Args)]
+#[command(after_help = SIGNALS)]
+pub struct Serve {
+    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
+    /// of the recipe best for MNIST, which come with the program].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub model: Option<PathBuf>,
+    /// Where to listen: ADDRESS:PORT, or a port of this machine alone. Port 0 is any that is free;
+    /// the address 0.0.0.0, or [::], lets in whoever reaches this machine.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub addr: SocketAddr,
+    /// A name by which this machine is called, beside localhost and its addresses; can be given
+    /// several times. Requests for other names are refused.
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    pub host: Vec<String>,
+}
+
+const SIGNALS: &str = "\
+SIGINT (Ctrl-C) and SIGTERM end the server as soon as it has answered what was asked, after five
+seconds at most; SIGHUP reads the model again, and keeps the old one if the new one is bad.";
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost").unwrap_or(text);
+    let port = port.strip_prefix(':').unwrap_or(port);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| {
+        "must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned()
+    })
+}
+
+/// A name as the Host header has it, less the port.
+fn host(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err("must be a name such as digits.example.org, without a port".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+            ("[::1]:80", "[::1]:80"),
+            ("localhost:81", "127.0.0.1:81"),
+            (":82", "127.0.0.1:82"),
+            ("83", "127.0.0.1:83"),
+        ] {
+            assert_eq!(
+                address(text).map(|a| a.to_string()),
+                Ok(expected.to_owned())
+            );
+        }
+        for text in [
+            "",
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            "example.org:80",
+            "70000",
+            "-1",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+        assert!(host("digits.example.org").is_ok());
+        for text in ["", "a b", "a:80", "http://a", "ä"] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
+}

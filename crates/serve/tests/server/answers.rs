@@ -1,0 +1,195 @@
+//! What the routes answer.
+
+use std::path::Path;
+
+use crate::client::json;
+use crate::{Answer, ask, get, metric, post, request, server};
+
+fn drawn(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/drawn-digits");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
+    let picture = image::GrayImage::from_pixel(width, height, image::Luma([pixel]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .unwrap();
+    bytes.into_inner()
+}
+
+#[track_caller]
+fn is_seven(answer: &Answer) {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let json = answer.json();
+    assert_eq!(
+        (&json["label"], &json["blank"]),
+        (&"7".into(), &false.into())
+    );
+    let probabilities = json["probabilities"].as_object().unwrap();
+    let sum: f64 = probabilities
+        .values()
+        .map(|part| part.as_f64().unwrap())
+        .sum();
+    assert_eq!(probabilities.len(), 10);
+    assert!((sum - 1.).abs() < 1e-5, "{sum}");
+    assert_eq!(json["probability"], probabilities["7"]);
+}
+
+#[test]
+fn pictures_and_pixels_are_classified() {
+    let server = server();
+    let address = server.address();
+    let seven = drawn("7-007.png");
+    is_seven(&post(address, "image/png", &seven));
+    // What `curl --data-binary` says of everything.
+    is_seven(&post(address, "application/x-www-form-urlencoded", &seven));
+
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    let picture = image::load_from_memory(&seven).unwrap().to_rgb8();
+    picture
+        .write_to(&mut jpeg, image::ImageFormat::Jpeg)
+        .unwrap();
+    is_seven(&post(address, "image/jpeg", jpeg.get_ref()));
+
+    let picture = lenet_data::picture::Picture::decode(&seven).unwrap();
+    let form = lenet_data::picture::to_mnist_form(&picture, Default::default());
+    let lenet_data::picture::Form::Digit(image) = form else {
+        panic!("blank")
+    };
+    let body = json(&image);
+    is_seven(&post(address, "application/json", &body));
+    is_seven(&post(address, "application/json; charset=utf-8", &body));
+    is_seven(&post(address, "text/plain", &body));
+    assert_eq!(
+        post(address, "application/json", &body).body,
+        post(address, "image/png", &seven).body
+    );
+}
+
+#[test]
+fn blank_pictures_are_blank() {
+    let server = server();
+    for pixel in [0, 255] {
+        let answer = post(server.address(), "image/png", &png(60, 40, pixel));
+        assert_eq!(answer.status, 200);
+        let expected = serde_json::json!(
+            { "label": null, "probability": null, "probabilities": {}, "blank": true }
+        );
+        assert_eq!(answer.json(), expected);
+    }
+}
+
+#[test]
+fn the_model_tells_of_itself() {
+    let server = server();
+    let model = get(server.address(), "/api/model").json();
+    assert_eq!(model["network"], "lenet5");
+    assert_eq!(model["parameters"], 61_706);
+    assert_eq!(model["dataset"], "mnist");
+    assert_eq!(model["class_names"].as_array().unwrap().len(), 10);
+    assert!(model["input"]["std"].as_f64().unwrap() > 0.);
+    let health = get(server.address(), "/healthz");
+    assert_eq!((health.status, health.text().as_str()), (200, "ok\n"));
+}
+
+#[test]
+fn metrics_count() {
+    let server = server();
+    let address = server.address();
+    post(address, "image/png", &drawn("3-007.png"));
+    post(address, "image/png", b"nonsense");
+    get(address, "/nowhere");
+    get(address, "/nowhere/else");
+    let answer = get(address, "/metrics");
+    let kind = answer.header("content-type").unwrap();
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    for (name, expected) in [
+        (
+            "lenet_http_requests_total{route=\"/api/predict\",status=\"200\"}",
+            1,
+        ),
+        (
+            "lenet_http_requests_total{route=\"/api/predict\",status=\"400\"}",
+            1,
+        ),
+        (
+            "lenet_http_requests_total{route=\"other\",status=\"404\"}",
+            2,
+        ),
+        ("lenet_batch_size_count", 1),
+        ("lenet_batch_size_bucket{le=\"1\"}", 1),
+        ("lenet_rejected_total{reason=\"too_large\"}", 0),
+    ] {
+        assert_eq!(metric(address, name), expected, "{name}");
+    }
+    assert!(metric(address, "lenet_http_request_duration_seconds_count") >= 5);
+}
+
+#[test]
+fn every_answer_has_the_headers() {
+    let server = server();
+    for path in ["/", "/healthz", "/api/model", "/api/predict", "/nowhere"] {
+        let answer = get(server.address(), path);
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'self';"),
+            "{path}: {policy}"
+        );
+        assert!(policy.contains("'wasm-unsafe-eval'") && !policy.contains("'unsafe-eval'"));
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert!(answer.header("cache-control").is_some(), "{path}");
+        assert!(
+            answer.header("access-control-allow-origin").is_none(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn the_page_is_kept_until_it_changes() {
+    let server = server();
+    let page = get(server.address(), "/");
+    assert_eq!(page.status, 200);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(
+        page.text().starts_with("<!DOCTYPE html>") || page.text().starts_with("<!doctype html>")
+    );
+    let tag = page.header("etag").unwrap();
+    assert_eq!(page.header("cache-control"), Some("no-cache"));
+    for known in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+        let line = format!("If-None-Match: {known}\r\n");
+        let again = ask(server.address(), &request("GET", "/index.html", &line));
+        assert_eq!((again.status, again.body.len()), (304, 0), "{known}");
+        assert_eq!(again.header("etag"), Some(tag));
+    }
+    let other = request("GET", "/", "If-None-Match: \"0\"\r\n");
+    assert_eq!(ask(server.address(), &other).status, 200);
+}
+
+/// The head of GET without its body.
+#[test]
+fn head_is_get_without_the_body() {
+    let server = server();
+    for path in ["/", "/healthz", "/api/model"] {
+        let whole = get(server.address(), path);
+        let head = ask(server.address(), &request("HEAD", path, ""));
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        let length = whole.body.len().to_string();
+        assert_eq!(
+            head.header("content-length"),
+            Some(length.as_str()),
+            "{path}"
+        );
+        assert_eq!(head.header("content-type"), whole.header("content-type"));
+    }
+}

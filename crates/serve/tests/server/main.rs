@@ -1,0 +1,155 @@
+//! The server from outside, over raw sockets on loopback, by the ids of FAULTS.md beside this
+//! folder. `LENET_NIGHTLY=1` runs the long versions.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod bodies;
+#[path = "../../examples/load/client.rs"]
+mod client;
+mod load;
+mod paths;
+mod slow;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use candle_core::Device;
+use lenet_model::pretrained;
+use lenet_serve::{Server, Settings};
+
+/// Whether the long versions run.
+fn nightly() -> bool {
+    std::env::var_os("LENET_NIGHTLY").is_some_and(|value| value != "0")
+}
+
+/// A server of its own for a test, on any free port.
+fn server() -> Server {
+    let weights = pretrained::mnist(&Device::Cpu).unwrap();
+    let settings = Settings {
+        address: "127.0.0.1:0".parse().unwrap(),
+        hosts: vec!["digits.example".to_owned()],
+    };
+    Server::start(&weights, &settings).unwrap()
+}
+
+/// A socket that does not wait for ever.
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    socket
+        .set_write_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    socket
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines
+            .into_iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// Parts what a connection sent until it was closed.
+    fn all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut answers = Vec::new();
+        while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            let mut answer = Self {
+                status: 0,
+                head: String::from_utf8_lossy(&bytes[..end]).into_owned(),
+                body: Vec::new(),
+            };
+            answer.status = answer.head[9..12].parse().unwrap();
+            let length = answer.header("content-length").unwrap_or("0");
+            let length: usize = length.parse().unwrap();
+            let rest = &bytes[end + 4..];
+            // An answer to HEAD has the length and not the body.
+            let (body, rest) = rest.split_at(length.min(rest.len()));
+            answer.body = body.to_vec();
+            bytes = rest;
+            answers.push(answer);
+        }
+        answers
+    }
+}
+
+/// Sends bytes, ends its side, and gives the answers until the server ends its own.
+fn send(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
+    let mut socket = connect(address);
+    // The server may have said no before the end.
+    let _ = socket.write_all(bytes);
+    receive(socket)
+}
+
+/// The answers until the server ends the connection.
+fn receive(mut socket: TcpStream) -> Vec<Answer> {
+    let mut bytes = Vec::new();
+    // A reset comes behind the answer.
+    let _ = socket.read_to_end(&mut bytes);
+    Answer::all(&bytes)
+}
+
+/// The one answer to one request, after which the connection ends.
+#[track_caller]
+fn ask(address: SocketAddr, bytes: &[u8]) -> Answer {
+    let mut answers = send(address, bytes);
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    answers.remove(0)
+}
+
+/// A request without a body, which is the last of its connection.
+fn request(method: &str, path: &str, lines: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n")
+        .into_bytes()
+}
+
+fn get(address: SocketAddr, path: &str) -> Answer {
+    ask(address, &request("GET", path, ""))
+}
+
+/// A body to predict, which is the last request of its connection.
+fn post(address: SocketAddr, kind: &str, body: &[u8]) -> Answer {
+    let lines = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
+    let head = request("POST", "/api/predict", &lines);
+    ask(address, &[&head, body].concat())
+}
+
+/// A number of the server's metrics.
+fn metric(address: SocketAddr, name: &str) -> u64 {
+    let text = get(address, "/metrics").text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = line.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+    line.parse().unwrap()
+}
+
+/// Resident memory of this process in MiB, where the system tells it.
+fn memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?;
+    Some(kib / 1024)
+}
