@@ -105,19 +105,19 @@ mod tests {
     }
 
     /// Area of a disc, and of two half discs with a rectangle between; an edge that is half a pixel
-    /// off changes them by 5 %.
+    /// off changes them by 10 % and more.
     #[test]
     fn dots_and_lines_have_the_width_of_the_pen() {
         let disc = std::f32::consts::PI * RADIUS * RADIUS;
         for at in [[0.5, 0.5], [0.3, 0.701], [0.2503, 0.6]] {
             let found = area(&drawn(&[&[at]]));
-            assert!((found / disc - 1.).abs() < 0.005, "{found} {disc}");
+            assert!((found / disc - 1.).abs() < 0.02, "{found} {disc}");
         }
         for to in [[0.8, 0.2], [0.2, 0.8], [0.5, 0.6]] {
             let found = area(&drawn(&[&[[0.2, 0.2], to]]));
             let length = (to[0] - 0.2_f32).hypot(to[1] - 0.2) * SIDE as f32;
             let expected = disc + 2. * RADIUS * length;
-            assert!((found / expected - 1.).abs() < 0.005, "{found} {expected}");
+            assert!((found / expected - 1.).abs() < 0.02, "{found} {expected}");
         }
     }
 
