@@ -102,7 +102,7 @@ fn cargo_build(workspace: &Workspace) -> Result<Command> {
     let mut flags = vec![
         // Of the two ways to random numbers that a browser's module may have, neither is used.
         r#"--cfg=getrandom_backend="wasm_js""#.to_owned(),
-        // In every browser since 2023; a convolution takes half of the time.
+        // In every browser since 2023.
         "-Ctarget-feature=+simd128".to_owned(),
         // Places in messages are not those of this machine.
         format!("--remap-path-prefix={}=.", workspace.root.display()),

@@ -1,7 +1,7 @@
 //! The feature maps of the convolutions.
 //!
 //! `LeNet5::feature_maps` gives them too, but with it all of candle's operations, in every type,
-//! would come into the module: 1.5 MB more to load. In plain loops over the rows they take a
+//! would come into the module, which people load. In plain loops over the rows they take a
 //! fraction of a millisecond.
 
 use lenet_kernels::reference::{activation, avg_pool2d};
