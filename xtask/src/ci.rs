@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{Workspace, checked, empty_folder};
-use crate::{aarch64, exports, golden, tensorboard, tidy, usage_error};
+use crate::{aarch64, exports, golden, tensorboard, tidy, usage_error, web};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -44,6 +44,11 @@ const STEPS: &[Step] = &[
         name: "fmt",
         about: "the sources are formatted",
         run: |workspace| checked(workspace.cargo("fmt").args(["--all", "--check"])),
+    },
+    Step {
+        name: "web",
+        about: "the committed page is the one of its sources",
+        run: web::check_committed,
     },
     Step {
         name: "clippy",

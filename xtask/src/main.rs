@@ -12,6 +12,7 @@
 //! | `peers` | the comparison with other libraries: programs, turns, tables |
 //! | `reproduce` | the recipes with several seeds, and what they come to |
 //! | `weights` | the trained weights that the program comes with |
+//! | `web` | the page to draw on, as WebAssembly |
 //! | `python` | environments for the scripts of those three |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
@@ -28,6 +29,7 @@ mod reproduce;
 mod run;
 mod tensorboard;
 mod tidy;
+mod web;
 mod weights;
 
 use std::ffi::{OsStr, OsString};
@@ -125,6 +127,16 @@ const TASKS: &[Task] = &[
         details: "A minute. Where the instruction set is that of the committed weights, AVX-512, the\n\
                   bytes are the same.",
         run: weights::main,
+    },
+    Task {
+        name: "web",
+        arguments: "[--output DIR | --check]",
+        about: "Build the page to draw on as WebAssembly, or check the committed one",
+        details: "Needs `rustup target add wasm32-unknown-unknown`; wasm-bindgen is installed below\n\
+                  target/ unless it is on PATH.\n\
+                  With --output, DIR gets the static files and nothing is committed: any web server\n\
+                  hosts them, from any path. Without, they go to crates/serve/page.",
+        run: web::main,
     },
     Task {
         name: "golden",

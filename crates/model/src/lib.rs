@@ -29,6 +29,7 @@ mod parameters;
 pub mod pretrained;
 #[cfg(feature = "export")]
 pub mod quantize;
+mod softmax;
 pub mod store;
 mod summary;
 mod weights;
@@ -39,5 +40,6 @@ pub use init::Init;
 pub use layer::Engine;
 pub use lenet5::LeNet5;
 pub use parameters::Parameters;
+pub use softmax::softmax;
 pub use summary::{Layer, Summary};
 pub use weights::{InputScaling, Metadata, Weights};

@@ -63,12 +63,14 @@ fn ground(picture: &Grey) -> Vec<f32> {
     let (width, height) = (coarse.width(), coarse.height());
     let radius = (width.min(height) / 4).max(1);
     let values: Vec<f32> = coarse.pixels().iter().copied().map(f32::from).collect();
-    let least = |window: &[f32]| window.iter().copied().fold(f32::INFINITY, f32::min);
-    let most = |window: &[f32]| window.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     // Each filter leaves out as much at the edges as its window reaches.
     let values = extended(&values, width, 2 * radius);
-    let eroded = filter(&values, width + 4 * radius, radius, least);
-    let opened = filter(&eroded, width + 2 * radius, radius, most);
+    let eroded = filter(&values, width + 4 * radius, radius, |a, b| {
+        if b < a { b } else { a }
+    });
+    let opened = filter(&eroded, width + 2 * radius, radius, |a, b| {
+        if b > a { b } else { a }
+    });
     enlarged(
         &opened,
         (width, height),
@@ -100,14 +102,15 @@ fn extended(values: &[f32], width: usize, reach: usize) -> Vec<f32> {
     transposed(&columns, height + 2 * reach)
 }
 
-/// A filter of a square window that reaches `radius` each way, first along the rows and then along
-/// the columns; the picture becomes smaller by the reach.
-fn filter(values: &[f32], width: usize, radius: usize, of: impl Fn(&[f32]) -> f32) -> Vec<f32> {
+/// The extremum in a square window that reaches `radius` each way, first along the rows and then
+/// along the columns; the picture becomes smaller by the reach.
+fn filter(values: &[f32], width: usize, radius: usize, extremum: fn(f32, f32) -> f32) -> Vec<f32> {
     let along = |values: &[f32], length: usize| -> Vec<f32> {
-        let lines = values.chunks_exact(length.max(1));
-        lines
-            .flat_map(|line| line.windows(2 * radius + 1).map(&of))
-            .collect()
+        let mut found = Vec::with_capacity(values.len());
+        for line in values.chunks_exact(length.max(1)) {
+            found.extend(extrema(line, 2 * radius + 1, extremum));
+        }
+        found
     };
     let height = values.len() / width.max(1);
     let rows = along(values, width);
@@ -115,15 +118,58 @@ fn filter(values: &[f32], width: usize, radius: usize, of: impl Fn(&[f32]) -> f3
     transposed(&columns, height - 2 * radius)
 }
 
+/// The extremum of each window of a line, in three comparisons however wide the window is: it spans
+/// the end of one block of its own width and the beginning of the next (van Herk 1992,
+/// <https://doi.org/10.1016/0167-8655(92)90069-C>).
+fn extrema(
+    line: &[f32],
+    window: usize,
+    extremum: impl Fn(f32, f32) -> f32 + Copy,
+) -> impl Iterator<Item = f32> {
+    fn run<'a>(block: impl Iterator<Item = &'a mut f32>, extremum: impl Fn(f32, f32) -> f32) {
+        let mut so_far = None;
+        for value in block {
+            *value = so_far.map_or(*value, |so_far| extremum(so_far, *value));
+            so_far = Some(*value);
+        }
+    }
+    let (mut from_start, mut to_end) = (line.to_vec(), line.to_vec());
+    for block in from_start.chunks_mut(window) {
+        run(block.iter_mut(), extremum);
+    }
+    for block in to_end.chunks_mut(window) {
+        run(block.iter_mut().rev(), extremum);
+    }
+    let from_start = from_start.into_iter().skip(window - 1);
+    std::iter::zip(to_end, from_start).map(move |(end, start)| extremum(end, start))
+}
+
 fn transposed(values: &[f32], width: usize) -> Vec<f32> {
-    (0..width)
-        .flat_map(|x| values.iter().copied().skip(x).step_by(width))
-        .collect()
+    let mut columns = Vec::with_capacity(values.len());
+    for x in 0..width {
+        columns.extend(values.iter().skip(x).step_by(width));
+    }
+    columns
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn extrema_are_those_of_every_window() {
+        let line: Vec<f32> = (0..61).map(|i| (i * 37 % 61) as f32).collect();
+        for window in [1, 3, 7, 20, 31, 61, 63] {
+            let least = |window: &[f32]| window.iter().copied().fold(f32::INFINITY, f32::min);
+            let expected: Vec<f32> = line.windows(window).map(least).collect();
+            let found: Vec<f32> = extrema(&line, window, f32::min).collect();
+            assert_eq!(found, expected, "{window}");
+            let most = |window: &[f32]| window.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let expected: Vec<f32> = line.windows(window).map(most).collect();
+            let found: Vec<f32> = extrema(&line, window, f32::max).collect();
+            assert_eq!(found, expected, "{window}");
+        }
+    }
 
     fn picture(side: usize, pixel: impl Fn(usize, usize) -> u8) -> Grey {
         let places = (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));

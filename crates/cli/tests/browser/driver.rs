@@ -1,0 +1,277 @@
+//! A browser under control: Chromium by ChromeDriver, over the WebDriver protocol, which is JSON
+//! over HTTP: <https://www.w3.org/TR/webdriver2/>.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long anything may take; a machine that is busy is slow.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The name that WebDriver gives the reference of an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+
+const FLAGS: [&str; 13] = [
+    "--headless",
+    // The page is ours; a sandbox needs what containers and root lack.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+    // What asks for any other machine fails, and is an error in the console.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--window-size=1280,900",
+    "--force-device-scale-factor=1",
+];
+
+/// A session with a browser of its own.
+pub struct Browser {
+    driver: Child,
+    agent: ureq::Agent,
+    session: String,
+    /// Holds the browser's profile.
+    _folder: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts a browser; nothing, with a printed reason, where the machine has none.
+    pub fn start() -> Option<Self> {
+        let browser = BROWSERS.into_iter().find(|name| runs(name));
+        let (Some(browser), true) = (browser, runs("chromedriver")) else {
+            println!(
+                "skipped: needs Chromium and its driver; Debian's packages are `chromium` and \
+                 `chromium-driver`"
+            );
+            return None;
+        };
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(driver.stdout.take().unwrap());
+        let port: u16 = output
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, port) = line.split_once("started successfully on port ")?;
+                port.trim_end_matches('.').parse().ok()
+            })
+            .unwrap();
+        let agent = ureq::Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        let folder = tempfile::tempdir().unwrap();
+        let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
+        flags.push(format!("--user-data-dir={}", folder.path().display()));
+        let mut session = Self {
+            driver,
+            agent,
+            session: format!("http://127.0.0.1:{port}/session"),
+            _folder: folder,
+        };
+        let options = json!({ "binary": path_of(browser), "args": flags });
+        let capabilities = json!({
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
+        let opened = session.post(
+            "",
+            json!({ "capabilities": { "alwaysMatch": capabilities } }),
+        );
+        let id = opened["sessionId"].as_str().unwrap();
+        session.session = format!("{}/{id}", session.session);
+        Some(session)
+    }
+
+    pub fn open(&self, address: &str) {
+        self.post("/url", json!({ "url": address }));
+    }
+
+    /// What the body of a JavaScript function returns.
+    pub fn run(&self, body: &str, arguments: &[Value]) -> Value {
+        self.post(
+            "/execute/sync",
+            json!({ "script": body, "args": arguments }),
+        )
+    }
+
+    /// Waits until an expression is true.
+    #[track_caller]
+    pub fn wait(&self, expression: &str) {
+        let begun = Instant::now();
+        while self.run(&format!("return Boolean({expression})"), &[]) != true {
+            assert!(begun.elapsed() < PATIENCE, "never: {expression}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn click(&self, selector: &str) {
+        let element = self.find(selector);
+        self.post(&format!("/element/{element}/click"), json!({}));
+    }
+
+    /// Chooses a file in an input.
+    pub fn choose(&self, selector: &str, file: &Path) {
+        let element = self.find(selector);
+        let text = json!({ "text": file.display().to_string() });
+        self.post(&format!("/element/{element}/value"), text);
+    }
+
+    /// Presses keys one after the other, as WebDriver names them.
+    pub fn press(&self, keys: &str) {
+        let strokes = keys.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
+        });
+        let strokes: Vec<Value> = strokes.collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": strokes });
+        self.post("/actions", json!({ "actions": [keyboard] }));
+    }
+
+    /// Draws a stroke on an element with a pointer: `mouse`, `pen` or `touch`. Coordinates are parts
+    /// of the element's sides.
+    pub fn stroke(&self, selector: &str, pointer: &str, points: &[[f64; 2]]) {
+        let place = "const box = document.querySelector(arguments[0]).getBoundingClientRect();
+                     return [box.left, box.top, box.width, box.height];";
+        let place = self.run(place, &[selector.into()]);
+        let number = |index: usize| place[index].as_f64().unwrap();
+        let moved = |point: &[f64; 2]| {
+            let x = (number(0) + point[0] * number(2)).round();
+            let y = (number(1) + point[1] * number(3)).round();
+            json!({ "type": "pointerMove", "duration": 0, "x": x, "y": y })
+        };
+        let mut actions: Vec<Value> = points.iter().map(moved).collect();
+        actions.insert(1, json!({ "type": "pointerDown", "button": 0 }));
+        actions.push(json!({ "type": "pointerUp", "button": 0 }));
+        let input = json!({
+            "type": "pointer",
+            "id": pointer,
+            "parameters": { "pointerType": pointer },
+            "actions": actions,
+        });
+        self.post("/actions", json!({ "actions": [input] }));
+    }
+
+    /// A command of Chromium's own protocol.
+    pub fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.post(
+            "/goog/cdp/execute",
+            json!({ "cmd": command, "params": parameters }),
+        )
+    }
+
+    /// The page as it looks, from its first line to its last: a PNG file.
+    pub fn screenshot(&self) -> Vec<u8> {
+        let whole = json!({ "format": "png", "captureBeyondViewport": true });
+        let shot = self.devtools("Page.captureScreenshot", whole);
+        from_base64(shot["data"].as_str().unwrap())
+    }
+
+    /// What the console says, of errors and warnings.
+    pub fn console(&self) -> Vec<String> {
+        let entries = self.post("/se/log", json!({ "type": "browser" }));
+        let entries = entries.as_array().unwrap().iter();
+        let bad = entries.filter(|entry| entry["level"] != "INFO" && entry["level"] != "DEBUG");
+        bad.map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// The addresses that the page has asked for.
+    pub fn requests(&self) -> Vec<String> {
+        let entries = self.post("/se/log", json!({ "type": "performance" }));
+        let entries = entries.as_array().unwrap().iter();
+        let requests = entries.filter_map(|entry| {
+            let entry: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let message = &entry["message"];
+            (message["method"] == "Network.requestWillBeSent")
+                .then(|| Some(message["params"]["request"]["url"].as_str()?.to_owned()))?
+        });
+        requests.collect()
+    }
+
+    fn find(&self, selector: &str) -> String {
+        let found = self.post(
+            "/element",
+            json!({ "using": "css selector", "value": selector }),
+        );
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn post(&self, path: &str, body: Value) -> Value {
+        let request = self.agent.post(format!("{}{path}", self.session));
+        let request = request.header("Content-Type", "application/json");
+        let mut response = request.send(&serde_json::to_vec(&body).unwrap()).unwrap();
+        let answer = response.body_mut().with_config().limit(64 << 20);
+        let answer: Value = serde_json::from_slice(&answer.read_to_vec().unwrap()).unwrap();
+        let value = &answer["value"];
+        assert!(
+            response.status().is_success(),
+            "{path}: {}",
+            value["message"]
+        );
+        value.clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // The driver ends its browser with the session.
+        let _ = self.agent.delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn runs(program: &str) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Where a program on PATH is.
+fn path_of(program: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program));
+    let mut found = found.filter(|path| path.is_file());
+    found.next().unwrap().display().to_string()
+}
+
+fn from_base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for digit in text.bytes().filter(|&digit| digit != b'=') {
+        let value = DIGITS.iter().position(|&known| known == digit).unwrap();
+        bits = bits << 6 | value as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn base64_is_read() {
+    assert_eq!(from_base64("bGVuZXQ="), b"lenet");
+    assert_eq!(from_base64("/+8A"), [0xff, 0xef, 0]);
+}

@@ -1,0 +1,222 @@
+// The page: loads the network, and asks it whenever the sheet changes or a picture comes.
+
+import { Sheet } from "./sheet.js";
+import { Views, giveUp, tell } from "./views.js";
+
+const find = (id) => document.getElementById(id);
+
+/** The longer side of pictures that only the browser can read or that are too large as they are. */
+const BROWSER_SIDE = 2048;
+
+/** The longer side of a picture that is kept to be shown on the sheet. */
+const SHOWN_SIDE = 1024;
+
+let loads = 0;
+let network;
+let sheet;
+let views;
+let isDue = false;
+// Which file is the latest: one that took longer to read is not shown after it.
+let latest = 0;
+
+/** Loads the network; again where it failed so that its memory is not to be trusted. */
+async function load() {
+  loads += 1;
+  const module = await import(loads === 1 ? "./lenet_web.js" : `./lenet_web.js?${loads}`);
+  await module.default();
+  network = new module.Network();
+}
+
+/** What the network answers to `question`, as plain values, and how long it took. */
+function ask(question) {
+  const start = performance.now();
+  const answer = question();
+  const milliseconds = performance.now() - start;
+  try {
+    const { blank, image, probabilities, firstMaps, secondMaps } = answer;
+    const picture = keptPicture(answer);
+    return { blank, image, probabilities, firstMaps, secondMaps, milliseconds, picture };
+  } finally {
+    answer.free();
+  }
+}
+
+/** The picture of an answer as a canvas that is not too large to be kept, if there is one. */
+function keptPicture(answer) {
+  const [width, height] = [answer.pictureWidth, answer.pictureHeight];
+  if (width === 0) {
+    return null;
+  }
+  const whole = document.createElement("canvas");
+  whole.width = width;
+  whole.height = height;
+  const pixels = new Uint8ClampedArray(answer.picture);
+  whole.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);
+  return shrunk(whole, SHOWN_SIDE);
+}
+
+/** A drawable as a canvas whose sides are `most` pixels at most. */
+function shrunk(source, most) {
+  const scale = Math.min(1, most / Math.max(source.width, source.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(source.width * scale));
+  canvas.height = Math.max(1, Math.round(source.height * scale));
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+/** Asks about the drawing, once before the next frame. */
+function askSoon() {
+  if (!isDue) {
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      if (sheet.opened === null) {
+        views.show(ask(() => network.classifyDrawing()));
+      }
+    });
+  }
+}
+
+/** The sheet is another than before: the network's drawing too. */
+function changed() {
+  latest += 1;
+  network.clear();
+  for (const stroke of sheet.strokes) {
+    network.draw(Float32Array.from(stroke));
+  }
+  find("hint").hidden = !sheet.isEmpty;
+  find("undo").disabled = !sheet.canUndo;
+  find("clear").disabled = sheet.isEmpty;
+  tell(sheet.opened?.remark ?? "");
+  if (sheet.opened === null) {
+    askSoon();
+  } else {
+    views.show(sheet.opened.answer);
+  }
+}
+
+/** Classifies a file that was dropped, pasted, opened or photographed. */
+async function open(file) {
+  latest += 1;
+  const own = latest;
+  if (file.size > network.maxBytes) {
+    const limit = network.maxBytes / 2 ** 20;
+    tell(`${file.name}: ${(file.size / 2 ** 20).toFixed(0)} MB; no more than ${limit} are read`, true);
+    return;
+  }
+  try {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    if (own !== latest) {
+      return;
+    }
+    let opened;
+    try {
+      opened = { answer: ask(() => network.classifyFile(bytes)), remark: "" };
+    } catch (error) {
+      if (error.name !== "PictureFormat" && error.name !== "PictureTooLarge") {
+        throw error;
+      }
+      opened = await readByBrowser(file, error);
+    }
+    if (own === latest) {
+      sheet.open(opened);
+    }
+  } catch (error) {
+    if (own === latest) {
+      tell(`${file.name}: ${error.message}`, true);
+    }
+    // A trap leaves the module's memory as it was in the middle of something.
+    if (error instanceof WebAssembly.RuntimeError) {
+      await load();
+      changed();
+      tell(`${file.name}: this picture is more than the page can read`, true);
+    }
+  }
+}
+
+/** Reads a picture in a format, or of a size, that only the browser can read. */
+async function readByBrowser(file, reason) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw reason;
+  }
+  const canvas = shrunk(bitmap, BROWSER_SIDE);
+  bitmap.close();
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const remark = "Read by the browser: the format or the size is not one of lenet's own.";
+  return { answer: ask(() => network.classifyPixels(width, height, data)), remark };
+}
+
+function listen() {
+  sheet.addEventListener("changed", changed);
+  sheet.addEventListener("drawn", ({ detail }) => {
+    network.draw(Float32Array.from(detail));
+    askSoon();
+  });
+  find("undo").addEventListener("click", () => sheet.undo());
+  find("clear").addEventListener("click", () => sheet.clear());
+  for (const input of [find("file"), find("photo")]) {
+    input.addEventListener("change", async () => {
+      const [file] = input.files;
+      if (file) {
+        await open(file);
+      }
+      // The same file may be chosen again.
+      input.value = "";
+    });
+  }
+  addEventListener("keydown", (event) => {
+    const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z";
+    if (isUndo || event.key === "Backspace") {
+      event.preventDefault();
+      sheet.undo();
+    } else if (event.key === "Escape" || event.key === "Delete") {
+      sheet.clear();
+    }
+  });
+  addEventListener("paste", (event) => {
+    const [file] = event.clipboardData.files;
+    if (file) {
+      open(file);
+    } else {
+      tell("There is no picture in the clipboard.", true);
+    }
+  });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    // Left for an element within, it has not left the page.
+    if (event.relatedTarget === null) {
+      document.body.classList.remove("dropping");
+    }
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    const [file] = event.dataTransfer.files;
+    if (file) {
+      open(file);
+    } else {
+      tell("What was dropped is no file.", true);
+    }
+  });
+}
+
+try {
+  await load();
+  views = new Views(network.classNames);
+  sheet = new Sheet(find("sheet"), network.pen);
+  listen();
+  changed();
+} catch (error) {
+  giveUp("The network could not be loaded: this browser has no WebAssembly with SIMD, or a file of the page is missing.");
+  throw error;
+}

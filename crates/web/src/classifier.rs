@@ -1,0 +1,175 @@
+//! A picture becomes an answer.
+
+use candle_core::Device;
+use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_data::{IMAGE_PIXELS, Normalization};
+use lenet_kernels::Pixels;
+use lenet_kernels::single::Single;
+use lenet_model::{LeNet5, pretrained, softmax};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::Error;
+use crate::maps::{Conv, feature_maps};
+
+/// The network, ready for one picture after the other.
+pub(crate) struct Classifier {
+    class_names: Vec<String>,
+    table: [f32; 256],
+    /// For the probabilities.
+    single: Single,
+    /// For the feature maps.
+    convs: Vec<Conv>,
+}
+
+impl Classifier {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let weights = pretrained::mnist(&Device::Cpu)?;
+        let input = weights.metadata.input;
+        let normalization = Normalization {
+            mean: input.mean,
+            std: input.std,
+        };
+        Ok(Self {
+            class_names: weights.metadata.class_names,
+            table: normalization.table(),
+            single: weights.model.to_single()?,
+            convs: convs(&weights.model)?,
+        })
+    }
+
+    pub(crate) fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    pub(crate) fn classify(&mut self, picture: &Picture, ink: Ink) -> Result<Answer, Error> {
+        let Form::Digit(image) = to_mnist_form(picture, ink) else {
+            return Ok(Answer::default());
+        };
+        let logits = self.single.logits(Pixels::Bytes(&image, &self.table));
+        let probabilities = softmax(logits);
+        let input = image.map(|pixel| self.table[usize::from(pixel)]);
+        // (6, 28, 28) and (16, 10, 10)
+        let maps = feature_maps(&self.convs, &input)?;
+        Ok(Answer {
+            seen: Some(Seen {
+                image,
+                probabilities,
+                maps,
+            }),
+            picture: None,
+        })
+    }
+}
+
+/// The network's convolutions with their parameters.
+///
+/// # Errors
+/// None for parameters that are f32.
+pub(crate) fn convs(model: &LeNet5) -> Result<Vec<Conv>, Error> {
+    let layers = model.architecture().layers()?;
+    let value = |name: String| -> Result<Vec<f32>, Error> {
+        let var = model.parameters().get(&name);
+        let values = var.map(|var| var.flatten_all()?.to_vec1());
+        Ok(values.transpose()?.unwrap_or_default())
+    };
+    let convs = (1..).zip(layers.convs()).map(|(number, &layer)| {
+        Ok(Conv {
+            layer,
+            weight: value(format!("conv{number}.weight"))?,
+            bias: value(format!("conv{number}.bias"))?,
+        })
+    });
+    convs.collect()
+}
+
+/// What a picture comes to.
+#[wasm_bindgen]
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    /// Nothing where the picture is blank.
+    seen: Option<Seen>,
+    /// The picture itself, where it came from a file.
+    picture: Option<Picture>,
+}
+
+#[derive(Debug, Clone)]
+struct Seen {
+    image: [u8; IMAGE_PIXELS],
+    probabilities: Vec<f32>,
+    maps: Vec<Vec<f32>>,
+}
+
+impl Answer {
+    pub(crate) fn of_picture(self, picture: Picture) -> Self {
+        Self {
+            picture: Some(picture),
+            ..self
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Answer {
+    /// Whether nothing is drawn; all that follows is empty then.
+    #[wasm_bindgen(getter)]
+    pub fn blank(&self) -> bool {
+        self.seen.is_none()
+    }
+
+    /// The 28x28 pixels that the network sees, white on black.
+    #[wasm_bindgen(getter)]
+    pub fn image(&self) -> Vec<u8> {
+        self.seen
+            .as_ref()
+            .map_or_else(Vec::new, |seen| seen.image.to_vec())
+    }
+
+    /// The probability of each class.
+    #[wasm_bindgen(getter)]
+    pub fn probabilities(&self) -> Vec<f32> {
+        self.seen
+            .as_ref()
+            .map_or_else(Vec::new, |seen| seen.probabilities.clone())
+    }
+
+    /// The six maps of the first convolution after its activation, 28x28 each.
+    #[wasm_bindgen(getter, js_name = firstMaps)]
+    pub fn first_maps(&self) -> Vec<f32> {
+        self.maps(0)
+    }
+
+    /// The sixteen maps of the second convolution after its activation, 10x10 each.
+    #[wasm_bindgen(getter, js_name = secondMaps)]
+    pub fn second_maps(&self) -> Vec<f32> {
+        self.maps(1)
+    }
+
+    /// Pixels across of the picture from a file; 0 of a drawing.
+    #[wasm_bindgen(getter, js_name = pictureWidth)]
+    pub fn picture_width(&self) -> usize {
+        self.picture.as_ref().map_or(0, Picture::width)
+    }
+
+    /// Pixels down of the picture from a file; 0 of a drawing.
+    #[wasm_bindgen(getter, js_name = pictureHeight)]
+    pub fn picture_height(&self) -> usize {
+        self.picture.as_ref().map_or(0, Picture::height)
+    }
+
+    /// The pixels of the picture from a file, row after row: red, green, blue and opacity.
+    #[wasm_bindgen(getter)]
+    pub fn picture(&self) -> Vec<u8> {
+        self.picture
+            .as_ref()
+            .map_or_else(Vec::new, |picture| picture.pixels().as_flattened().to_vec())
+    }
+}
+
+impl Answer {
+    fn maps(&self, layer: usize) -> Vec<f32> {
+        self.seen
+            .as_ref()
+            .and_then(|seen| seen.maps.get(layer))
+            .map_or_else(Vec::new, Vec::clone)
+    }
+}

@@ -1,0 +1,73 @@
+//! What went wrong, in JavaScript's terms.
+
+use std::fmt;
+
+use lenet_data::FormatError;
+use wasm_bindgen::JsValue;
+
+/// An error for the page: a sentence, and a name by which the page tells errors apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    name: &'static str,
+    message: String,
+}
+
+impl Error {
+    /// Of a format that is not read here, though the browser may know it.
+    pub const FORMAT: &str = "PictureFormat";
+    /// Of a picture with too many pixels, which the browser can shrink.
+    pub const TOO_LARGE: &str = "PictureTooLarge";
+
+    /// What the page tells it by.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        let name = match error {
+            FormatError::PictureFormat { .. } => Self::FORMAT,
+            FormatError::PictureTooLarge { .. } => Self::TOO_LARGE,
+            _ => "Picture",
+        };
+        let message = error.to_string();
+        Self { name, message }
+    }
+}
+
+impl From<lenet_model::Error> for Error {
+    fn from(error: lenet_model::Error) -> Self {
+        let message = error.to_string();
+        let name = "Network";
+        Self { name, message }
+    }
+}
+
+impl From<lenet_kernels::Error> for Error {
+    fn from(error: lenet_kernels::Error) -> Self {
+        lenet_model::Error::from(error).into()
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        lenet_model::Error::from(error).into()
+    }
+}
+
+impl From<Error> for JsValue {
+    fn from(error: Error) -> Self {
+        let value = js_sys::Error::new(&error.message);
+        value.set_name(error.name);
+        value.into()
+    }
+}

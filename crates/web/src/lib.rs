@@ -1,0 +1,116 @@
+//! LeNet-5 in the browser: what the page of `crates/web/page` calls.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `drawing` | strokes become pixels, the same in every browser |
+//! | `classifier` | a picture becomes an [`Answer`]: `lenet_data::picture`, then the network |
+//! | `maps` | the feature maps of an image |
+//! | `error` | what went wrong, in JavaScript's terms |
+//!
+//! The way from a picture to probabilities is that of `lenet predict`: the same functions with the
+//! same embedded weights. The crate knows no files and no training; the browser only hands over
+//! bytes, so that none decodes or scales a picture in a way of its own.
+#![forbid(unsafe_code)]
+
+mod classifier;
+mod drawing;
+mod error;
+mod maps;
+
+use lenet_data::picture::{Ink, MAX_BYTES, Picture};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+pub use classifier::Answer;
+use classifier::Classifier;
+use drawing::Drawing;
+pub use drawing::{PEN, SIDE};
+pub use error::Error;
+
+/// The trained network, and the drawing that it looks at.
+#[wasm_bindgen]
+pub struct Network {
+    classifier: Classifier,
+    drawing: Drawing,
+}
+
+#[wasm_bindgen]
+impl Network {
+    /// The network with the embedded weights, before an empty sheet.
+    ///
+    /// # Errors
+    /// None with the weights that are embedded.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Result<Network, Error> {
+        Ok(Self {
+            classifier: Classifier::new()?,
+            drawing: Drawing::new(),
+        })
+    }
+
+    /// The names of the classes, in the order of the probabilities.
+    #[wasm_bindgen(getter, js_name = classNames)]
+    pub fn class_names(&self) -> Vec<String> {
+        self.classifier.class_names().to_vec()
+    }
+
+    /// The width of the pen, as a part of the sheet's side.
+    #[wasm_bindgen(getter)]
+    pub fn pen(&self) -> f32 {
+        PEN
+    }
+
+    /// The most bytes that a picture file may have.
+    #[wasm_bindgen(getter, js_name = maxBytes)]
+    pub fn max_bytes(&self) -> usize {
+        MAX_BYTES
+    }
+
+    /// An empty sheet.
+    pub fn clear(&mut self) {
+        self.drawing.clear();
+    }
+
+    /// Draws a line through points `[x, y, x, y, ...]`, each coordinate a part of the sheet's side;
+    /// a single point is a dot.
+    pub fn draw(&mut self, points: &[f32]) {
+        self.drawing.line(points.as_chunks().0);
+    }
+
+    /// What the sheet shows.
+    ///
+    /// # Errors
+    /// None with the weights that are embedded.
+    #[wasm_bindgen(js_name = classifyDrawing)]
+    pub fn classify_drawing(&mut self) -> Result<Answer, Error> {
+        let picture = self.drawing.to_picture()?;
+        self.classifier.classify(&picture, Ink::Light)
+    }
+
+    /// What a PNG or JPEG file shows.
+    ///
+    /// # Errors
+    /// A file that is not such a picture, or is damaged or too large.
+    #[wasm_bindgen(js_name = classifyFile)]
+    pub fn classify_file(&mut self, bytes: &[u8]) -> Result<Answer, Error> {
+        let picture = Picture::decode(bytes)?;
+        let answer = self.classifier.classify(&picture, Ink::Auto)?;
+        Ok(answer.of_picture(picture))
+    }
+
+    /// What the pixels of a canvas show, row after row: red, green, blue and opacity. For files in
+    /// formats that only the browser reads.
+    ///
+    /// # Errors
+    /// Another number of pixels than the sides say, none, or too many.
+    #[wasm_bindgen(js_name = classifyPixels)]
+    pub fn classify_pixels(
+        &mut self,
+        width: usize,
+        height: usize,
+        rgba: &[u8],
+    ) -> Result<Answer, Error> {
+        let picture = Picture::new(width, height, rgba.as_chunks().0.to_vec())?;
+        let answer = self.classifier.classify(&picture, Ink::Auto)?;
+        Ok(answer.of_picture(picture))
+    }
+}
