@@ -86,10 +86,10 @@ fn a_folder_of_pictures_from_training_to_prediction() {
     assert_eq!(predicted["label"], "spot");
     let verified = json(&succeeds(root.path(), "data verify shapes --format json"));
     assert_eq!(verified["sha256"], environment["data"]["sha256"]);
-    assert_eq!(
-        succeeds(root.path(), "data show --dataset shapes --count 2"),
-        "shapes.png: 6 pictures\n"
-    );
+    let shown = succeeds(root.path(), "data show --dataset shapes --count 2");
+    assert!(shown.starts_with("train 96 images, pixels "), "{shown}");
+    assert!(shown.contains("across: 32, down: 32, spot: 32"), "{shown}");
+    assert!(shown.ends_with("\nshapes.png: 6 pictures\n"), "{shown}");
 
     // Three classes are no ten digits.
     let message = fails(root.path(), "eval --model run --dataset mnist", 2);
