@@ -28,14 +28,15 @@ fn descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// More clients than places: nobody gets a wrong answer or none.
+/// Many clients: nobody gets a wrong answer or none. Nightly there are more of them than places; on a
+/// machine that other tests keep busy, this process could be so slow a client that it loses some.
 #[test]
 fn e5_many_clients() {
     let server = server();
     let address = server.address();
     let plan = Plan {
         address,
-        clients: if nightly() { 1_000 } else { 400 },
+        clients: if nightly() { 1_000 } else { 240 },
         warm_up: Duration::ZERO,
         time: Duration::from_secs(if nightly() { 60 } else { 1 }),
     };
