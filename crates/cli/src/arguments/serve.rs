@@ -13,7 +13,7 @@ pub struct Serve {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
     /// Where to listen: ADDRESS:PORT, or a port of this machine alone. Port 0 is any that is free;
-    /// the address 0.0.0.0, or [::], lets in whoever reaches this machine.
+    /// the address 0.0.0.0 lets in whoever reaches this machine.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub addr: SocketAddr,
     /// A name by which this machine is called, beside localhost and its addresses; can be given
