@@ -1,7 +1,7 @@
 //! Pictures that are dropped, pasted and opened, and that they are read as `lenet predict` does.
 
-use std::io::Cursor;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Cursor};
+use std::process::{Child, Command, Stdio};
 
 use image::{GrayImage, ImageFormat, Luma, imageops};
 use serde_json::{Value, json};
@@ -91,15 +91,57 @@ fn predicted(pictures: &[(String, Vec<u8>)]) -> Vec<(String, Vec<f64>)> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let answers = String::from_utf8(output.stdout).unwrap();
-    let answer = |line: &str| {
-        let answer: Value = serde_json::from_str(line).unwrap();
-        let part = |digit: usize| answer["probabilities"][digit.to_string()].as_f64().unwrap();
-        (
-            answer["label"].as_str().unwrap().to_owned(),
-            (0..10).map(part).collect(),
-        )
-    };
     answers.lines().map(answer).collect()
+}
+
+/// Label and probabilities of an object that `lenet predict` or the server wrote.
+fn answer(json: &str) -> (String, Vec<f64>) {
+    let answer: Value = serde_json::from_str(json).unwrap();
+    let part = |digit: usize| answer["probabilities"][digit.to_string()].as_f64().unwrap();
+    (
+        answer["label"].as_str().unwrap().to_owned(),
+        (0..10).map(part).collect(),
+    )
+}
+
+/// The third way beside page and command line: `lenet serve`. It needs no browser.
+#[test]
+fn server_and_command_line_agree_on_200_pictures() {
+    struct Ends(Child);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+    let mut server = Command::new(env!("CARGO_BIN_EXE_lenet"))
+        .args(["serve", "--quiet", "--addr", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = server.stdout.take().unwrap();
+    let _server = Ends(server);
+    let mut address = String::new();
+    BufReader::new(output).read_line(&mut address).unwrap();
+    let url = format!("{}api/predict", address.trim());
+    let pictures = pictures();
+    let mut largest = 0_f64;
+    for ((name, bytes), (label, probabilities)) in std::iter::zip(&pictures, predicted(&pictures)) {
+        let kind = if name.ends_with("png") {
+            "image/png"
+        } else {
+            "image/jpeg"
+        };
+        let request = ureq::post(&url).header("content-type", kind);
+        let mut response = request.send(bytes).unwrap();
+        let served = answer(&response.body_mut().read_to_string().unwrap());
+        assert_eq!(served.0, label, "{name}: {served:?}");
+        for (a, b) in std::iter::zip(&served.1, &probabilities) {
+            largest = largest.max((a - b).abs());
+        }
+        assert!(largest < 1e-5, "{name}: {served:?} {probabilities:?}");
+    }
+    println!("200 pictures, probabilities within {largest:.1e}");
 }
 
 #[test]
