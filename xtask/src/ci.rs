@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::run::{Workspace, checked, empty_folder};
-use crate::{aarch64, exports, golden, tensorboard, tidy, usage_error, web};
+use crate::{aarch64, exports, golden, tensorboard, tidy, trainings, usage_error, web};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -109,9 +109,9 @@ const STEPS: &[Step] = &[
         name: "bench",
         about: "every bench runs once",
         run: |workspace| {
-            release_program(workspace)?;
+            trainings::release_program(workspace)?;
             let mut command = workspace.cargo("bench");
-            command.arg("--workspace").args(words(BENCHES));
+            command.arg("--workspace").args(words(trainings::BENCHES));
             checked(command.args(words("-- --test")))
         },
     },
@@ -128,12 +128,12 @@ const STEPS: &[Step] = &[
     Step {
         name: "determinism",
         about: "two trainings from one seed, on one thread and on all, write the same bytes",
-        run: determinism,
+        run: trainings::determinism,
     },
     Step {
         name: "accuracy",
         about: "recipes reach their accuracies: digits, clothes, a folder of letters",
-        run: accuracy,
+        run: trainings::accuracy,
     },
     Step {
         name: "tensorboard",
@@ -248,7 +248,7 @@ fn run_all(steps: &[&Step], workspace: &Workspace) -> ExitCode {
 }
 
 /// The arguments of a command line that quotes nothing.
-fn words(line: &str) -> impl Iterator<Item = &str> {
+pub fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split_whitespace()
 }
 
@@ -287,129 +287,11 @@ fn weigh(file: &Path, limit: u64) -> Result<()> {
     Ok(())
 }
 
-const BENCHES: &str = "--bench throughput --bench kernels --bench pool --bench data";
-
-/// Builds the program and the benches for release, and gives the program's path. Together, for they
-/// share their dependencies only if these have the same features.
-fn release_program(workspace: &Workspace) -> Result<PathBuf> {
-    checked(
-        workspace
-            .cargo("build")
-            .args(words("--release --workspace --bin lenet"))
-            .args(words(BENCHES)),
-    )?;
-    let program = workspace.target.join("release/lenet");
-    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
-}
-
-/// What a recipe must reach, a little below what it does by any seed.
-struct Claim {
-    recipe: &'static str,
-    /// A name, or a folder from the workspace's root.
-    dataset: &'static str,
-    /// The folder without which the data is not on this machine.
-    needs: Option<&'static str>,
-    accuracy: &'static str,
-}
-
-const CLAIMS: [Claim; 3] = [
-    Claim {
-        recipe: "fast",
-        dataset: "mnist",
-        needs: None,
-        accuracy: "0.988",
-    },
-    Claim {
-        recipe: "fashion",
-        dataset: "fashion-mnist",
-        needs: Some("/usr/share/datasets/fashion-mnist"),
-        accuracy: "0.915",
-    },
-    // IDX files of 2,990 capital letters, of which a fifth is held out.
-    Claim {
-        recipe: "best",
-        dataset: "../shared/data/letters",
-        needs: Some("../shared/data/letters"),
-        accuracy: "0.96",
-    },
-];
-
-/// Trains by each recipe, and has `lenet eval` judge.
-fn accuracy(workspace: &Workspace) -> Result<()> {
-    let program = release_program(workspace)?;
-    let folder = empty_folder(workspace, "accuracy")?;
-    for claim in CLAIMS {
-        let missing = claim.needs.map(|needs| workspace.root.join(needs));
-        if let Some(missing) = missing.filter(|folder| !folder.exists()) {
-            println!(
-                "accuracy: skipped {}: no {}",
-                claim.recipe,
-                missing.display()
-            );
-            continue;
-        }
-        let run = folder.join(claim.recipe);
-        let mut train = Command::new(&program);
-        train
-            .current_dir(&workspace.root)
-            .args(words("train --quiet --seed 1 --recipe"))
-            .args([claim.recipe, "--dataset", claim.dataset, "--output"]);
-        checked(train.arg(&run))?;
-        let mut eval = Command::new(&program);
-        eval.current_dir(&workspace.root)
-            .args(words("eval --min-accuracy"))
-            .args([claim.accuracy, "--model"]);
-        checked(eval.arg(&run))?;
-    }
-    Ok(())
-}
-
-/// Trains twice from one seed, on one thread and on all, and compares the weights.
-fn determinism(workspace: &Workspace) -> Result<()> {
-    let program = release_program(workspace)?;
-    let folder = empty_folder(workspace, "determinism")?;
-    let runs = [folder.join("first"), folder.join("second")];
-    for (run, threads) in std::iter::zip(&runs, [&["--threads", "1"][..], &[]]) {
-        let mut command = Command::new(&program);
-        command
-            .args(words("train --epochs 2 --seed 7 --quiet --output"))
-            .arg(run)
-            .args(threads);
-        checked(&mut command)?;
-    }
-    let [first, second] = runs.map(|run| run.join("model.safetensors"));
-    same_bytes(&first, &second)
-}
-
-fn same_bytes(first: &Path, second: &Path) -> Result<()> {
-    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
-    let (a, b) = (read(first)?, read(second)?);
-    ensure!(
-        a.len() == b.len(),
-        "the weights have {} and {} bytes",
-        a.len(),
-        b.len()
-    );
-    let differing = a.iter().zip(&b).filter(|(a, b)| a != b).count();
-    if differing > 0 {
-        bail!("the weights differ in {differing} of {} bytes", a.len());
-    }
-    println!("determinism: {} bytes of weights, equal", a.len());
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use anyhow::bail;
 
-    /// A folder of this test's own.
-    fn scratch(name: &str) -> Workspace {
-        let target = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
-        Workspace {
-            root: target.clone(),
-            target,
-        }
-    }
+    use super::*;
 
     fn names(arguments: &[&str]) -> Result<Vec<&'static str>, OsString> {
         let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
@@ -426,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_failure_does_not_stop_the_next_step() {
-        let workspace = scratch("steps");
+        let workspace = Workspace::scratch("steps");
         let fails = Step {
             name: "fails",
             about: "",
@@ -454,31 +336,8 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_differ_fail() {
-        let workspace = scratch("bytes");
-        let folder = empty_folder(&workspace, "bytes").unwrap();
-        let file = |name: &str, content: &[u8]| {
-            let path = folder.join(name);
-            fs::write(&path, content).unwrap();
-            path
-        };
-        let a = file("a", b"weights");
-        same_bytes(&a, &file("b", b"weights")).unwrap();
-        let error = same_bytes(&a, &file("c", b"weighty"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("1 of 7"), "{error}");
-        let error = same_bytes(&a, &file("d", b"weight"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("7 and 6"), "{error}");
-        assert!(same_bytes(&a, &folder.join("missing")).is_err());
-        fs::remove_dir_all(&workspace.target).unwrap();
-    }
-
-    #[test]
     fn a_crate_at_the_limit_fails() {
-        let workspace = scratch("weight");
+        let workspace = Workspace::scratch("weight");
         let file = empty_folder(&workspace, "weight").unwrap().join("a.crate");
         fs::write(&file, [0; 8]).unwrap();
         weigh(&file, 9).unwrap();

@@ -33,8 +33,7 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
         "--example",
         "load",
     ]))?;
-    let built = workspace.target.join("release");
-    let mut server = Command::new(built.join("lenet"))
+    let mut server = Command::new(workspace.program())
         .args(["--quiet", "serve", "--addr", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .spawn()
@@ -47,7 +46,7 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
     let Some(address) = address.and_then(|address| address.strip_suffix('/')) else {
         bail!("lenet serve did not say where it listens");
     };
-    let status = Command::new(built.join("examples/load"))
+    let status = Command::new(workspace.target.join("release/examples/load"))
         .arg(address)
         .args(arguments)
         .status()

@@ -5,15 +5,18 @@
 //! | `main` | the table of tasks, and the way from the command line to one of them |
 //! | `run` | where the workspace is, and how a task starts another program |
 //! | `ci` | the longer checks: a table of steps, all run, every failure reported |
+//! | `trainings` | those of the steps that train: accuracies, equal bytes |
 //! | `tidy` | the text check over the sources, one of those steps |
 //! | `aarch64` | the kernels' tests under emulation, another of them |
 //! | `golden` | the file of numbers that PyTorch computed |
 //! | `tensorboard` | event files as TensorBoard reads them, another of the steps |
+//! | `exports` | exported files as other programs read them, another |
+//! | `load` | `lenet serve` under clients that ask without a pause |
 //! | `peers` | the comparison with other libraries: programs, turns, tables |
 //! | `reproduce` | the recipes with several seeds, and what they come to |
 //! | `weights` | the trained weights that the program comes with |
 //! | `web` | the page to draw on, as WebAssembly |
-//! | `python` | environments for the scripts of those three |
+//! | `python` | environments for the scripts of those that need Python |
 //!
 //! It depends on no crate of the workspace, so that it builds in seconds and works when they do not.
 #![forbid(unsafe_code)]
@@ -29,6 +32,7 @@ mod reproduce;
 mod run;
 mod tensorboard;
 mod tidy;
+mod trainings;
 mod web;
 mod weights;
 

@@ -96,8 +96,8 @@ fn train(workspace: &Workspace, recipe: &str, seed: u32, passed_on: &[OsString])
     if output.exists() {
         fs::remove_dir_all(&output).with_context(|| format!("cannot remove {output:?}"))?;
     }
-    let program = workspace.target.join("release/lenet");
-    let mut command = Command::new(program.with_extension(std::env::consts::EXE_EXTENSION));
+    let program = workspace.program();
+    let mut command = Command::new(&program);
     command
         .args(["train", "--quiet", "--format", "json", "--recipe", recipe])
         .args(["--seed", &seed.to_string()])

@@ -38,6 +38,22 @@ impl Workspace {
         cargo_on(&self.root.join("Cargo.toml"), subcommand)
     }
 
+    /// Where a build for release puts the program `lenet`.
+    pub fn program(&self) -> PathBuf {
+        let program = self.target.join("release/lenet");
+        program.with_extension(std::env::consts::EXE_EXTENSION)
+    }
+
+    /// A workspace of a test's own, in the system's folder for temporary files.
+    #[cfg(test)]
+    pub fn scratch(name: &str) -> Self {
+        let target = std::env::temp_dir().join(format!("xtask-{}-{name}", std::process::id()));
+        Workspace {
+            root: target.clone(),
+            target,
+        }
+    }
+
     /// The program `lenet`, built for release, with these arguments.
     pub fn lenet(&self, arguments: &[&str]) -> Command {
         let mut command = self.cargo("run");

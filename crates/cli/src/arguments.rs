@@ -25,7 +25,7 @@ pub use records::Records;
 pub use report::Report;
 pub use serve::Serve;
 pub use show::{Show, ShowAugmentation};
-pub use train::Train;
+pub use train::{Train, Values};
 
 use crate::device::DeviceName;
 
@@ -352,9 +352,13 @@ impl From<Init> for lenet_model::Init {
     }
 }
 
+/// Whether a character may stand in the name of a folder that this program makes.
+pub fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_.".contains(c)
+}
+
 /// A name that is a folder's, not a path.
 fn folder_name(name: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
         return Err("a name has letters, digits, - and _; a path goes with --output".to_owned());
     }

@@ -28,6 +28,14 @@ fn source(named: Option<&OsStr>, of_model: Option<&str>) -> Outcome<Source> {
     Ok(Source::parse(name.unwrap_or(OsStr::new("mnist")))?)
 }
 
+/// What files and folders that are about a data set are called after.
+fn short_name(source: &Source) -> String {
+    match source {
+        Source::Known(spec) => spec.name.to_owned(),
+        Source::Own(_) => source.title(),
+    }
+}
+
 /// The weights in a file, or in the run folder that the path names; without one, those that come
 /// with the program.
 fn load_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {

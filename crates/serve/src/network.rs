@@ -10,7 +10,7 @@ use lenet_kernels::engine::{Engine, Images, Purpose};
 use lenet_kernels::pool::Pool;
 use lenet_kernels::single::Single;
 use lenet_kernels::{Isa, Pixels};
-use lenet_model::{Metadata, Weights};
+use lenet_model::{Metadata, Weights, softmax};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -154,14 +154,6 @@ impl Images for Batch<'_> {
     fn pixels<'a>(&'a self, image: usize, _room: &'a mut [u8]) -> Pixels<'a> {
         self.of(&self.images[image])
     }
-}
-
-/// exp(x) / sum(exp(x)), with the largest taken off first so that none overflows.
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exps: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
-    let sum: f32 = exps.iter().sum();
-    exps.into_iter().map(|exp| exp / sum).collect()
 }
 
 /// What the thread is told.

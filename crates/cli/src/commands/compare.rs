@@ -1,5 +1,6 @@
 //! `lenet compare`: the same recipe on several data sets.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +10,8 @@ use lenet_train::{RunFolder, create_numbered_folder};
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{self, Compare, Format, Records, Train, Verbosity};
+use crate::arguments::{self, Compare, Format, Records, Train, Values, Verbosity, is_plain};
+use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
 use crate::commands::train::{RUNS, is_finished, train};
 use crate::device::set_threads;
@@ -20,7 +22,10 @@ use crate::signals::StopFlag;
 pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     let sets = sets(arguments)?;
     // Whatever is wrong is found before an hour is spent on the first of them.
-    let resolved = sets.iter().map(|set| resolve(arguments, set));
+    let resolved = sets.iter().map(|set| {
+        // Where its folder is decides nothing about its configuration.
+        configuration::resolve(&training(arguments, set, Path::new(&set.folder)))
+    });
     let resolved = resolved.collect::<Outcome<Vec<_>>>()?;
     let stop = StopFlag::install()?;
     let threads = set_threads(arguments.hardware.threads)?;
@@ -45,13 +50,13 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
             );
             continue;
         }
-        let arguments = match begun {
-            false => training(arguments, set, Some(run.clone()), None),
-            true => training(arguments, set, None, Some(run.clone())),
-        };
-        let resolved = match begun {
-            false => resolved,
-            true => configuration::resolve(&arguments)?,
+        let (arguments, resolved) = match begun {
+            false => (training(arguments, set, run), resolved),
+            true => {
+                let going_on = resumption(arguments, run);
+                let its_own = configuration::resolve(&going_on)?;
+                (going_on, its_own)
+            }
         };
         if train(&arguments, resolved, threads, verbosity, &stop)?.is_none() || stop.is_raised() {
             warn!(
@@ -77,59 +82,65 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
 }
 
 /// One of the data sets that are compared.
-struct Set {
+struct Set<'a> {
+    /// As it was typed.
+    name: &'a OsStr,
     source: Source,
     /// The name of its run folder.
     folder: String,
 }
 
-fn sets(arguments: &Compare) -> Outcome<Vec<Set>> {
-    let mut sets: Vec<Set> = Vec::new();
+fn sets(arguments: &Compare) -> Outcome<Vec<Set<'_>>> {
+    let mut sets: Vec<Set<'_>> = Vec::new();
     for name in &arguments.datasets {
         let source = Source::parse(name)?;
-        let name = match &source {
-            Source::Known(spec) => spec.name.to_owned(),
-            Source::Own(_) => source.title(),
-        };
-        let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        let folder: String = name
-            .chars()
-            .map(|c| if is_plain(c) { c } else { '_' })
-            .collect();
+        let plain = |c| if is_plain(c) { c } else { '_' };
+        let folder: String = short_name(&source).chars().map(plain).collect();
         if sets.iter().any(|set| set.folder == folder) {
             return Err(Failure::Usage(format!(
                 "--datasets: two of them are called {folder:?}, and each has a run folder of its name"
             )));
         }
-        sets.push(Set { source, folder });
+        sets.push(Set {
+            name,
+            source,
+            folder,
+        });
     }
     Ok(sets)
 }
 
 /// What `lenet train` would be called with for this data set.
-fn training(of: &Compare, set: &Set, output: Option<PathBuf>, resume: Option<PathBuf>) -> Train {
-    let is_new = resume.is_none();
-    // A run that is gone on with has its own.
-    let (values, set_by_key) = match is_new {
-        true => (of.values.clone(), of.set.clone()),
-        false => Default::default(),
-    };
-    let dataset = match &set.source {
-        Source::Known(spec) => spec.name.into(),
-        Source::Own(path) => path.clone().into_os_string(),
-    };
+fn training(of: &Compare, set: &Set<'_>, run: &Path) -> Train {
+    let begins = resumption(of, run);
     Train {
         source: arguments::Source {
-            dataset: is_new.then_some(dataset),
+            dataset: Some(set.name.to_owned()),
+            ..begins.source
+        },
+        values: of.values.clone(),
+        config: of.config.clone(),
+        set: of.set.clone(),
+        output: begins.resume,
+        resume: None,
+        ..begins
+    }
+}
+
+/// What `lenet train` would be called with to go on with this run, which has its own values.
+fn resumption(of: &Compare, run: &Path) -> Train {
+    Train {
+        source: arguments::Source {
+            dataset: None,
             data_dir: of.data_dir.clone(),
         },
-        values,
-        config: of.config.clone().filter(|_| is_new),
-        set: set_by_key,
+        values: Values::default(),
+        config: None,
+        set: Vec::new(),
         print_config: false,
-        output,
+        output: None,
         name: String::new(),
-        resume,
+        resume: Some(run.to_owned()),
         force_config: false,
         records: Records::default(),
         hardware: of.hardware.clone(),
@@ -137,12 +148,8 @@ fn training(of: &Compare, set: &Set, output: Option<PathBuf>, resume: Option<Pat
     }
 }
 
-fn resolve(arguments: &Compare, set: &Set) -> Outcome<Resolved> {
-    configuration::resolve(&training(arguments, set, None, None))
-}
-
 /// Reads the data set as its training will.
-fn load(set: &Set, arguments: &Compare) -> Outcome<()> {
+fn load(set: &Set<'_>, arguments: &Compare) -> Outcome<()> {
     let Loaded { splits, origin, .. } =
         set.source.load(&Search::new(arguments.data_dir.clone()))?;
     info!(

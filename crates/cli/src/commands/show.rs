@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::arguments::{Show, ShowAugmentation, Split};
 use crate::commands::data::Contents;
-use crate::commands::source;
+use crate::commands::{short_name, source};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
@@ -24,11 +24,7 @@ const EPOCHS: u32 = 9;
 
 pub fn run(arguments: &Show) -> Outcome {
     let source = source(arguments.source.dataset.as_deref(), None)?;
-    let name = match &source {
-        Source::Known(spec) => spec.name.to_owned(),
-        Source::Own(_) => source.title(),
-    };
-    let default = || PathBuf::from(format!("{name}.png"));
+    let default = || PathBuf::from(format!("{}.png", short_name(&source)));
     let file = arguments.output.clone().unwrap_or_else(default);
     // Before anything is computed.
     if !arguments.force && file.exists() {
