@@ -4,13 +4,19 @@
 //! waking them through the operating system each time would cost a tenth of it. So a thread that has
 //! finished looks for the next job for a while before it goes to sleep, and so does the caller that
 //! waits for the last one.
+//!
+//! While other programs have the cores, it runs on fewer threads: see [`pace`].
+
+mod pace;
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use pace::Pace;
 
 /// How long a thread looks for work before it goes to sleep: longer than the threads of a training
 /// step differ, shorter than anybody would notice.
@@ -28,18 +34,25 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
     /// Held while a job runs: a second caller does its job alone instead of waiting.
     busy: AtomicBool,
+    /// How many of the threads take part; none where it is always all of them. Only who holds `busy`
+    /// locks it.
+    pace: Option<Mutex<Pace>>,
 }
 
 impl Pool {
     /// So many threads, but not more than the machine has cores for: a thread more would only make
-    /// the others wait, and the results are the same.
+    /// the others wait, and the results are the same. For that reason fewer take part in a job while
+    /// other programs have the cores.
     pub fn new(threads: usize) -> Self {
-        Self::exactly(threads.min(cores()))
+        let mut pool = Self::exactly(threads.min(cores()));
+        pool.pace = (pool.threads() > 1).then(|| Mutex::new(Pace::new(pool.threads())));
+        pool
     }
 
-    /// So many threads, whatever the machine has. For tests.
+    /// So many threads, whatever the machine has and others do on it. For tests.
     pub fn exactly(threads: usize) -> Self {
-        let shared = Arc::new(Shared::default());
+        let seats = (1..threads.max(1)).map(|_| Seat::default()).collect();
+        let shared = Arc::new(Shared::new(seats));
         let workers = (1..threads.max(1)).map(|worker| {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("lenet-{worker}"));
@@ -51,6 +64,7 @@ impl Pool {
             shared,
             workers,
             busy: AtomicBool::new(false),
+            pace: None,
         }
     }
 
@@ -72,8 +86,9 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Runs the job on every thread and returns when all have ended. Where another thread's job is
-    /// running already, the caller does its own alone, as the only thread of one.
+    /// Runs the job on the threads and returns when all have ended. The job learns how many take
+    /// part, which may be another number each time: where another thread's job is running already,
+    /// the caller does its own alone.
     ///
     /// # Panics
     /// If the job does.
@@ -89,48 +104,75 @@ impl Pool {
             }
             return;
         }
-        let shared = &*self.shared;
-        let threads = self.threads();
-        // SAFETY: only the lifetime changes. No worker uses the job after it has counted itself out,
-        // and this function does not return or unwind before all have. While `busy` is set nobody
-        // else writes the cell, and workers read it only after the counter below has moved.
-        unsafe {
-            *shared.job.get() = Some((
-                std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job),
-                threads,
-            ));
+        let pace = || {
+            let pace = self.pace.as_ref()?;
+            Some(pace.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let threads = pace().map_or(self.threads(), |pace| pace.threads());
+        let begun = Instant::now();
+        let (own, work) = self.share_out(job, threads);
+        if let Some(mut pace) = pace() {
+            pace.record(begun.elapsed(), work);
         }
-        shared.running.store(self.workers.len(), Ordering::Relaxed);
-        // Sequentially consistent with the count of sleepers: either a worker sees the new job
-        // before it sleeps, or this thread sees that it sleeps.
-        shared.generation.fetch_add(1, Ordering::SeqCst);
-        if shared.asleep.load(Ordering::SeqCst) > 0 {
-            let _guard = shared.sleep.lock().unwrap_or_else(PoisonError::into_inner);
-            shared.wake.notify_all();
-        }
-        let own = catch_unwind(AssertUnwindSafe(|| job(0, threads)));
-        shared.await_workers();
-        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        let panicked = self.shared.panicked.swap(false, Ordering::Relaxed);
         self.busy.store(false, Ordering::Release);
         if let Err(panic) = own {
             std::panic::resume_unwind(panic);
         }
         assert!(!panicked, "a thread of the pool panicked");
     }
+
+    /// Runs the job on so many threads; how the caller's part ended, and how long all parts took
+    /// together.
+    fn share_out(&self, job: &Job<'_>, threads: usize) -> (std::thread::Result<()>, Duration) {
+        let shared = &*self.shared;
+        if threads > 1 {
+            // SAFETY: only the lifetime changes. No worker uses the job after it has counted itself
+            // out, and this function does not return or unwind before all that take part have.
+            // While `busy` is set nobody else writes the cell, and workers read it only after the
+            // call below.
+            unsafe {
+                *shared.job.get() = Some((
+                    std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job),
+                    threads,
+                ));
+            }
+            shared.running.store(threads - 1, Ordering::Relaxed);
+            self.call(threads);
+        }
+        let begun = Instant::now();
+        let own = catch_unwind(AssertUnwindSafe(|| job(0, threads)));
+        let mut work = begun.elapsed();
+        if threads > 1 {
+            shared.await_workers();
+            let parts = shared.seats[..threads - 1].iter();
+            let nanos = parts.map(|seat| seat.nanos.load(Ordering::Relaxed));
+            work += Duration::from_nanos(nanos.sum());
+        }
+        (own, work)
+    }
+
+    /// Calls the workers of so many threads.
+    fn call(&self, threads: usize) {
+        let shared = &*self.shared;
+        let last = shared.call.load(Ordering::Relaxed);
+        // Sequentially consistent with the seats: either a worker sees the call before it sleeps, or
+        // this thread sees that it sleeps.
+        shared
+            .call
+            .store(next_call(last, threads), Ordering::SeqCst);
+        for (seat, worker) in std::iter::zip(&shared.seats, &self.workers).take(threads - 1) {
+            if seat.asleep.load(Ordering::SeqCst) {
+                worker.thread().unpark();
+            }
+        }
+    }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
-        self.shared.generation.fetch_add(1, Ordering::SeqCst);
-        {
-            let _guard = self
-                .shared
-                .sleep
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            self.shared.wake.notify_all();
-        }
+        self.call(self.threads());
         for worker in self.workers.drain(..) {
             // A worker catches the panics of its jobs.
             let _ = worker.join();
@@ -154,60 +196,100 @@ pub fn physical_cores() -> usize {
     num_cpus::get_physical().clamp(1, cores())
 }
 
-/// Looks for something with patience; whether it came.
-fn look_for(came: impl Fn() -> bool) -> bool {
+/// Looks for something with patience, and gives it if it came.
+fn look_for<T>(came: impl Fn() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         for _ in 0..LOOKS {
-            if came() {
-                return true;
+            let found = came();
+            if found.is_some() {
+                return found;
             }
             std::hint::spin_loop();
         }
         if begun.elapsed() > PATIENCE {
-            return false;
+            return None;
         }
     }
 }
 
-/// The threads' common state.
+/// A call says which one it is and how many threads it is for.
+const THREADS_BITS: u32 = 16;
+
+fn next_call(last: u64, threads: usize) -> u64 {
+    (((last >> THREADS_BITS) + 1) << THREADS_BITS) | threads as u64
+}
+
+fn threads_of(call: u64) -> usize {
+    (call & ((1 << THREADS_BITS) - 1)) as usize
+}
+
+/// A worker's own, on a line of the cache of its own.
 #[derive(Debug, Default)]
+#[repr(align(64))]
+struct Seat {
+    asleep: AtomicBool,
+    /// How long its part of the last job took that it had a part in.
+    nanos: AtomicU64,
+}
+
+/// The threads' common state.
+#[derive(Debug)]
 struct Shared {
-    /// Counts the jobs.
-    generation: AtomicUsize,
-    /// The job of this generation and the number of threads.
+    /// The last call. A worker that it does not concern takes no notice of it.
+    call: AtomicU64,
+    /// The job of this call and the number of threads.
     job: UnsafeCell<Option<(*const Job<'static>, usize)>>,
-    /// Workers that have not ended this generation's job.
+    /// Workers that have not ended their part of this call's job.
     running: AtomicUsize,
     panicked: AtomicBool,
     ends: AtomicBool,
-    asleep: AtomicUsize,
+    /// Of worker 1 and so on.
+    seats: Box<[Seat]>,
     sleep: Mutex<()>,
-    wake: Condvar,
     /// The caller's, which waits for `running` to be 0.
     caller_asleep: AtomicBool,
     done: Condvar,
 }
 
-// SAFETY: the cell is written by the one thread that holds `busy`, while no worker runs, and read by
-// workers only after the generation has moved; what the pointer points to is `Sync`.
+// SAFETY: the cell is written by the one thread that holds `busy`, while no worker has a part in a
+// job, and read by workers only after a call that concerns them; what the pointer points to is
+// `Sync`.
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the pointer is used only while `run` keeps its target alive.
 unsafe impl Send for Shared {}
 
 impl Shared {
+    fn new(seats: Box<[Seat]>) -> Self {
+        Self {
+            call: AtomicU64::new(0),
+            job: UnsafeCell::new(None),
+            running: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
+            seats,
+            sleep: Mutex::new(()),
+            caller_asleep: AtomicBool::new(false),
+            done: Condvar::new(),
+        }
+    }
+
     fn work(&self, worker: usize) {
+        let seat = &self.seats[worker - 1];
         let mut seen = 0;
         loop {
-            seen = self.await_job(seen);
+            seen = self.await_call(worker, seat, seen);
             if self.ends.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: the generation has moved and this worker has not counted itself out, so that
-            // the cell is written and its job alive.
+            // SAFETY: the call concerns this worker, which has not counted itself out: the caller
+            // waits for it, so that the cell stays as written and its job alive.
             let job = unsafe { (*self.job.get()).map(|(job, threads)| (&*job, threads)) };
             if let Some((job, threads)) = job {
+                let begun = Instant::now();
                 let result = catch_unwind(AssertUnwindSafe(|| job(worker, threads)));
+                let nanos = begun.elapsed().as_nanos() as u64;
+                seat.nanos.store(nanos, Ordering::Relaxed);
                 if result.is_err() {
                     self.panicked.store(true, Ordering::Relaxed);
                 }
@@ -221,28 +303,29 @@ impl Shared {
         }
     }
 
-    /// Waits until the generation is another than `seen`, and gives it.
-    fn await_job(&self, seen: usize) -> usize {
-        if look_for(|| self.generation.load(Ordering::Acquire) != seen) {
-            return self.generation.load(Ordering::Acquire);
+    /// Waits for a call that concerns this worker and is another than `seen`, and gives it.
+    fn await_call(&self, worker: usize, seat: &Seat, seen: u64) -> u64 {
+        let called = |order| {
+            let call = self.call.load(order);
+            (call != seen && worker < threads_of(call)).then_some(call)
+        };
+        if let Some(call) = look_for(|| called(Ordering::Acquire)) {
+            return call;
         }
-        let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
-        self.asleep.fetch_add(1, Ordering::SeqCst);
-        let mut now = self.generation.load(Ordering::SeqCst);
-        while now == seen {
-            guard = self
-                .wake
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
-            now = self.generation.load(Ordering::SeqCst);
-        }
-        self.asleep.fetch_sub(1, Ordering::SeqCst);
-        now
+        seat.asleep.store(true, Ordering::SeqCst);
+        let call = loop {
+            match called(Ordering::SeqCst) {
+                Some(call) => break call,
+                None => std::thread::park(),
+            }
+        };
+        seat.asleep.store(false, Ordering::Relaxed);
+        call
     }
 
     /// Waits until every worker has ended its job.
     fn await_workers(&self) {
-        if look_for(|| self.running.load(Ordering::Acquire) == 0) {
+        if look_for(|| (self.running.load(Ordering::Acquire) == 0).then_some(())).is_some() {
             return;
         }
         let mut guard = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
