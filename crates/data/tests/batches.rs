@@ -107,6 +107,22 @@ fn last_batch_holds_what_is_left() {
     assert_eq!(sizes(99), [10]);
 }
 
+/// Whichever way a batch takes from bytes to floats, it has the numbers of the table, bit by bit.
+#[test]
+fn batches_have_the_numbers_of_the_table() {
+    let pixels = (0..784).map(|pixel| (pixel % 256) as u8).collect();
+    let set = Dataset::new(pixels, vec![0], ["a"]).unwrap();
+    for normalization in [Normalization::default(), Normalization::MNIST] {
+        let table = normalization.table();
+        let mut batches = batches(&set, 0..1, 1, normalization);
+        let images = batches.next().unwrap().unwrap().images;
+        let images = images.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (pixel, value) in images.iter().enumerate() {
+            assert_eq!(value.to_bits(), table[pixel % 256].to_bits(), "{pixel}");
+        }
+    }
+}
+
 #[test]
 fn counts_and_statistics() {
     let set = Dataset::new([[0; 784], [255; 784]].concat(), vec![0, 2], ["a", "b", "c"]).unwrap();
