@@ -6,8 +6,10 @@
 //! | a folder of pictures for each class, as torchvision's ImageFolder has them | sub-folders; those in `train` and `test` are two splits |
 //! | CSV with a label and 784 pixels a line, as Kaggle has MNIST | a file, or names with `train` and `test` |
 //!
-//! Where there is no test split, a fifth of each class is held out for it.
+//! The classes of IDX and CSV files are called by their numbers, or as `classes.txt` in the same folder
+//! says, a name a line. Where there is no test split, a fifth of each class is held out for it.
 
+mod class_names;
 mod csv;
 mod idx_files;
 mod pictures;
@@ -159,13 +161,6 @@ fn layout(path: &Path, reason: impl Into<String>) -> Error {
     in_file(path)(FormatError::Layout {
         reason: reason.into(),
     })
-}
-
-/// Names for classes that have numbers alone: as many as the greatest label of any part asks for.
-fn numbers<'a>(labels: impl IntoIterator<Item = &'a [i64]>) -> Vec<String> {
-    let greatest = labels.into_iter().flatten().copied().max();
-    let count = greatest.unwrap_or(0).clamp(0, 255) + 1;
-    (0..count).map(|class| class.to_string()).collect()
 }
 
 /// The last part of a path, fit for a heading.

@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
-use super::{Entry, Found, in_file, layout, numbers, read_unpacked};
+use super::class_names::class_names;
+use super::{Entry, Found, in_file, layout, read_unpacked};
 use crate::source::numbered;
 use crate::{Dataset, FormatError, IMAGE_PIXELS, Result};
 
 /// The lines of one file, all of which are to be divided.
 pub(super) fn load_file(path: &Path) -> Result<Found> {
     let part = read(path)?.ok_or_else(|| layout(path, UNLABELLED))?;
-    let names = numbers([part.labels.as_slice()]);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let names = class_names(folder, [part.labels.as_slice()])?;
     Ok(Found {
         train: part.dataset(path, &names)?,
         test: None,
@@ -61,7 +63,7 @@ pub(super) fn load_folder(folder: &Path, entries: &[Entry]) -> Result<Option<Fou
     };
     let labels = [Some(&part), tested.as_ref().map(|(tested, _)| tested)];
     let labels = labels.into_iter().flatten();
-    let names = numbers(labels.map(|part| part.labels.as_slice()));
+    let names = class_names(folder, labels.map(|part| part.labels.as_slice()))?;
     Ok(Some(Found {
         train: part.dataset(&train.path, &names)?,
         test: tested

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Entry, Found, in_file, layout, numbers, read_unpacked};
+use super::class_names::class_names;
+use super::{Entry, Found, in_file, layout, read_unpacked};
 use crate::source::numbered;
 use crate::{Dataset, FormatError, Result, idx};
 
@@ -47,7 +48,7 @@ pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<Found>> {
     let train = train.read()?;
     let test = test.map(|pair| pair.read()).transpose()?;
     let labels = [Some(&train), test.as_ref()].into_iter().flatten();
-    let names = numbers(labels.map(|part| part.labels.as_slice()));
+    let names = class_names(folder, labels.map(|part| part.labels.as_slice()))?;
     Ok(Some(Found {
         train: train.dataset(&names)?,
         test: test.map(|test| test.dataset(&names)).transpose()?,

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod class_names;
 #[path = "../common/mod.rs"]
 mod common;
 mod csv;

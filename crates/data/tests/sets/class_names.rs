@@ -1,0 +1,71 @@
+//! Names of classes beside numbered labels.
+
+use std::fs;
+
+use crate::common::{images, labels};
+use crate::{assert_refused, own};
+
+/// A folder of IDX files with the labels 0, 2 and 1, and this file of names.
+fn folder(names: &[u8]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
+    write("train-images-idx3-ubyte", &images(3));
+    write("train-labels-idx1-ubyte", &labels(&[0, 2, 1]));
+    write("t10k-images-idx3-ubyte", &images(1));
+    write("t10k-labels-idx1-ubyte", &labels(&[1]));
+    write("classes.txt", names);
+    root
+}
+
+#[test]
+fn a_name_a_line_for_idx_files() {
+    for text in [
+        "äpfel\npears\nred plums\n",
+        "\u{feff}äpfel\r\n pears \r\nred plums\r\n\r\n",
+    ] {
+        let root = folder(text.as_bytes());
+        let splits = own(root.path()).splits;
+        for set in [&splits.train, &splits.test] {
+            assert_eq!(set.class_names(), ["äpfel", "pears", "red plums"]);
+        }
+        assert_eq!(splits.train.get(1).unwrap().1, 2);
+    }
+    // A class may be without images.
+    let root = folder(b"a\nb\nc\nd");
+    assert_eq!(
+        own(root.path()).splits.train.class_names(),
+        ["a", "b", "c", "d"]
+    );
+}
+
+#[test]
+fn a_name_a_line_for_csv_files() {
+    let root = tempfile::tempdir().unwrap();
+    let line = |label: u8| format!("{label}{}\n", ",0".repeat(784));
+    let file = root.path().join("train.csv");
+    fs::write(&file, [0, 1, 0, 1].map(line).concat()).unwrap();
+    fs::write(root.path().join("classes.txt"), "no\nyes\n").unwrap();
+    for path in [&file, root.path()] {
+        assert_eq!(own(path).splits.train.class_names(), ["no", "yes"]);
+    }
+}
+
+#[test]
+fn names_that_cannot_be_right_are_refused() {
+    let many: String = (0..257).map(|class| format!("{class}\n")).collect();
+    for (text, reason) in [
+        (
+            &b"a\nb\n"[..],
+            "2 names, but there is a label 2: put a name",
+        ),
+        (b"", "0 names, but there is a label 2"),
+        (b"a\n\nb\nc", "line 2 is empty"),
+        (b"a\nb\na", "line 3: the name \"a\" is there a second time"),
+        (b"a\n\xff\nc", "no UTF-8 text"),
+        (many.as_bytes(), "257"),
+        (&[b'a'; 70_000], "70000"),
+    ] {
+        let root = folder(text);
+        assert_refused(root.path(), &["classes.txt", reason]);
+    }
+}
