@@ -57,9 +57,7 @@ const STEPS: &[Step] = &[
             checked(
                 workspace
                     .cargo("clippy")
-                    .args(words(
-                        "--workspace --all-targets --features lenet-benches/scaling,lenet-data/hub",
-                    ))
+                    .args(words("--workspace --all-targets --features lenet-data/hub"))
                     .args(words("-- -D warnings")),
             )
         },

@@ -252,14 +252,7 @@ fn scaling(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
     let mut command = workspace.cargo("run");
     command
         .args(["--release", "--package", "lenet-benches"])
-        .args([
-            "--features",
-            "scaling",
-            "--bin",
-            "scaling",
-            "--",
-            "--output",
-        ])
+        .args(["--bin", "scaling", "--", "--output"])
         .arg(workspace.target.join("scaling"));
     run::hand_over(command.args(arguments))
 }

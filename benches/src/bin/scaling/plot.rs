@@ -4,10 +4,10 @@ use std::path::Path;
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
+use lenet_benches::{FAMILY, register_typeface};
 use plotters::coord::Shift;
 use plotters::coord::combinators::IntoLogRange as _;
 use plotters::prelude::*;
-use plotters::style::{FontStyle, register_font};
 
 use crate::Result;
 
@@ -23,8 +23,6 @@ const GRID: RGBColor = RGBColor(230, 233, 238);
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const VERMILION: RGBColor = RGBColor(213, 94, 0);
 
-static FONT: &[u8] = include_bytes!("../../../../crates/report/fonts/inter-latin-regular.otf");
-
 /// One series.
 pub struct Line {
     pub x_label: &'static str,
@@ -37,7 +35,7 @@ pub struct Line {
 
 /// Writes `scaling.svg` and `scaling.png`.
 pub fn write(lines: &[Line], folder: &Path) -> Result<()> {
-    register_font("sans-serif", FontStyle::Normal, FONT).map_err(|_| "the typeface is broken")?;
+    register_typeface();
     let svg = folder.join("scaling.svg");
     draw(SVGBackend::new(&svg, SIZE).into_drawing_area(), lines, 1)?;
 
@@ -99,7 +97,7 @@ where
     B::ErrorType: 'static,
 {
     let size = |pixels: u32| (pixels * scale) as i32;
-    let font = |pixels: u32| ("sans-serif", size(pixels)).into_font().color(&INK);
+    let font = |pixels: u32| (FAMILY, size(pixels)).into_font().color(&INK);
     let values: Vec<f64> = values.iter().map(|value| value * unit).collect();
     let (first, last) = (line.x[0], line.x[line.x.len() - 1]);
     let ends = first / 1.2..last * 1.2;
