@@ -21,6 +21,9 @@ use pace::Pace;
 /// How long a thread looks for work before it goes to sleep: longer than the threads of a training
 /// step differ, shorter than anybody would notice.
 const PATIENCE: Duration = Duration::from_micros(30);
+/// For how long it then yields to others on its core. A thread that slept would let the system
+/// believe that it may leave two threads on one core, which take turns to sleep there for ever.
+const COURTESY: Duration = Duration::from_millis(1);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 32;
 
@@ -207,8 +210,12 @@ fn look_for<T>(came: impl Fn() -> Option<T>) -> Option<T> {
             }
             std::hint::spin_loop();
         }
-        if begun.elapsed() > PATIENCE {
+        let waited = begun.elapsed();
+        if waited > PATIENCE + COURTESY {
             return None;
+        }
+        if waited > PATIENCE {
+            std::thread::yield_now();
         }
     }
 }
