@@ -1,12 +1,12 @@
 //! Pictures that are dropped, pasted and opened, and that they are read as `lenet predict` does.
 
-use std::io::{BufRead as _, BufReader, Cursor};
-use std::process::{Child, Command, Stdio};
+use std::io::Cursor;
+use std::process::Command;
 
 use image::{GrayImage, ImageFormat, Luma, imageops};
 use serde_json::{Value, json};
 
-use super::{Browser, Shown, is_clean, opened, settle, shown};
+use super::{Browser, Shown, Site, is_clean, opened, settle, shown};
 
 /// Hands the page a file, by `drop` or `paste`, and waits for what it makes of it.
 fn give(browser: &Browser, way: &str, name: &str, bytes: &[u8]) -> Shown {
@@ -107,23 +107,8 @@ fn answer(json: &str) -> (String, Vec<f64>) {
 /// The third way beside page and command line: `lenet serve`. It needs no browser.
 #[test]
 fn server_and_command_line_agree_on_200_pictures() {
-    struct Ends(Child);
-    impl Drop for Ends {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-    let mut server = Command::new(env!("CARGO_BIN_EXE_lenet"))
-        .args(["serve", "--quiet", "--addr", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = server.stdout.take().unwrap();
-    let _server = Ends(server);
-    let mut address = String::new();
-    BufReader::new(output).read_line(&mut address).unwrap();
-    let url = format!("{}api/predict", address.trim());
+    let server = Site::served();
+    let url = format!("{}api/predict", server.address());
     let pictures = pictures();
     let mut largest = 0_f64;
     for ((name, bytes), (label, probabilities)) in std::iter::zip(&pictures, predicted(&pictures)) {
@@ -179,11 +164,14 @@ fn pictures_are_dropped_pasted_and_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("c.png");
     std::fs::write(&file, png(3)).unwrap();
-    browser.choose("#file", &file);
-    browser.wait("document.getElementById('digit').textContent === '0'");
-    browser.click("#undo");
-    settle(&browser);
-    assert_eq!(shown(&browser).digit, "2");
+    // The photo of a camera comes by an input of its own.
+    for input in ["#file", "#photo"] {
+        browser.choose(input, &file);
+        browser.wait("document.getElementById('digit').textContent === '0'");
+        browser.click("#undo");
+        settle(&browser);
+        assert_eq!(shown(&browser).digit, "2");
+    }
     // Drawing puts the picture aside, and undoing brings it back.
     browser.stroke("#sheet", "mouse", &[[0.5, 0.2], [0.5, 0.8]]);
     settle(&browser);
@@ -222,6 +210,42 @@ fn pictures_are_dropped_pasted_and_opened() {
         assert_eq!(answer.digit, "7");
     }
     is_clean(&browser, &site);
+}
+
+/// After a trap the page loads the network anew, and goes on with what was drawn.
+#[test]
+fn a_trap_does_not_end_the_page() {
+    let Some((browser, site)) = opened() else {
+        return;
+    };
+    let pixels = lenet_data::embedded::mnist().unwrap().test;
+    let png = encoded(&on_paper(pixels.get(0).unwrap().0, 3), ImageFormat::Png);
+    browser.stroke("#sheet", "mouse", &[[0.5, 0.2], [0.5, 0.8]]);
+    settle(&browser);
+    let drawn = shown(&browser);
+    assert_eq!(drawn.digit, "1");
+    // No picture is known that makes the module trap, so reading the file does it in its place.
+    browser.run(
+        "window.whole = File.prototype.arrayBuffer;
+         File.prototype.arrayBuffer = async () => { throw new WebAssembly.RuntimeError('unreachable'); };",
+        &[],
+    );
+    is_clean(&browser, &site);
+    let answer = give(&browser, "drop", "bad.png", &png);
+    assert!(answer.message.starts_with("bad.png"), "{answer:?}");
+    browser.wait(
+        "document.getElementById('message').textContent.includes('more than the page can read')",
+    );
+    settle(&browser);
+    assert_eq!(shown(&browser).probabilities, drawn.probabilities);
+    // Asks for the network once more, under another name than the one that has trapped.
+    let requests = browser.requests();
+    let again = |end: &str| requests.iter().any(|request| request.ends_with(end));
+    assert!(again("/lenet_web.js?2") && again(".wasm"), "{requests:?}");
+    browser.run("File.prototype.arrayBuffer = window.whole", &[]);
+    assert_eq!(give(&browser, "drop", "good.png", &png).digit, "7");
+    let console = browser.console();
+    assert!(console.is_empty(), "{console:?}");
 }
 
 /// A format that the browser alone knows, and a picture that is too large as it is.

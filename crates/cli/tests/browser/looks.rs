@@ -36,7 +36,7 @@ fn it_fits_a_phone_and_a_desk_in_light_and_dark() {
                 "Emulation.setEmulatedMedia",
                 json!({ "features": features }),
             );
-            browser.open(&site.address());
+            browser.open(site.address());
             browser.wait("document.documentElement.dataset.answers");
             settle(&browser);
             let save = |name: &str| {

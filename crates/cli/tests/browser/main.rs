@@ -23,11 +23,19 @@ fn folder() -> PathBuf {
     }
 }
 
-/// The page in a browser, ready; nothing where there is no browser.
+/// The page of `lenet serve` in a browser, ready; nothing where there is no browser. LENET_PAGE names
+/// a folder in the program's place.
 fn opened() -> Option<(Browser, Site)> {
+    opened_from(|| match std::env::var_os("LENET_PAGE") {
+        Some(_) => Site::open(&folder()),
+        None => Site::served(),
+    })
+}
+
+fn opened_from(site: impl FnOnce() -> Site) -> Option<(Browser, Site)> {
     let browser = Browser::start()?;
-    let site = Site::open(&folder());
-    browser.open(&site.address());
+    let site = site();
+    browser.open(site.address());
     browser.wait("document.documentElement.dataset.answers");
     Some((browser, site))
 }
@@ -74,7 +82,7 @@ fn is_clean(browser: &Browser, site: &Site) {
     assert!(requests.iter().any(|request| request.ends_with(".wasm")));
     for request in requests {
         // The empty tab, before the page, is the browser's.
-        let is_own = [site.address().as_str(), "data:", "chrome:"]
+        let is_own = [site.address(), "data:", "chrome:"]
             .iter()
             .any(|start| request.starts_with(start));
         assert!(is_own, "{request}");

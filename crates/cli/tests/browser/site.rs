@@ -1,8 +1,10 @@
-//! The page as a static host serves it: files from a folder, below a path of their own.
+//! Where the page comes from: `lenet serve`, or a static host with files from a folder, below a path
+//! of their own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,11 +15,35 @@ const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'";
 const PATH: &str = "/~someone/digits/";
 
 pub struct Site {
-    port: u16,
-    is_closed: Arc<AtomicBool>,
+    address: String,
+    host: Host,
+}
+
+enum Host {
+    Files {
+        port: u16,
+        is_closed: Arc<AtomicBool>,
+    },
+    Program(Child),
 }
 
 impl Site {
+    /// The program itself.
+    pub fn served() -> Self {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_lenet"))
+            .args(["serve", "--quiet", "--addr", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = server.stdout.take().unwrap();
+        let host = Host::Program(server);
+        let mut address = String::new();
+        BufReader::new(output).read_line(&mut address).unwrap();
+        let address = address.trim().to_owned();
+        Self { address, host }
+    }
+
+    /// A static host of this folder.
     pub fn open(folder: &Path) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -32,18 +58,35 @@ impl Site {
                 std::thread::spawn(move || answer(stream.unwrap(), &folder));
             }
         });
-        Self { port, is_closed }
+        Self {
+            address: format!("http://127.0.0.1:{port}{PATH}"),
+            host: Host::Files { port, is_closed },
+        }
     }
 
     /// Ends it: whatever the page asks for from now on is refused.
-    pub fn close(&self) {
-        self.is_closed.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then gives up the port.
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    pub fn close(&mut self) {
+        match &mut self.host {
+            Host::Files { port, is_closed } => {
+                is_closed.store(true, Ordering::SeqCst);
+                // Wakes the thread, which then gives up the port.
+                let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, *port));
+            }
+            Host::Program(server) => {
+                let _ = server.kill();
+                let _ = server.wait();
+            }
+        }
     }
 
-    pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}{PATH}", self.port)
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

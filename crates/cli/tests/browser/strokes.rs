@@ -1,6 +1,6 @@
 //! Drawing with mouse, finger, pen and keyboard.
 
-use super::{is_clean, opened, recorded, settle, shown};
+use super::{Site, folder, is_clean, opened, opened_from, recorded, settle, shown};
 
 const SHEET: &str = "#sheet";
 /// Keys as WebDriver names them.
@@ -11,10 +11,11 @@ const UP: &str = "\u{e013}";
 const DOWN: &str = "\u{e015}";
 const BACKSPACE: &str = "\u{e003}";
 
-/// Twenty digits by mouse, finger and pen, with the host gone once the page is there.
+/// Twenty digits by mouse, finger and pen, with the host gone once the page is there. Any host of
+/// files will do.
 #[test]
 fn recorded_digits_are_right_without_a_host() {
-    let Some((browser, site)) = opened() else {
+    let Some((browser, mut site)) = opened_from(|| Site::open(&folder())) else {
         return;
     };
     is_clean(&browser, &site);
@@ -53,6 +54,26 @@ fn recorded_digits_are_right_without_a_host() {
     assert!(times[10] < 5., "{times:?}");
     let console = browser.console();
     assert!(console.is_empty(), "{console:?}");
+}
+
+/// The same by mouse, on the page that `lenet serve` has.
+#[test]
+fn recorded_digits_are_right_on_the_served_page() {
+    let Some((browser, site)) = opened() else {
+        return;
+    };
+    for (digit, strokes) in recorded() {
+        for stroke in &strokes {
+            browser.stroke(SHEET, "mouse", stroke);
+        }
+        settle(&browser);
+        let answer = shown(&browser);
+        assert_eq!(answer.digit, digit, "{answer:?}");
+        browser.click("#clear");
+        settle(&browser);
+        assert_eq!(shown(&browser).words, "Nothing drawn");
+    }
+    is_clean(&browser, &site);
 }
 
 #[test]
