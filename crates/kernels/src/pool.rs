@@ -5,7 +5,7 @@
 //! finished looks for the next job for a while before it goes to sleep, and so does the caller that
 //! waits for the last one.
 //!
-//! While other programs have the cores, it runs on fewer threads: see [`pace`].
+//! While other programs have the cores, it runs on fewer threads.
 
 mod pace;
 
