@@ -110,7 +110,7 @@ impl Pace {
         if !self.window.is_full() {
             return;
         }
-        let window = std::mem::replace(&mut self.window, Window::of(self.now));
+        let window = self.window;
         match self.trial {
             Some(before) if before.threads < self.now => self.judge_more(before, window),
             Some(before) => self.judge_fewer(before, window),
