@@ -12,19 +12,66 @@ const BROWSER_SIDE = 2048;
 const SHOWN_SIDE = 1024;
 
 let loads = 0;
-let network;
+// None while another one takes its place.
+let network = null;
+// Whether there is a network again, or none to be had.
+let ready;
+// Networks that failed since the last answer.
+let failures = 0;
+let maxBytes;
 let sheet;
 let views;
 let isDue = false;
 // Which file is the latest: one that took longer to read is not shown after it.
 let latest = 0;
 
-/** Loads the network; again where it failed so that its memory is not to be trusted. */
+/** Loads the network: each time as another module, for the browser keeps those that it has. */
 async function load() {
   loads += 1;
   const module = await import(loads === 1 ? "./lenet_web.js" : `./lenet_web.js?${loads}`);
   await module.default();
   network = new module.Network();
+}
+
+/** Whether it is the network that failed: its memory is as it was in the middle of something. */
+const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
+
+/** Does what asks the network. One that fails is replaced, and is then told of all that is drawn. */
+function guarded(question) {
+  if (network === null) {
+    return;
+  }
+  try {
+    question();
+  } catch (error) {
+    if (!isTrap(error)) {
+      throw error;
+    }
+    ready = replace();
+  }
+}
+
+/** Puts a new network in the place of one that failed; whether that was possible. */
+async function replace() {
+  network = null;
+  failures += 1;
+  try {
+    if (failures > 1) {
+      throw new Error("the network fails again and again");
+    }
+    await load();
+  } catch (error) {
+    giveUp("The network has failed. Reload the page to begin again.");
+    console.error(error);
+    return false;
+  }
+  changed();
+  return network !== null;
+}
+
+function show(answer) {
+  failures = 0;
+  views.show(answer);
 }
 
 /** What the network answers to `question`, as plain values, and how long it took. */
@@ -74,7 +121,7 @@ function askSoon() {
     requestAnimationFrame(() => {
       isDue = false;
       if (sheet.opened === null) {
-        views.show(ask(() => network.classifyDrawing()));
+        guarded(() => show(ask(() => network.classifyDrawing())));
       }
     });
   }
@@ -83,10 +130,12 @@ function askSoon() {
 /** The sheet is another than before: the network's drawing too. */
 function changed() {
   latest += 1;
-  network.clear();
-  for (const stroke of sheet.strokes) {
-    network.draw(Float32Array.from(stroke));
-  }
+  guarded(() => {
+    network.clear();
+    for (const stroke of sheet.strokes) {
+      network.draw(Float32Array.from(stroke));
+    }
+  });
   find("hint").hidden = !sheet.isEmpty;
   find("undo").disabled = !sheet.canUndo;
   find("clear").disabled = sheet.isEmpty;
@@ -94,7 +143,7 @@ function changed() {
   if (sheet.opened === null) {
     askSoon();
   } else {
-    views.show(sheet.opened.answer);
+    show(sheet.opened.answer);
   }
 }
 
@@ -102,14 +151,14 @@ function changed() {
 async function open(file) {
   latest += 1;
   const own = latest;
-  if (file.size > network.maxBytes) {
-    const limit = network.maxBytes / 2 ** 20;
+  if (file.size > maxBytes) {
+    const limit = maxBytes / 2 ** 20;
     tell(`${file.name}: ${(file.size / 2 ** 20).toFixed(0)} MB; no more than ${limit} are read`, true);
     return;
   }
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
-    if (own !== latest) {
+    if (!(await ready) || own !== latest) {
       return;
     }
     let opened;
@@ -125,14 +174,13 @@ async function open(file) {
       sheet.open(opened);
     }
   } catch (error) {
-    if (own === latest) {
+    if (isTrap(error)) {
+      ready = replace();
+      if (await ready) {
+        tell(`${file.name}: this picture is more than the page can read`, true);
+      }
+    } else if (own === latest) {
       tell(`${file.name}: ${error.message}`, true);
-    }
-    // A trap leaves the module's memory as it was in the middle of something.
-    if (error instanceof WebAssembly.RuntimeError) {
-      await load();
-      changed();
-      tell(`${file.name}: this picture is more than the page can read`, true);
     }
   }
 }
@@ -149,6 +197,9 @@ async function readByBrowser(file, reason) {
   bitmap.close();
   const { width, height } = canvas;
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  if (!(await ready)) {
+    throw reason;
+  }
   const remark = "Read by the browser: the format or the size is not one of lenet's own.";
   return { answer: ask(() => network.classifyPixels(width, height, data)), remark };
 }
@@ -156,7 +207,7 @@ async function readByBrowser(file, reason) {
 function listen() {
   sheet.addEventListener("changed", changed);
   sheet.addEventListener("drawn", ({ detail }) => {
-    network.draw(Float32Array.from(detail));
+    guarded(() => network.draw(Float32Array.from(detail)));
     askSoon();
   });
   find("undo").addEventListener("click", () => sheet.undo());
@@ -212,6 +263,8 @@ function listen() {
 
 try {
   await load();
+  ready = true;
+  maxBytes = network.maxBytes;
   views = new Views(network.classNames);
   sheet = new Sheet(find("sheet"), network.pen);
   listen();

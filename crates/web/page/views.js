@@ -138,8 +138,11 @@ export function tell(text, isError = false) {
   message.classList.toggle("alarm", isError);
 }
 
-/** Instead of an answer: what keeps the page from giving one. */
+/** Instead of all answers, earlier ones too: what keeps the page from giving one. */
 export function giveUp(text) {
+  find("digit").textContent = "";
+  find("bars").hidden = true;
+  find("inside").hidden = true;
   find("words").textContent = text;
   find("status").textContent = text;
 }

@@ -7,6 +7,7 @@ mod files;
 mod looks;
 mod site;
 mod strokes;
+mod traps;
 
 use std::path::{Path, PathBuf};
 
