@@ -310,6 +310,48 @@ mod tests {
         }
     }
 
+    /// More than two batches wait, some of whose clients have gone away, and the model is replaced
+    /// between them.
+    #[test]
+    fn each_client_gets_the_answer_to_its_own_image() {
+        let weights = pretrained::mnist(&Device::Cpu).unwrap();
+        let network = || Network::new(&weights).unwrap();
+        let mut single = network();
+        let other = network();
+        let abouts = [0..BATCH + 9, BATCH + 9..3 * BATCH];
+        let (orders, received) = sync_channel(4 * BATCH);
+        let mut clients = Vec::new();
+        for (part, replacement) in std::iter::zip(&abouts, [Some(other), None]) {
+            for seed in part.clone() {
+                let (answer, client) = oneshot::channel();
+                let image = Image::Bytes(Box::new(image(seed)));
+                orders.send(Order::Classify(image, answer)).unwrap();
+                // Who has gone away drops his end.
+                clients.push((seed % 5 != 2).then_some(client));
+            }
+            if let Some(network) = replacement {
+                orders.send(Order::Replace(Box::new(network))).unwrap();
+            }
+        }
+        drop(orders);
+        let first = network();
+        let about = Arc::clone(first.about());
+        work(first, &received, &Metrics::default());
+        for (seed, client) in clients.into_iter().enumerate() {
+            let Some(mut client) = client else { continue };
+            let answer = client.try_recv().unwrap();
+            let alone = single.classify(&mut [Image::Bytes(Box::new(image(seed)))]);
+            for (together, alone) in std::iter::zip(&answer.probabilities, &alone.unwrap()[0]) {
+                assert!(
+                    (together - alone).abs() < 2e-6,
+                    "{seed}: {together} {alone}"
+                );
+            }
+            let is_first = Arc::ptr_eq(&answer.about, &about);
+            assert_eq!(is_first, abouts[0].contains(&seed), "{seed}");
+        }
+    }
+
     #[test]
     fn the_likeliest_of_equal_classes_is_the_first() {
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
