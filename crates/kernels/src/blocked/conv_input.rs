@@ -210,6 +210,13 @@ unsafe fn strips_generic<V: Simd>(
 ) {
     // SAFETY: the caller's.
     unsafe {
+        if !V::WIDE {
+            match layer.kernel {
+                5 => strips_of::<V, 5, NARROW>(layer, packed, d_map, d_input),
+                _ => strips_of::<V, 3, NARROW>(layer, packed, d_map, d_input),
+            }
+            return;
+        }
         match (layer.kernel, way(layer)) {
             (5, Way::Strips(7)) => strips_of::<V, 5, 7>(layer, packed, d_map, d_input),
             (5, Way::Strips(6)) => strips_of::<V, 5, 6>(layer, packed, d_map, d_input),
@@ -281,12 +288,12 @@ impl Tile<'_> {
                         }
                         self.strip::<V, B, K, W, LAST>(y, width - W, lane);
                     } else {
-                        self.strip::<V, B, K, NARROW, FIRST>(y, 0, lane);
-                        let mut x = NARROW;
-                        while x < width - NARROW {
-                            x += self.inner::<V, B, K>(y, x, width - NARROW - x, lane);
+                        self.strip::<V, B, K, W, FIRST>(y, 0, lane);
+                        let mut x = W;
+                        while x < width - W {
+                            x += self.inner::<V, B, K>(y, x, width - W - x, lane);
                         }
-                        self.strip::<V, B, K, NARROW, LAST>(y, width - NARROW, lane);
+                        self.strip::<V, B, K, W, LAST>(y, width - W, lane);
                     }
                 }
             }
