@@ -146,6 +146,38 @@ fn every_step_is_shown(root: &Path) {
     assert_eq!(predict("sheets"), Some(2));
 }
 
+/// What README shows of `predict`: its lines, and the sheet of five digits.
+#[test]
+fn the_readme_shows_what_the_program_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    for arguments in [
+        "predict crates/data/tests/drawn-digits/[57]*.png",
+        "predict --multi crates/cli/pictures/row.png",
+    ] {
+        let printed = succeeds(&root, arguments);
+        assert!(readme.contains(&printed), "README lacks:\n{printed}");
+    }
+    let command = "predict --explain explain.png \
+        crates/data/tests/drawn-digits/{2-019,4-007,5-007,7-019,9-019}.png";
+    assert!(readme.contains(command), "README lacks: {command}");
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("explain.png");
+    let names = ["2-019", "4-007", "5-007", "7-019", "9-019"];
+    let output = lenet(&root)
+        .args(["predict", "--quiet", "--explain"])
+        .arg(&sheet)
+        .args(names.map(|name| format!("crates/data/tests/drawn-digits/{name}.png")))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let pixels = |path: &Path| image::open(path).unwrap().to_rgb8();
+    assert!(
+        pixels(&sheet) == pixels(&root.join("crates/cli/pictures/explain.png")),
+        "crates/cli/pictures/explain.png is not what `lenet {command}` draws"
+    );
+}
+
 /// D4 and D6: bad pictures are named, the others are still classified.
 fn bad_and_blank_ones(root: &Path) {
     fs::create_dir_all(root.join("mixed/below")).unwrap();
