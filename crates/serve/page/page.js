@@ -69,16 +69,12 @@ async function replace() {
   return network !== null;
 }
 
-function show(answer) {
-  failures = 0;
-  views.show(answer);
-}
-
 /** What the network answers to `question`, as plain values, and how long it took. */
 function ask(question) {
   const start = performance.now();
   const answer = question();
   const milliseconds = performance.now() - start;
+  failures = 0;
   try {
     const { blank, image, probabilities, firstMaps, secondMaps } = answer;
     const picture = keptPicture(answer);
@@ -121,7 +117,7 @@ function askSoon() {
     requestAnimationFrame(() => {
       isDue = false;
       if (sheet.opened === null) {
-        guarded(() => show(ask(() => network.classifyDrawing())));
+        guarded(() => views.show(ask(() => network.classifyDrawing())));
       }
     });
   }
@@ -143,7 +139,7 @@ function changed() {
   if (sheet.opened === null) {
     askSoon();
   } else {
-    show(sheet.opened.answer);
+    views.show(sheet.opened.answer);
   }
 }
 
