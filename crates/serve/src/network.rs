@@ -278,6 +278,16 @@ mod tests {
     }
 
     /// Tolerance: sums in another order differ by some 1e-7, another image by 1e-2.
+    fn assert_close(what: usize, together: &[f32], alone: &[f32]) {
+        assert_eq!(together.len(), alone.len(), "{what}");
+        for (together, alone) in std::iter::zip(together, alone) {
+            assert!(
+                (together - alone).abs() < 2e-6,
+                "{what}: {together} {alone}"
+            );
+        }
+    }
+
     #[test]
     fn a_batch_of_both_kinds_says_what_each_image_says_alone() {
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
@@ -299,56 +309,42 @@ mod tests {
                 .collect();
             let together = network.classify(&mut batch).unwrap();
             assert_eq!(together.len(), count);
-            for (together, alone) in
-                std::iter::zip(together.iter().flatten(), alone.iter().flatten())
-            {
-                assert!(
-                    (together - alone).abs() < 2e-6,
-                    "{count}: {together} {alone}"
-                );
+            for (together, alone) in std::iter::zip(&together, &alone) {
+                assert_close(count, together, alone);
             }
         }
     }
 
-    /// More than two batches wait, some of whose clients have gone away, and the model is replaced
-    /// between them.
+    /// Three batches wait, some of whose clients have gone away, and the model is replaced among them.
     #[test]
     fn each_client_gets_the_answer_to_its_own_image() {
+        const REPLACED: usize = BATCH + 9;
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
         let network = || Network::new(&weights).unwrap();
-        let mut single = network();
-        let other = network();
-        let abouts = [0..BATCH + 9, BATCH + 9..3 * BATCH];
-        let (orders, received) = sync_channel(4 * BATCH);
+        let (orders, received) = sync_channel(3 * BATCH + 1);
         let mut clients = Vec::new();
-        for (part, replacement) in std::iter::zip(&abouts, [Some(other), None]) {
-            for seed in part.clone() {
-                let (answer, client) = oneshot::channel();
-                let image = Image::Bytes(Box::new(image(seed)));
-                orders.send(Order::Classify(image, answer)).unwrap();
-                // Who has gone away drops his end.
-                clients.push((seed % 5 != 2).then_some(client));
+        for seed in 0..3 * BATCH {
+            if seed == REPLACED {
+                orders.send(Order::Replace(Box::new(network()))).unwrap();
             }
-            if let Some(network) = replacement {
-                orders.send(Order::Replace(Box::new(network))).unwrap();
-            }
+            let (answer, client) = oneshot::channel();
+            let image = Image::Bytes(Box::new(image(seed)));
+            orders.send(Order::Classify(image, answer)).unwrap();
+            // Who has gone away drops his end.
+            clients.push((seed % 5 != 2).then_some(client));
         }
         drop(orders);
         let first = network();
         let about = Arc::clone(first.about());
         work(first, &received, &Metrics::default());
+        let mut single = network();
         for (seed, client) in clients.into_iter().enumerate() {
             let Some(mut client) = client else { continue };
             let answer = client.try_recv().unwrap();
             let alone = single.classify(&mut [Image::Bytes(Box::new(image(seed)))]);
-            for (together, alone) in std::iter::zip(&answer.probabilities, &alone.unwrap()[0]) {
-                assert!(
-                    (together - alone).abs() < 2e-6,
-                    "{seed}: {together} {alone}"
-                );
-            }
+            assert_close(seed, &answer.probabilities, &alone.unwrap()[0]);
             let is_first = Arc::ptr_eq(&answer.about, &about);
-            assert_eq!(is_first, abouts[0].contains(&seed), "{seed}");
+            assert_eq!(is_first, seed < REPLACED, "{seed}");
         }
     }
 

@@ -21,7 +21,7 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-const FLAGS: [&str; 13] = [
+const FLAGS: [&str; 14] = [
     "--headless",
     // The page is ours; a sandbox needs what containers and root lack.
     "--no-sandbox",
@@ -35,6 +35,8 @@ const FLAGS: [&str; 13] = [
     "--no-proxy-server",
     // What asks for any other machine fails, and is an error in the console.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    // A bar that comes and goes with screenshots would change the page's width.
+    "--hide-scrollbars",
     "--window-size=1280,900",
     "--force-device-scale-factor=1",
 ];

@@ -97,7 +97,9 @@ fn the_model_tells_of_itself() {
     expected["parameters"] = 61_706.into();
     assert_eq!(model, expected);
     assert_eq!(model["network"], "lenet5");
+    assert_eq!(model["dataset"], "mnist");
     assert_eq!(model["class_names"].as_array().unwrap().len(), 10);
+    assert!(model["input"]["std"].as_f64().unwrap() > 0.);
     let health = get(server.address(), "/healthz");
     assert_eq!((health.status, health.text().as_str()), (200, "ok\n"));
 }
