@@ -46,6 +46,8 @@ pub struct Browser {
     driver: Child,
     agent: ureq::Agent,
     session: String,
+    /// The tab that all commands go to.
+    tab: String,
     /// Holds the browser's profile.
     _folder: tempfile::TempDir,
 }
@@ -90,6 +92,7 @@ impl Browser {
             driver,
             agent,
             session: format!("http://127.0.0.1:{port}/session"),
+            tab: String::new(),
             _folder: folder,
         };
         let options = json!({ "binary": path_of(browser), "args": flags });
@@ -103,6 +106,11 @@ impl Browser {
         );
         let id = opened["sessionId"].as_str().unwrap();
         session.session = format!("{}/{id}", session.session);
+        session.tab = session.get("/window").as_str().unwrap().to_owned();
+        // The browser begins with a page of its own, whose requests are not those of the test.
+        session.open("about:blank");
+        session.console();
+        session.requests();
         Some(session)
     }
 
@@ -197,14 +205,15 @@ impl Browser {
         bad.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// The addresses that the page has asked for.
+    /// The addresses that the tab has asked for; other parts of the browser ask for theirs.
     pub fn requests(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "performance" }));
         let entries = entries.as_array().unwrap().iter();
         let requests = entries.filter_map(|entry| {
             let entry: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
             let message = &entry["message"];
-            (message["method"] == "Network.requestWillBeSent")
+            let is_request = message["method"] == "Network.requestWillBeSent";
+            (is_request && entry["webview"] == *self.tab)
                 .then(|| Some(message["params"]["request"]["url"].as_str()?.to_owned()))?
         });
         requests.collect()
@@ -219,20 +228,34 @@ impl Browser {
     }
 
     #[track_caller]
+    fn get(&self, path: &str) -> Value {
+        let request = self.agent.get(format!("{}{path}", self.session));
+        value(path, request.call().unwrap())
+    }
+
+    #[track_caller]
     fn post(&self, path: &str, body: Value) -> Value {
         let request = self.agent.post(format!("{}{path}", self.session));
         let request = request.header("Content-Type", "application/json");
-        let mut response = request.send(&serde_json::to_vec(&body).unwrap()).unwrap();
-        let answer = response.body_mut().with_config().limit(64 << 20);
-        let answer: Value = serde_json::from_slice(&answer.read_to_vec().unwrap()).unwrap();
-        let value = &answer["value"];
-        assert!(
-            response.status().is_success(),
-            "{path}: {}",
-            value["message"]
-        );
-        value.clone()
+        value(
+            path,
+            request.send(&serde_json::to_vec(&body).unwrap()).unwrap(),
+        )
     }
+}
+
+/// What a command returned.
+#[track_caller]
+fn value(path: &str, mut response: ureq::http::Response<ureq::Body>) -> Value {
+    let answer = response.body_mut().with_config().limit(64 << 20);
+    let answer: Value = serde_json::from_slice(&answer.read_to_vec().unwrap()).unwrap();
+    let value = &answer["value"];
+    assert!(
+        response.status().is_success(),
+        "{path}: {}",
+        value["message"]
+    );
+    value.clone()
 }
 
 impl Drop for Browser {

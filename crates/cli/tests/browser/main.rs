@@ -82,11 +82,7 @@ fn is_clean(browser: &Browser, site: &Site) {
     let requests = browser.requests();
     assert!(requests.iter().any(|request| request.ends_with(".wasm")));
     for request in requests {
-        // The empty tab, before the page, is the browser's.
-        let is_own = [site.address(), "data:", "chrome:"]
-            .iter()
-            .any(|start| request.starts_with(start));
-        assert!(is_own, "{request}");
+        assert!(request.starts_with(site.address()), "{request}");
     }
 }
 
