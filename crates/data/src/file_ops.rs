@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `kill:N` | the process is killed; of a write, half has happened |
 //! | `fail:N` | it fails as on a full disk; of a write, half has happened |
-//! | `stall:N` | it takes 3 s longer; of a write, half has happened before, and standard error says `stalled` |
+//! | `stall:N` | it waits until standard input ends; of a write, half has happened before, and standard error says `stalled` |
 //! | `list:FILE` | nothing happens: a line for each operation is appended to the file |
 //!
 //! Release builds never read it.
@@ -138,7 +138,6 @@ mod injected {
     use std::process::Command;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
 
     enum Fault {
         None,
@@ -197,8 +196,7 @@ mod injected {
             Fault::Stall(at) if *at == number => {
                 half();
                 eprintln!("stalled");
-                std::thread::sleep(Duration::from_secs(3));
-                Ok(())
+                io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
             }
             _ => Ok(()),
         }

@@ -164,3 +164,47 @@ impl Server {
         left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use candle_core::Device;
+    use lenet_model::pretrained;
+
+    use super::*;
+
+    /// FAULTS E5: while as many predictions wait as may, the next client is asked to come again.
+    #[test]
+    fn a_full_queue_says_so() {
+        let weights = pretrained::mnist(&Device::Cpu).unwrap();
+        let settings = Settings {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            hosts: Vec::new(),
+        };
+        let server = Server::start(&weights, &settings).unwrap();
+        let pixels = format!("{{\"pixels\":{:?}}}", [0; 784]);
+        let request = format!(
+            "POST /api/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{pixels}",
+            pixels.len()
+        );
+        let ask = || {
+            let mut socket = TcpStream::connect(server.address()).unwrap();
+            socket.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer
+        };
+        let waiting = Arc::clone(&server.app.predictions);
+        let waiting = waiting.try_acquire_many_owned(WAITING as u32).unwrap();
+        let busy = ask();
+        assert!(busy.starts_with("HTTP/1.1 503 "), "{busy}");
+        assert!(busy.contains("retry-after: 1\r\n"), "{busy}");
+        assert!(busy.contains("try again"), "{busy}");
+        drop(waiting);
+        let answered = ask();
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+    }
+}

@@ -120,15 +120,21 @@ fn c9_kills_at_any_time_cost_little() {
     // The largest file takes some 2 seconds.
     let (base, log) = mirror(64 * 1024, Duration::from_millis(12));
     let arguments = format!("data download --data-dir cache --mirror {base}");
+    let asked = || log.lock().unwrap().len();
     let mut kills = 0;
     for round in 0..200 {
+        let before = asked();
         let mut child = lenet(root.path())
             .args(arguments.split_whitespace())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(150 + 37 * (round % 11)));
+        // From its first request on, so that a slow machine gets on, too.
+        while asked() == before && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(2));
+        }
+        thread::sleep(Duration::from_millis(20 + 37 * (round % 11)));
         let ended = child.try_wait().unwrap();
         if ended.is_none() {
             child.kill().unwrap();

@@ -148,10 +148,7 @@ fn a12_interrupted_and_resumed_is_the_same_training() {
             .args(["-s", signal, &child.id().to_string()])
             .status();
         assert!(kill.unwrap().success());
-        let asked = Instant::now();
         assert_eq!(child.wait().unwrap().code(), Some(code));
-        // A step and the files; the bound is far above, for a busy machine.
-        assert!(asked.elapsed() < Duration::from_secs(20));
         assert!(!root.path().join(run).join("summary.json").exists());
         assert!(root.path().join(run).join("model.safetensors").exists());
         assert!(root.path().join(run).join("curves.png").exists());

@@ -8,13 +8,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{
-    Outcome, REFERENCE, TRAINING, assert_as_undisturbed, checkpoints, errors, faulty, go_on,
-    leftovers, lenet, nightly, patience, send, skipped, start, succeeds, wait_for,
+    HANGS, Outcome, REFERENCE, TRAINING, assert_as_undisturbed, checkpoints, errors, faulty, go_on,
+    leftovers, lenet, nightly, send, skipped, start, succeeds, wait_for,
 };
 
 const SIGNALS: [(&str, i32); 2] = [("INT", 130), ("TERM", 143)];
 
-/// Waits for the end, which must come soon.
+/// Waits for the end.
 #[track_caller]
 fn ends(child: &mut Child, what: &str) -> ExitStatus {
     let asked = Instant::now();
@@ -22,7 +22,7 @@ fn ends(child: &mut Child, what: &str) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if asked.elapsed() > patience() {
+        if asked.elapsed() > HANGS {
             let _ = child.kill();
             let _ = child.wait();
             panic!("{what}: still there after {:?}", asked.elapsed());
@@ -70,7 +70,11 @@ fn a12_a_signal_while_it_evaluates() {
             "eval --split train --engine candle --threads 1 --model {}",
             model.display()
         );
-        let mut child = start(&mut lenet(root.path(), &arguments));
+        // A shell's background jobs, and their children, ignore SIGINT from the start.
+        let mut evaluation = Command::new("env");
+        evaluation.args(["--default-signal", env!("CARGO_BIN_EXE_lenet")]);
+        evaluation.args(arguments.split_whitespace());
+        let mut child = start(evaluation.current_dir(root.path()).env_remove("LENET_DATA"));
         // In the middle: with MNIST in memory, and 60,000 images to go.
         let status = format!("/proc/{}/status", child.id());
         if !Path::new(&status).exists() {
@@ -100,10 +104,12 @@ fn write_of_checkpoint(nth: usize) -> usize {
     writes.nth(nth - 1).unwrap().1
 }
 
-/// Starts the training, and comes back when it is in the middle of writing its third checkpoint.
-fn stalled(root: &Path) -> Child {
-    let fault = format!("stall:{}", write_of_checkpoint(3));
+/// Starts the training, and comes back when it is in the middle of its file operation with this
+/// number. There it stays until its standard input is dropped.
+fn stalled(root: &Path, operation: usize) -> Child {
+    let fault = format!("stall:{operation}");
     let mut child = faulty(root, &format!("{TRAINING} --quiet --output run"), &fault)
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -122,9 +128,10 @@ fn stalled(root: &Path) -> Child {
 fn a12_a_signal_while_a_checkpoint_is_written() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path());
+        let mut child = stalled(root.path(), write_of_checkpoint(3));
         send(signal, &child);
-        assert_eq!(child.wait().unwrap().code(), Some(code));
+        drop(child.stdin.take());
+        assert_eq!(ends(&mut child, signal).code(), Some(code));
         let run = root.path().join("run");
         assert!(leftovers(&run).is_empty(), "{:?}", leftovers(&run));
         let names = checkpoints(&run);
@@ -144,16 +151,20 @@ fn a12_a_signal_while_a_checkpoint_is_written() {
 fn a12_a_second_signal_while_a_checkpoint_is_written() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path());
+        let mut child = stalled(root.path(), write_of_checkpoint(3));
         let run = root.path().join("run");
         let before = checkpoints(&run);
         assert_eq!(before.len(), 2);
         let contents: Vec<_> = before.iter().map(|path| fs::read(path).unwrap()).collect();
-        send(signal, &child);
-        // Two signals of one kind that come at once are one.
-        std::thread::sleep(Duration::from_millis(50));
-        send(signal, &child);
-        assert_eq!(child.wait().unwrap().code(), Some(code));
+        // Two signals of one kind that come at once are one: sent until it has seen the second.
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            send(signal, &child);
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert_eq!(status.code(), Some(code));
         // It ended in the middle of the write: the half is there, and its name is not.
         assert_eq!(leftovers(&run).len(), 1);
         assert_eq!(checkpoints(&run), before);
@@ -163,32 +174,23 @@ fn a12_a_second_signal_while_a_checkpoint_is_written() {
     }
 }
 
-/// The run is finished when its pictures are drawn; whoever interrupts that gets the exit code and
+/// The run is finished when its pictures are drawn; an interruption there has its exit code and
 /// loses nothing.
 #[test]
 fn a12_a_signal_while_pictures_are_drawn() {
-    for (signal, code) in SIGNALS.repeat(repetitions()) {
-        // They may be drawn before the signal is on its way.
-        let met = (0..20).any(|_| meets_the_drawing(signal, code));
-        assert!(met, "SIG{signal} never came in time");
-    }
-}
-
-/// Whether the signal came before the page was there, which is the last thing drawn.
-fn meets_the_drawing(signal: &str, code: i32) -> bool {
-    let root = tempfile::tempdir().unwrap();
-    let mut child = start(&mut lenet(root.path(), &format!("{TRAINING} --output run")));
-    let run = root.path().join("run");
     // The last file before the pictures.
-    wait_for("summary.json", || run.join("summary.json").exists());
-    send(signal, &child);
-    let was_drawing = !run.join("report.html").exists();
-    let status = ends(&mut child, signal);
-    if was_drawing {
-        assert_eq!(status.code(), Some(code), "{signal}");
+    let summary = |operation: &String| operation.ends_with("/summary.json");
+    let last = 1 + REFERENCE.operations.iter().rposition(summary).unwrap();
+    for (signal, code) in SIGNALS.repeat(repetitions()) {
+        let root = tempfile::tempdir().unwrap();
+        let mut child = stalled(root.path(), last);
+        let run = root.path().join("run");
+        send(signal, &child);
+        assert!(!run.join("report.html").exists());
+        drop(child.stdin.take());
+        assert_eq!(ends(&mut child, signal).code(), Some(code), "{signal}");
+        assert_as_undisturbed(&run, signal);
     }
-    assert_as_undisturbed(&run, signal);
-    was_drawing
 }
 
 /// `lenet train | head -1` trains to the end.

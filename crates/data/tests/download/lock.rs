@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -36,13 +37,14 @@ fn c10_two_downloads_of_one_set_fetch_it_once() {
 #[test]
 fn c10_waiting_is_said_after_two_seconds_and_can_be_stopped() {
     let server = Server::genuine();
-    let folder = tempfile::tempdir().unwrap();
-    let held = File::create(folder.path().join(".lock")).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let held = File::create(folder.join(".lock")).unwrap();
     held.lock().unwrap();
     let stop = || true;
     let result = download(
         spec(&[]),
-        folder.path(),
+        folder,
         &options(&[server.base()]),
         &mut |_| {},
         &stop,
@@ -50,24 +52,26 @@ fn c10_waiting_is_said_after_two_seconds_and_can_be_stopped() {
     assert!(matches!(result.unwrap_err(), Error::Interrupted));
 
     let (result, events) = thread::scope(|scope| {
-        let waiting = scope.spawn(|| run(folder.path(), &options(&[server.base()])));
-        thread::sleep(Duration::from_millis(2_500));
+        let (sender, said) = channel();
+        let server = &server;
+        let waiting = scope.spawn(move || {
+            let mut progress = |event: Progress<'_>| sender.send(format!("{event:?}")).unwrap();
+            let options = options(&[server.base()]);
+            download(spec(&[]), folder, &options, &mut progress, &|| false)
+        });
+        let first = said.recv().unwrap();
         assert!(server.paths().is_empty());
         drop(held);
-        waiting.join().unwrap()
+        let result = waiting.join().unwrap();
+        (result, [vec![first], said.iter().collect()].concat())
     });
     result.unwrap();
     assert!(events[0].starts_with("Waiting { folder: "), "{events:?}");
-    assert_eq!(
-        events
-            .iter()
-            .filter(|event| event.starts_with("Waiting"))
-            .count(),
-        1
-    );
+    let repeated = events.iter().filter(|event| event.starts_with("Waiting"));
+    assert_eq!(repeated.count(), 1);
     // The lock of a process that is gone is none.
-    assert!(folder.path().join(".lock").exists());
-    run(folder.path(), &options(&[server.base()])).0.unwrap();
+    assert!(folder.join(".lock").exists());
+    run(folder, &options(&[server.base()])).0.unwrap();
 }
 
 /// The server answers nobody before all four have asked.
@@ -83,7 +87,6 @@ fn files_are_fetched_at_the_same_time() {
     let mut options = options(&[server.base()]);
     options.parallel = Options::default().parallel;
     assert_eq!(options.parallel, 4);
-    options.timeouts.response = Duration::from_secs(5);
     let (result, events) = run(folder.path(), &options);
     result.unwrap();
     assert_genuine(folder.path());

@@ -93,7 +93,10 @@ fn spec(mirrors: &'static [&'static str]) -> &'static DatasetSpec {
     }))
 }
 
-/// Timeouts a hundredth as long as the default ones, and hardly a pause between tries.
+/// After this time a download hangs; no machine is so slow.
+const HANGS: Duration = Duration::from_secs(120);
+
+/// Timeouts for what hangs alone, and hardly a pause between tries.
 fn options(mirrors: &[String]) -> Options {
     Options {
         mirrors: Some(mirrors.to_vec()),
@@ -102,9 +105,9 @@ fn options(mirrors: &[String]) -> Options {
         // In order, for the tests that count requests.
         parallel: 1,
         timeouts: Timeouts {
-            connect: Duration::from_millis(400),
-            response: Duration::from_millis(400),
-            stall: Duration::from_millis(300),
+            connect: HANGS,
+            response: HANGS,
+            stall: HANGS,
         },
         backoff: Duration::from_millis(5),
     }
@@ -124,8 +127,12 @@ fn run(folder: &Path, options: &Options) -> (Result<Vec<PathBuf>>, Vec<String>) 
 
 /// Downloads from the mirrors into a folder of its own, and returns the error.
 fn failure(mirrors: &[String]) -> String {
+    failure_by(&options(mirrors))
+}
+
+fn failure_by(options: &Options) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let (result, _) = run(folder.path(), &options(mirrors));
+    let (result, _) = run(folder.path(), options);
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Download { .. }), "{error:?}");
     let names = names(folder.path());
@@ -136,8 +143,12 @@ fn failure(mirrors: &[String]) -> String {
 
 /// Downloads from the mirrors into a folder of its own: all four files must be genuine.
 fn success(mirrors: &[String]) -> Vec<String> {
+    success_by(&options(mirrors))
+}
+
+fn success_by(options: &Options) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let (result, events) = run(folder.path(), &options(mirrors));
+    let (result, events) = run(folder.path(), options);
     result.unwrap();
     assert_genuine(folder.path());
     events

@@ -5,10 +5,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-/// The longest that a connection of a test lives.
-const BOUND: Duration = Duration::from_secs(10);
 
 /// One request.
 pub struct Asked {
@@ -94,8 +90,8 @@ impl Drop for Server {
 }
 
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&mut Asked)) {
-    stream.set_read_timeout(Some(BOUND)).unwrap();
-    stream.set_write_timeout(Some(BOUND)).unwrap();
+    stream.set_read_timeout(Some(super::HANGS)).unwrap();
+    stream.set_write_timeout(Some(super::HANGS)).unwrap();
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

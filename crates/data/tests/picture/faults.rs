@@ -1,7 +1,9 @@
 //! D1, D3, D4 and D6: what is no picture, too large, damaged or blank.
 
-use std::time::{Duration, Instant};
+use std::io::Write as _;
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use lenet_data::FormatError;
 use lenet_data::picture::{Form, Ink, MAX_BYTES, Picture, digits_in_row, to_mnist_form};
 use lenet_data::picture::{STEPS, to_mnist_form_by_steps};
@@ -14,9 +16,7 @@ use crate::png::{Png, deflated};
 fn d1_sizes_are_judged_by_the_header() {
     for (width, height) in [(100_000, 100_000), (8_000, 8_000), (4_097, 1), (1, 5_000)] {
         let file = Png::new(width, height, 8, 0).file(&deflated(&[0]));
-        let start = Instant::now();
         let error = Picture::decode(&file).unwrap_err();
-        assert!(start.elapsed() < Duration::from_millis(100));
         let (width, height, limit) = (width as usize, height as usize, 4096);
         assert_eq!(
             error,
@@ -145,24 +145,28 @@ fn d6_torn_files() {
     }
 }
 
-/// A text chunk that decompresses to a gigabyte is never decompressed.
+/// A text chunk that decompresses to half a gigabyte is never decompressed: where the system tells,
+/// this process never had that much memory.
 #[test]
 fn d6_text_is_never_decompressed() {
     let mut png = Png::new(28, 28, 8, 0);
-    let bomb = deflated(&vec![b'a'; 100_000_000]);
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let piece = vec![b'a'; 1 << 20];
+    for _ in 0..512 {
+        encoder.write_all(&piece).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
     png.before = vec![
         (b"zTXt", [b"Comment\0\0".to_vec(), bomb.clone()].concat()),
         (b"iTXt", [b"Comment\0\x01\0\0\0".to_vec(), bomb].concat()),
     ];
     let file = png.encode(|x, _| vec![if x == 14 { 0 } else { 255 }]);
-    let start = Instant::now();
     let picture = Picture::decode(&file).unwrap();
-    // Decompressing takes a second and more in a debug build.
-    assert!(
-        start.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        start.elapsed()
-    );
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        assert!(peak.parse::<u64>().unwrap() < 512 << 10, "{peak} kB");
+    }
     assert!(matches!(to_mnist_form(&picture, Ink::Auto), Form::Digit(_)));
 }
 

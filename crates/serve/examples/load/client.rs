@@ -155,7 +155,7 @@ impl Tally {
     }
 }
 
-/// Lets all clients ask until the time is over.
+/// Lets all clients ask until the time is over, each at least once.
 pub async fn ask(plan: Plan, questions: Arc<Vec<Question>>) -> Tally {
     let begun = Instant::now();
     let clients: Vec<_> = (0..plan.clients)
@@ -174,14 +174,15 @@ async fn ask_on(plan: Plan, begun: Instant, first: usize, questions: Arc<Vec<Que
     let mut buffer = Vec::with_capacity(4096);
     for question in questions.iter().cycle().skip(first % questions.len()) {
         let sent = Instant::now();
-        if sent - begun > plan.warm_up + plan.time {
-            break;
-        }
         match exchange(plan.address, &mut connection, &mut buffer, question).await {
             Err(error) => {
                 connection = None;
                 tally.lost += 1;
                 tally.first_lost.get_or_insert(error.to_string());
+                if error.kind() == io::ErrorKind::ConnectionRefused {
+                    // The server has ended.
+                    break;
+                }
             }
             Ok(answer) if answer.status == 503 => {
                 tally.busy += 1;
@@ -197,6 +198,9 @@ async fn ask_on(plan: Plan, begun: Instant, first: usize, questions: Arc<Vec<Que
                 }
                 Ok(()) => {}
             },
+        }
+        if begun.elapsed() > plan.warm_up + plan.time {
+            break;
         }
     }
     tally

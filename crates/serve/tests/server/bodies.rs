@@ -1,7 +1,6 @@
 //! E1 and E3: bodies that are too large, lie or mean nothing.
 
 use std::io::Write as _;
-use std::time::{Duration, Instant};
 
 use crate::client::json;
 use crate::{Answer, ask, connect, get, memory, metric, nightly, post, receive, request, server};
@@ -94,13 +93,11 @@ fn e1_lengths_that_lie() {
         .unwrap();
     socket.write_all(&body).unwrap();
     socket.shutdown(std::net::Shutdown::Write).unwrap();
-    let begun = Instant::now();
     let answers = receive(socket);
     assert!(
         answers.iter().all(|answer| answer.status == 400),
         "{answers:?}"
     );
-    assert!(begun.elapsed() < Duration::from_secs(5));
 
     for lie in ["-1", "99999999999999999999999", "1x", "5, 6"] {
         let head = request(

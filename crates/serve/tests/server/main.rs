@@ -18,6 +18,9 @@ use candle_core::Device;
 use lenet_model::pretrained;
 use lenet_serve::{Server, Settings};
 
+/// After this time a server hangs; no machine is so slow.
+const HANGS: Duration = Duration::from_secs(120);
+
 /// Whether the long versions run.
 fn nightly() -> bool {
     std::env::var_os("LENET_NIGHTLY").is_some_and(|value| value != "0")
@@ -36,12 +39,8 @@ fn server() -> Server {
 /// A socket that does not wait for ever.
 fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
-    socket
-        .set_write_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    socket.set_read_timeout(Some(HANGS)).unwrap();
+    socket.set_write_timeout(Some(HANGS)).unwrap();
     socket
 }
 
