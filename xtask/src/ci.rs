@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{Workspace, checked, empty_folder};
+use crate::run::{PROFILE, Workspace, checked, empty_folder};
 use crate::{aarch64, exports, golden, tensorboard, tidy, trainings, usage_error, web};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
@@ -33,7 +33,10 @@ struct Step {
     run: fn(&Workspace) -> Result<()>,
 }
 
-/// In the order in which they run: the quick ones first.
+/// The benches, as cargo selects them.
+const BENCHES: &str = "--bench throughput --bench kernels --bench pool --bench data";
+
+/// The daily steps, in the order in which they run: the quick ones first.
 const STEPS: &[Step] = &[
     Step {
         name: "tidy",
@@ -55,39 +58,8 @@ const STEPS: &[Step] = &[
         about: "no lint, in any target of any crate",
         run: |workspace| {
             checked(
-                workspace
-                    .cargo("clippy")
-                    .args(words("--workspace --all-targets --features lenet-data/hub"))
+                quick(workspace, "clippy", "--workspace --all-targets")
                     .args(words("-- -D warnings")),
-            )
-        },
-    },
-    Step {
-        name: "portable",
-        about: "data, kernels and model compile without their default features",
-        run: |workspace| {
-            checked(workspace.cargo("check").args(words(
-                "-p lenet-data -p lenet-kernels -p lenet-model --no-default-features",
-            )))?;
-            checked(workspace.cargo("check").args(words(
-                "-p lenet -p lenet-train --no-default-features --all-targets",
-            )))
-        },
-    },
-    Step {
-        name: "hub",
-        about: "the tests of lenet-data with the Hugging Face hub",
-        run: |workspace| {
-            // The hub's client changes the features of many dependencies, so that all are compiled
-            // anew; for the small files of these tests it is not worth the time to optimise them.
-            let unoptimised = r#"profile.dev.package."*".opt-level=0"#;
-            checked(
-                workspace
-                    .cargo("test")
-                    .args(["--config", unoptimised])
-                    .args(words(
-                        "-p lenet-data --features hub --test hub --test download",
-                    )),
             )
         },
     },
@@ -95,11 +67,8 @@ const STEPS: &[Step] = &[
         name: "doc",
         about: "the documentation builds without a warning",
         run: |workspace| {
-            let mut command = workspace.cargo("doc");
             checked(
-                command
-                    .args(words("--workspace --no-deps"))
-                    .env("RUSTDOCFLAGS", "-D warnings"),
+                quick(workspace, "doc", "--workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
             )
         },
     },
@@ -107,16 +76,9 @@ const STEPS: &[Step] = &[
         name: "bench",
         about: "every bench runs once",
         run: |workspace| {
-            trainings::release_program(workspace)?;
-            let mut command = workspace.cargo("bench");
-            command.arg("--workspace").args(words(trainings::BENCHES));
-            checked(command.args(words("-- --test")))
+            let mut command = quick(workspace, "bench", "--workspace");
+            checked(command.args(words(BENCHES)).args(words("-- --test")))
         },
-    },
-    Step {
-        name: "aarch64",
-        about: "the kernels' tests on an emulated aarch64; the program compiles for it",
-        run: aarch64::check,
     },
     Step {
         name: "package",
@@ -134,44 +96,88 @@ const STEPS: &[Step] = &[
         run: trainings::accuracy,
     },
     Step {
-        name: "tensorboard",
-        about: "TensorBoard reads what a training wrote for it",
-        run: tensorboard::check,
-    },
-    Step {
-        name: "golden",
-        about: "PyTorch still computes what the golden file says",
-        run: golden::check,
-    },
-    Step {
         name: "exports",
-        about: "onnxruntime, tract, PyTorch, the hub's library and a C compiler read the exports",
+        about: "onnxruntime, ONNX's checker, the hub's library and a C compiler read the exports",
         run: exports::check,
     },
 ];
 
-/// Steps of an hour or more: only `--nightly` and their names run them.
-const NIGHTLY: &[Step] = &[Step {
-    name: "faults",
-    about: "nightly: trainings killed, starved and damaged at every place; a server under siege",
-    run: |workspace| {
-        let tests = "--workspace --test faults --test damaged";
-        checked(
-            workspace
-                .cargo("test")
-                .args(words(tests))
-                .env("LENET_NIGHTLY", "1"),
-        )?;
-        // Its latencies are those of a release build, one test at a time.
-        let tests = "--release -p lenet-serve --test server -- --test-threads 1 --nocapture";
-        checked(
-            workspace
-                .cargo("test")
-                .args(words(tests))
-                .env("LENET_NIGHTLY", "1"),
-        )
+/// The steps that compile all dependencies once more, install gigabytes or take an hour: only
+/// `--nightly` and their names run them.
+const NIGHTLY: &[Step] = &[
+    Step {
+        name: "portable",
+        about: "nightly: data, kernels and model compile without their default features",
+        run: |workspace| {
+            let crates = "-p lenet-data -p lenet-kernels -p lenet-model --no-default-features";
+            checked(&mut quick(workspace, "check", crates))?;
+            let crates = "-p lenet -p lenet-train --no-default-features --all-targets";
+            checked(&mut quick(workspace, "check", crates))
+        },
     },
-}];
+    Step {
+        name: "hub",
+        about: "nightly: lints and tests of lenet-data with the Hugging Face hub",
+        run: |workspace| {
+            // The hub's client changes the features of many dependencies.
+            let lints = "-p lenet-data --all-targets --features hub -- -D warnings";
+            checked(&mut quick(workspace, "clippy", lints))?;
+            let tests = "-p lenet-data --features hub --test hub --test download";
+            checked(&mut quick(workspace, "test", tests))
+        },
+    },
+    Step {
+        name: "assertions",
+        about: "nightly: all tests with debug assertions and overflow checks",
+        run: |workspace| {
+            checked(
+                workspace
+                    .cargo("test")
+                    .args(words("--workspace --no-fail-fast")),
+            )
+        },
+    },
+    Step {
+        name: "aarch64",
+        about: "nightly: the kernels' tests on an emulated aarch64; the program compiles for it",
+        run: aarch64::check,
+    },
+    Step {
+        name: "tensorboard",
+        about: "nightly: TensorBoard reads what a training wrote for it",
+        run: tensorboard::check,
+    },
+    Step {
+        name: "golden",
+        about: "nightly: PyTorch still computes what the golden file says",
+        run: golden::check,
+    },
+    Step {
+        name: "exports-all",
+        about: "nightly: the step exports, and tract and PyTorch read the exports too",
+        run: exports::check_all,
+    },
+    Step {
+        name: "faults",
+        about: "nightly: trainings killed, starved and damaged at every place; a server under siege",
+        run: |workspace| {
+            let tests = "--workspace --no-fail-fast --test faults --test damaged --test server";
+            checked(
+                quick(workspace, "test", tests)
+                    // The server's own process shares its descriptors with a thousand clients.
+                    .args(words("-- --test-threads 1"))
+                    .env("LENET_NIGHTLY", "1"),
+            )
+        },
+    },
+];
+
+/// `cargo SUBCOMMAND` in the profile of the program and the tests.
+fn quick(workspace: &Workspace, subcommand: &str, arguments: &str) -> Command {
+    let mut command = workspace.cargo(subcommand);
+    command.args(["--profile", PROFILE]).args(words(arguments));
+    command
+}
 
 /// `cargo xtask ci [--list] [--nightly] [STEP]...`.
 pub fn main(workspace: &Workspace, mut arguments: Vec<OsString>) -> Result<ExitCode> {

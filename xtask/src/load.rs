@@ -33,7 +33,7 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
         "--example",
         "load",
     ]))?;
-    let mut server = Command::new(workspace.program())
+    let mut server = Command::new(workspace.program("release"))
         .args(["--quiet", "serve", "--addr", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .spawn()

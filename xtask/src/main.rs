@@ -37,11 +37,11 @@ mod web;
 mod weights;
 
 use std::ffi::{OsStr, OsString};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::run::Workspace;
+use crate::run::{PROFILE, Workspace};
 
 /// What a misuse of the command line exits with.
 const USAGE_ERROR: u8 = 2;
@@ -61,11 +61,12 @@ const TASKS: &[Task] = &[
     Task {
         name: "train",
         arguments: "[-- ARGS]",
-        about: "Train LeNet-5 (release build); ARGS go to `lenet train`",
+        about: "Train LeNet-5; ARGS go to `lenet train`",
         details: "Example: cargo xtask train -- --epochs 1\n\
                   The program's own options: cargo xtask train -- --help",
         run: |workspace, arguments| {
-            run::hand_over(workspace.lenet(&["train"]).args(passed_on(arguments)))
+            let mut program = Command::new(workspace.build_program(PROFILE)?);
+            run::hand_over(program.arg("train").args(passed_on(arguments)))
         },
     },
     Task {
@@ -75,9 +76,10 @@ const TASKS: &[Task] = &[
         details: "Example: cargo xtask download -- kmnist emnist-letters, or -- all\n\
                   The program's own options: cargo xtask download -- --help",
         run: |workspace, arguments| {
+            let mut program = Command::new(workspace.build_program(PROFILE)?);
             run::hand_over(
-                workspace
-                    .lenet(&["data", "download"])
+                program
+                    .args(["data", "download"])
                     .args(passed_on(arguments)),
             )
         },
@@ -112,7 +114,8 @@ const TASKS: &[Task] = &[
         details: "Example: cargo xtask test -- --package lenet-data idx",
         run: |workspace, arguments| {
             let mut command = workspace.cargo("test");
-            run::hand_over(command.arg("--workspace").args(passed_on(arguments)))
+            command.args(["--workspace", "--no-fail-fast", "--profile", PROFILE]);
+            run::hand_over(command.args(passed_on(arguments)))
         },
     },
     Task {
@@ -155,7 +158,7 @@ const TASKS: &[Task] = &[
         arguments: "[--list] [--nightly] [STEP]...",
         about: "Run the longer checks, all of them or those named",
         details: "Every step runs, whatever fails before it; the last lines name the failures.\n\
-                  --list prints the steps, --nightly adds those of an hour or more.",
+                  --list prints the steps, --nightly adds those that take long or install gigabytes.",
         run: ci::main,
     },
 ];

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::run::{Workspace, checked};
+use crate::run::Workspace;
 use crate::usage_error;
 
 /// The recipes with the number of seeds, from 1 on, that README's figures are of.
@@ -61,16 +62,12 @@ pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode>
             }
         }
     }
-    checked(
-        workspace
-            .cargo("build")
-            .args(["--release", "--package", "lenet"]),
-    )?;
+    let program = workspace.build_program("release")?;
     let mut table = String::new();
     for (recipe, seeds) in chosen {
         let mut runs = Vec::new();
         for seed in 1..=seeds {
-            let run = train(workspace, recipe, seed, &passed_on)?;
+            let run = train(workspace, &program, recipe, seed, &passed_on)?;
             eprintln!(
                 "{recipe}, seed {seed}: {:.2} %, {} errors, trained in {:.2} s, process {:.2} s",
                 100. * run.accuracy,
@@ -90,14 +87,19 @@ pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn train(workspace: &Workspace, recipe: &str, seed: u32, passed_on: &[OsString]) -> Result<Run> {
+fn train(
+    workspace: &Workspace,
+    program: &Path,
+    recipe: &str,
+    seed: u32,
+    passed_on: &[OsString],
+) -> Result<Run> {
     let folder = workspace.target.join("reproduce");
     let output = folder.join(format!("{recipe}-{seed}"));
     if output.exists() {
         fs::remove_dir_all(&output).with_context(|| format!("cannot remove {output:?}"))?;
     }
-    let program = workspace.program();
-    let mut command = Command::new(&program);
+    let mut command = Command::new(program);
     command
         .args(["train", "--quiet", "--format", "json", "--recipe", recipe])
         .args(["--seed", &seed.to_string()])

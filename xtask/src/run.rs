@@ -7,6 +7,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+/// Cargo's profile of the program and the tests; Cargo.toml says what it leaves out.
+pub const PROFILE: &str = "quick";
+
 /// The folders that the tasks work in.
 pub struct Workspace {
     /// Holds the workspace's Cargo.toml.
@@ -38,10 +41,24 @@ impl Workspace {
         cargo_on(&self.root.join("Cargo.toml"), subcommand)
     }
 
-    /// Where a build for release puts the program `lenet`.
-    pub fn program(&self) -> PathBuf {
-        let program = self.target.join("release/lenet");
+    /// Where a build in this profile puts the program `lenet`.
+    pub fn program(&self, profile: &str) -> PathBuf {
+        let program = self.target.join(profile).join("lenet");
         program.with_extension(std::env::consts::EXE_EXTENSION)
+    }
+
+    /// Builds the program `lenet` in a profile and returns its path.
+    pub fn build_program(&self, profile: &str) -> Result<PathBuf> {
+        let program = self.program(profile);
+        if !program.exists() {
+            eprintln!("building lenet: the first build takes some minutes");
+        }
+        // Selecting the whole workspace gives the dependencies the features that its tests need,
+        // so that `cargo xtask test` does not compile them again.
+        let mut build = self.cargo("build");
+        build.args(["--workspace", "--bin", "lenet", "--profile", profile]);
+        checked(&mut build)?;
+        Ok(program)
     }
 
     /// A workspace of a test's own, in the system's folder for temporary files.
@@ -53,15 +70,6 @@ impl Workspace {
             target,
         }
     }
-
-    /// The program `lenet`, built for release, with these arguments.
-    pub fn lenet(&self, arguments: &[&str]) -> Command {
-        let mut command = self.cargo("run");
-        command
-            .args(["--release", "--package", "lenet", "--"])
-            .args(arguments);
-        command
-    }
 }
 
 /// `cargo SUBCOMMAND` on the workspace or package of this manifest.
@@ -70,6 +78,13 @@ pub fn cargo_on(manifest: &Path, subcommand: &str) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     command.arg(subcommand).arg("--manifest-path").arg(manifest);
+    // What `cargo run` says of xtask is nothing to the build scripts of others, some of which run
+    // again for each change of it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PKG_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -150,10 +165,8 @@ mod tests {
     #[test]
     fn the_commands_are_cargos() {
         let workspace = workspace();
-        assert_eq!(
-            shown(workspace.lenet(&["data", "download"]).arg("--all")),
-            "cargo run --release --package lenet -- data download --all"
-        );
+        let program = workspace.program("quick");
+        assert!(program.starts_with("root/target/quick"), "{program:?}");
         let command = workspace.cargo("test");
         let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
         assert_eq!(arguments[..2], ["test", "--manifest-path"]);

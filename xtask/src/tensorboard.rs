@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::ci::Skipped;
 use crate::python;
-use crate::run::{Workspace, checked};
+use crate::run::{PROFILE, Workspace, checked};
 
 /// Where the script and its requirements lie, from the root.
 const FOLDER: &str = "crates/cli/tests/tensorboard";
@@ -20,7 +20,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo("test");
     // Of the whole workspace, as `cargo xtask test` has compiled it: one crate alone would have
     // dependencies with other features.
-    command.args(["--workspace", "--test", "cli"]);
+    command.args(["--workspace", "--profile", PROFILE, "--test", "cli"]);
     command.args(["--", "--nocapture", "tensorboard"]);
     checked(command.env("LENET_TENSORBOARD_PYTHON", python))
 }

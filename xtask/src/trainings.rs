@@ -1,28 +1,13 @@
 //! Checks of the longer kind that train: the accuracies of recipes, and equal bytes from equal seeds.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::ci::words;
-use crate::run::{Workspace, checked, empty_folder};
-
-/// The benches, as cargo selects them.
-pub const BENCHES: &str = "--bench throughput --bench kernels --bench pool --bench data";
-
-/// Builds the program and the benches for release, and gives the program's path. Together, for they
-/// share their dependencies only if these have the same features.
-pub fn release_program(workspace: &Workspace) -> Result<PathBuf> {
-    checked(
-        workspace
-            .cargo("build")
-            .args(words("--release --workspace --bin lenet"))
-            .args(words(BENCHES)),
-    )?;
-    Ok(workspace.program())
-}
+use crate::run::{PROFILE, Workspace, checked, empty_folder};
 
 /// What a recipe must reach, a little below what it does by any seed.
 struct Claim {
@@ -58,7 +43,7 @@ const CLAIMS: [Claim; 3] = [
 
 /// Trains by each recipe, and has `lenet eval` judge.
 pub fn accuracy(workspace: &Workspace) -> Result<()> {
-    let program = release_program(workspace)?;
+    let program = workspace.build_program(PROFILE)?;
     let folder = empty_folder(workspace, "accuracy")?;
     for claim in CLAIMS {
         let missing = claim.needs.map(|needs| workspace.root.join(needs));
@@ -88,7 +73,7 @@ pub fn accuracy(workspace: &Workspace) -> Result<()> {
 
 /// Trains twice from one seed, on one thread and on all, and compares the weights.
 pub fn determinism(workspace: &Workspace) -> Result<()> {
-    let program = release_program(workspace)?;
+    let program = workspace.build_program(PROFILE)?;
     let folder = empty_folder(workspace, "determinism")?;
     let runs = [folder.join("first"), folder.join("second")];
     for (run, threads) in std::iter::zip(&runs, [&["--threads", "1"][..], &[]]) {

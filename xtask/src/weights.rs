@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::run::{Workspace, checked, empty_folder};
+use crate::run::{PROFILE, Workspace, checked, empty_folder};
 use crate::usage_error;
 
 /// `cargo xtask weights [--check]`: trains them and puts them in place, or only compares.
@@ -18,8 +18,8 @@ pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode>
         _ => return Ok(usage_error("weights", "weights takes --check or nothing")),
     };
     let run = empty_folder(workspace, "weights")?.join("run");
-    let mut train = workspace.lenet(&["train"]);
-    train.args(["--recipe", "best", "--seed", "42", "--output"]);
+    let mut train = Command::new(workspace.build_program(PROFILE)?);
+    train.args(["train", "--recipe", "best", "--seed", "42", "--output"]);
     checked(train.arg(&run))?;
     let file = workspace
         .root
