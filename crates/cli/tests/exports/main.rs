@@ -1,7 +1,8 @@
 //! `lenet export`: what it writes, and what other programs make of it.
 //!
-//! onnxruntime, PyTorch and tract are not needed to build or test lenet: `cargo xtask ci exports`
-//! installs them and names them in the variables below; a test that lacks one says so and passes.
+//! onnxruntime, PyTorch and tract are not needed to build or test lenet: `cargo xtask ci exports-all`
+//! installs them and names them in the variables below, `exports` the first of them; a test that
+//! lacks one says so and passes.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -65,7 +66,7 @@ fn fails(folder: &Path, arguments: &[&str], code: i32) -> String {
 fn other(variable: &str) -> Option<OsString> {
     let program = env::var_os(variable);
     if program.is_none() {
-        println!("skipped: {variable} is not set; `cargo xtask ci exports` sets it");
+        println!("skipped: {variable} is not set; `cargo xtask ci exports-all` sets it");
     }
     program
 }
