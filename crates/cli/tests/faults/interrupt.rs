@@ -94,21 +94,26 @@ fn a12_a_signal_while_it_evaluates() {
     }
 }
 
-/// The number of the `nth` write of a checkpoint among the file operations.
+/// The number of the reference's `nth` write of a checkpoint among its file operations.
 fn write_of_checkpoint(nth: usize) -> usize {
+    writes_of_checkpoints(&REFERENCE.operations)[nth - 1]
+}
+
+/// The numbers of the writes of checkpoints among the file operations of a training.
+pub fn writes_of_checkpoints(operations: &[String]) -> Vec<usize> {
     let is_write = |operation: &&String| {
         operation.starts_with("write\t") && operation.contains("/checkpoint/")
     };
-    let numbered = REFERENCE.operations.iter().zip(1..);
-    let mut writes = numbered.filter(|(operation, _)| is_write(operation));
-    writes.nth(nth - 1).unwrap().1
+    let numbered = operations.iter().zip(1..);
+    let writes = numbered.filter(|(operation, _)| is_write(operation));
+    writes.map(|(_, number)| number).collect()
 }
 
-/// Starts the training, and comes back when it is in the middle of its file operation with this
+/// Starts a training, and comes back when it is in the middle of its file operation with this
 /// number. There it stays until its standard input is dropped.
-fn stalled(root: &Path, operation: usize) -> Child {
+pub fn stalled(root: &Path, training: &str, operation: usize) -> Child {
     let fault = format!("stall:{operation}");
-    let mut child = faulty(root, &format!("{TRAINING} --quiet --output run"), &fault)
+    let mut child = faulty(root, &format!("{training} --quiet --output run"), &fault)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -128,7 +133,7 @@ fn stalled(root: &Path, operation: usize) -> Child {
 fn a12_a_signal_while_a_checkpoint_is_written() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), write_of_checkpoint(3));
+        let mut child = stalled(root.path(), TRAINING, write_of_checkpoint(3));
         send(signal, &child);
         drop(child.stdin.take());
         assert_eq!(ends(&mut child, signal).code(), Some(code));
@@ -151,7 +156,7 @@ fn a12_a_signal_while_a_checkpoint_is_written() {
 fn a12_a_second_signal_while_a_checkpoint_is_written() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), write_of_checkpoint(3));
+        let mut child = stalled(root.path(), TRAINING, write_of_checkpoint(3));
         let run = root.path().join("run");
         let before = checkpoints(&run);
         assert_eq!(before.len(), 2);
@@ -183,7 +188,7 @@ fn a12_a_signal_while_pictures_are_drawn() {
     let last = 1 + REFERENCE.operations.iter().rposition(summary).unwrap();
     for (signal, code) in SIGNALS.repeat(repetitions()) {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), last);
+        let mut child = stalled(root.path(), TRAINING, last);
         let run = root.path().join("run");
         send(signal, &child);
         assert!(!run.join("report.html").exists());

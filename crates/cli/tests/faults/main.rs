@@ -133,22 +133,24 @@ impl Reference {
     }
 }
 
+/// Trains in a folder, and returns the file operations.
+fn operations(root: &Path, training: &str) -> Vec<String> {
+    let arguments = format!("{training} --output run");
+    succeeds(&mut faulty(root, &arguments, "list:operations"));
+    let listed = fs::read_to_string(root.join("operations")).unwrap();
+    let lines = listed.lines();
+    let operations = lines.map(|line| line.split_once('\t').unwrap().1.to_owned());
+    operations.collect()
+}
+
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
     let root = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    succeeds(&mut faulty(
-        root.path(),
-        &format!("{TRAINING} --output run"),
-        "list:operations",
-    ));
+    let operations = operations(root.path(), TRAINING);
     let took = begun.elapsed();
-    let listed = fs::read_to_string(root.path().join("operations")).unwrap();
-    let operations = listed
-        .lines()
-        .map(|line| line.split_once('\t').unwrap().1.to_owned());
     Reference {
         outcome: Outcome::of(&root.path().join("run")),
-        operations: operations.collect(),
+        operations,
         took,
         root,
     }
