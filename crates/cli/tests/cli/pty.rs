@@ -15,6 +15,8 @@ use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 /// How long we wait for what should come at once, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+const AFTER_THE_END: &str = "(the program has ended)";
+
 const ENTER_ALTERNATE: &str = "\x1b[?1049h";
 const LEAVE_ALTERNATE: &str = "\x1b[?1049l";
 const HIDE_CURSOR: &str = "\x1b[?25l";
@@ -125,8 +127,12 @@ impl Pty {
                 None => thread::sleep(Duration::from_millis(10)),
             }
         };
-        // What the program wrote last may still be on its way to us.
-        thread::sleep(Duration::from_millis(100));
+        // What the program wrote last may still be on its way to us: this comes after it.
+        if let Some(ends) = &self.ends {
+            let mut terminal = File::from(ends.terminal.try_clone().unwrap());
+            terminal.write_all(AFTER_THE_END.as_bytes()).unwrap();
+            self.wait_for(AFTER_THE_END);
+        }
         status.code()
     }
 
