@@ -161,13 +161,12 @@ const NIGHTLY: &[Step] = &[
         name: "faults",
         about: "nightly: trainings killed, starved and damaged at every place; a server under siege",
         run: |workspace| {
-            let tests = "--workspace --no-fail-fast --test faults --test damaged --test server";
-            checked(
-                quick(workspace, "test", tests)
-                    // The server's own process shares its descriptors with a thousand clients.
-                    .args(words("-- --test-threads 1"))
-                    .env("LENET_NIGHTLY", "1"),
-            )
+            let tests = "--workspace --no-fail-fast --test faults --test damaged";
+            checked(quick(workspace, "test", tests).env("LENET_NIGHTLY", "1"))?;
+            // One after the other: the descriptors of a thousand clients and of the server are those
+            // of one process.
+            let tests = "--workspace --test server -- --test-threads 1 --nocapture";
+            checked(quick(workspace, "test", tests).env("LENET_NIGHTLY", "1"))
         },
     },
 ];
