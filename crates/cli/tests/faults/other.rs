@@ -94,7 +94,7 @@ fn a7_epochs_are_added_to_a_finished_run() {
 
     let extend = "train --resume run --epochs 4 --force-config";
     // The first operations alone, and every third of these.
-    let chosen = |number: &usize| nightly() || *number == 1 || number % 3 == 0;
+    let chosen = |number: &usize| nightly() || *number == 1 || number.is_multiple_of(3);
     let last = if nightly() { usize::MAX } else { 30 };
     for number in (1..=last).filter(chosen) {
         let root = tempfile::tempdir().unwrap();

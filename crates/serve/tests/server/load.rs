@@ -26,8 +26,9 @@ fn descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Many clients: nobody gets a wrong answer or none. Nightly there are more of them than places; on a
-/// machine that other tests keep busy, this process could be so slow a client that it loses some.
+/// Many clients: none gets a wrong answer, and as long as there is a place for each, each gets one.
+/// Nightly there are more of them than places: a client that is slow may then lose its place, and how
+/// slow they are depends on the machine.
 #[test]
 fn e5_many_clients() {
     let server = server();
@@ -40,20 +41,17 @@ fn e5_many_clients() {
     };
     for sent in [Sent::Json, Sent::Picture] {
         let mut tally = run(plan, asked(sent));
-        assert_eq!(
-            (tally.wrong, tally.lost),
-            (0, 0),
-            "{sent:?}: {:?} {:?}",
-            tally.first_wrong,
-            tally.first_lost
-        );
+        assert_eq!(tally.wrong, 0, "{sent:?}: {:?}", tally.first_wrong);
+        if !nightly() {
+            assert_eq!(tally.lost, 0, "{sent:?}: {:?}", tally.first_lost);
+        }
         let answered = tally.latencies.len();
         assert!(answered + tally.busy as usize >= plan.clients && answered > 0);
         if nightly() {
             let p99 = tally.quantile(0.99);
             println!(
-                "{sent:?}: {answered} answers, {} busy, p99 {p99} ms",
-                tally.busy
+                "{sent:?}: {answered} answers, {} busy, {} lost, p99 {p99} ms",
+                tally.busy, tally.lost
             );
             assert!(
                 memory().is_none_or(|memory| memory < 200),
