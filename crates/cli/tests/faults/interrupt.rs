@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     HANGS, Outcome, REFERENCE, TRAINING, assert_as_undisturbed, checkpoints, errors, faulty, go_on,
-    leftovers, lenet, nightly, send, skipped, start, succeeds, wait_for,
+    leftovers, lenet, nightly, prepared, send, skipped, start, succeeds, wait_for,
 };
 
 const SIGNALS: [(&str, i32); 2] = [("INT", 130), ("TERM", 143)];
@@ -71,10 +71,9 @@ fn a12_a_signal_while_it_evaluates() {
             model.display()
         );
         // A shell's background jobs, and their children, ignore SIGINT from the start.
-        let mut evaluation = Command::new("env");
-        evaluation.args(["--default-signal", env!("CARGO_BIN_EXE_lenet")]);
-        evaluation.args(arguments.split_whitespace());
-        let mut child = start(evaluation.current_dir(root.path()).env_remove("LENET_DATA"));
+        let mut env = Command::new("env");
+        env.args(["--default-signal", env!("CARGO_BIN_EXE_lenet")]);
+        let mut child = start(&mut prepared(env, root.path(), &arguments));
         // In the middle: with MNIST in memory, and 60,000 images to go.
         let status = format!("/proc/{}/status", child.id());
         if !Path::new(&status).exists() {
@@ -112,8 +111,12 @@ pub fn writes_of_checkpoints(operations: &[String]) -> Vec<usize> {
 /// Starts a training, and comes back when it is in the middle of its file operation with this
 /// number. There it stays until its standard input is dropped.
 pub fn stalled(root: &Path, training: &str, operation: usize) -> Child {
-    let fault = format!("stall:{operation}");
-    let mut child = faulty(root, &format!("{training} --quiet --output run"), &fault)
+    stalled_by(root, &format!("{training} --quiet --output run"), operation)
+}
+
+/// The same of any call of the program that is quiet.
+pub fn stalled_by(root: &Path, arguments: &str, operation: usize) -> Child {
+    let mut child = faulty(root, arguments, &format!("stall:{operation}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

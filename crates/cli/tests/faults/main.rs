@@ -38,7 +38,11 @@ fn skipped(reason: &str) {
 
 /// The program in this folder, by these arguments, untouched by the user's own settings.
 fn lenet(folder: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_lenet")), folder, arguments)
+}
+
+/// The program, started by a command that may do something before.
+fn prepared(mut command: Command, folder: &Path, arguments: &str) -> Command {
     command.current_dir(folder);
     for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 
+use crate::interrupt::stalled_by;
 use crate::{
     Outcome, REFERENCE, TRAINING, assert_as_undisturbed, copy, ends_with, errors, faulty, lenet,
     nightly, snapshot, succeeds, unfinished, wait_for,
@@ -190,12 +191,7 @@ fn a8_a_finished_run_gets_the_pictures_that_it_lacks() {
 fn a14_the_second_process_is_told_of_the_first() {
     let root = unfinished();
     let run = root.path().join("run");
-    let mut first = faulty(root.path(), "train --resume run", "stall:4")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut first = stalled_by(root.path(), "train --quiet --resume run", 4);
     let named = format!("process {}", first.id());
     let lock = run.join("LOCK");
     wait_for("the lock", || {
