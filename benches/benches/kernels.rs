@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lenet_data::{Dataset, Normalization, embedded};
-use lenet_kernels::Isa;
-use lenet_kernels::engine::{FloatImages, Purpose};
-use lenet_kernels::measure::{Kernels, Work, fma_roof};
-use lenet_kernels::pool::Pool;
-use lenet_kernels::reference::adam::Settings;
+use lenet_engine::Isa;
+use lenet_engine::engine::{FloatImages, Purpose};
+use lenet_engine::measure::{Kernels, Work, fma_roof};
+use lenet_engine::pool::Pool;
+use lenet_engine::reference::adam::Settings;
 use lenet_model::{Architecture, Init, LeNet5};
 
 /// Images of the batch, over which the gradients of the linear layers' weights are.

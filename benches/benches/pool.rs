@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use criterion::{BenchmarkId, Criterion};
-use lenet_kernels::pool::{Pool, physical_cores};
+use lenet_engine::pool::{Pool, physical_cores};
 
 /// A thread's part of the jobs of a step: forward and back, gradients of weights, Adam. In turns of
 /// [`compute`], a nanosecond or two each.

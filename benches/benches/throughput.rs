@@ -11,8 +11,8 @@ use candle_nn::loss::cross_entropy;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use lenet_data::{Batch, Dataset, batches, embedded, order};
-use lenet_kernels::engine::{FloatImages, Precision, Purpose};
-use lenet_kernels::ops;
+use lenet_engine::engine::{FloatImages, Precision, Purpose};
+use lenet_engine::ops;
 use lenet_model::{Engine, Init, LeNet5};
 use lenet_train::{Config, Draft, Ending, Event, Progress, evaluate, fit};
 

@@ -1,4 +1,4 @@
-//! The tests of lenet-kernels on an aarch64 that QEMU emulates, so that the paths written with NEON
+//! The tests of lenet-engine on an aarch64 that QEMU emulates, so that the paths written with NEON
 //! are tested on x86-64 too.
 //!
 //! The standard library of the target comes from rustup, where it is installed, or is built from
@@ -33,7 +33,7 @@ const PROFILE: [&str; 2] = [
 /// Property tests that name no number of cases of their own draw this many.
 const CASES: &str = "16";
 
-/// Tests lenet-kernels under emulation and type-checks the whole program for the target.
+/// Tests lenet-engine under emulation and type-checks the whole program for the target.
 pub fn check(workspace: &Workspace) -> Result<()> {
     if OS != "linux" {
         skip("user-mode emulation is of Linux")?;
@@ -57,7 +57,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         );
         command
     };
-    checked(cargo("test").args(["--package", "lenet-kernels", "--tests"]))?;
+    checked(cargo("test").args(["--package", "lenet-engine", "--tests"]))?;
     checked(cargo("check").args(["--package", "lenet"]))
 }
 

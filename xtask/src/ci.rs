@@ -109,7 +109,7 @@ const NIGHTLY: &[Step] = &[
         name: "portable",
         about: "nightly: data, kernels and model compile without their default features",
         run: |workspace| {
-            let crates = "-p lenet-data -p lenet-kernels -p lenet-model --no-default-features";
+            let crates = "-p lenet-data -p lenet-engine -p lenet-model --no-default-features";
             checked(&mut quick(workspace, "check", crates))?;
             let crates = "-p lenet -p lenet-train --no-default-features --all-targets";
             checked(&mut quick(workspace, "check", crates))

@@ -29,7 +29,7 @@ const FORBID_UNSAFE: &str = "#![forbid(unsafe_code)]";
 const NATIVE: &str = concat!("target-cpu", "=native");
 
 /// The one crate that may hold unsafe code.
-const UNSAFE_CRATE: &str = "crates/kernels/";
+const UNSAFE_CRATE: &str = "crates/engine/";
 
 /// Checks the workspace's `.rs`, `.md` and `.toml` files and prints every finding.
 pub fn check(workspace: &Workspace) -> Result<()> {
@@ -228,7 +228,7 @@ mod tests {
             assert_found(path, &format!("//! {FORBID_UNSAFE}\n"), 1, "forbid");
             assert_clean(path, &format!("//! A crate.\n{FORBID_UNSAFE}\n"));
         }
-        assert_clean("crates/kernels/src/lib.rs", "//! Kernels.\n");
+        assert_clean("crates/engine/src/lib.rs", "//! Kernels.\n");
         assert_clean("crates/data/src/idx.rs", "//! IDX.\n");
     }
 

@@ -15,10 +15,10 @@ use std::time::Instant;
 use candle_core::Device;
 use lenet_data::registry::MNIST;
 use lenet_data::{Dataset, batches, embedded};
-use lenet_kernels::engine::{Images, Purpose};
-use lenet_kernels::pool::Pool;
-use lenet_kernels::single::Single;
-use lenet_kernels::{Isa, Pixels};
+use lenet_engine::engine::{Images, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::single::Single;
+use lenet_engine::{Isa, Pixels};
 use lenet_model::{Engine, LeNet5};
 use lenet_train::{Config, Ending, Event, Precision, Progress, evaluate, fit};
 
@@ -102,7 +102,7 @@ struct Lenet {
     config: Config,
     model: LeNet5,
     /// For inference, where the network runs on the fused engine.
-    fused: Option<lenet_kernels::engine::Engine>,
+    fused: Option<lenet_engine::engine::Engine>,
     /// For one image at a time.
     single: Option<Single>,
     table: [f32; 256],

@@ -220,7 +220,7 @@ pub struct Hardware {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
-    /// The fast operations of lenet-kernels.
+    /// The fast operations of lenet-engine.
     Fused,
     /// candle's own operations: a hundred times slower on a CPU.
     Candle,

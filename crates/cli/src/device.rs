@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use candle_core::Device;
-use lenet_kernels::Isa;
-use lenet_kernels::pool::{self, Pool};
+use lenet_engine::Isa;
+use lenet_engine::pool::{self, Pool};
 
 use crate::failure::{Failure, Outcome};
 
@@ -77,7 +77,7 @@ impl DeviceName {
 /// A `LENET_ISA` that this machine has not.
 pub fn set_threads(threads: Option<NonZeroUsize>) -> Outcome<usize> {
     Isa::from_environment()
-        .map_err(|error| Failure::Usage(format!("{}: {error}", lenet_kernels::ISA_VARIABLE)))?;
+        .map_err(|error| Failure::Usage(format!("{}: {error}", lenet_engine::ISA_VARIABLE)))?;
     let wanted = threads.map_or_else(pool::physical_cores, NonZeroUsize::get);
     let threads = Pool::set_global_threads(wanted);
     // candle's own operations, with `--engine candle`, take rayon's.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lenet_data::read_file;
-use lenet_kernels::pool;
+use lenet_engine::pool;
 use lenet_train::{Precision, RunFolder};
 use serde::Serialize;
 

@@ -68,7 +68,7 @@ impl fmt::Display for Padding {
     }
 }
 
-impl From<Activation> for lenet_kernels::Activation {
+impl From<Activation> for lenet_engine::Activation {
     fn from(activation: Activation) -> Self {
         match activation {
             Activation::Relu => Self::Relu,

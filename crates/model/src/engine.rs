@@ -1,17 +1,17 @@
-//! LeNet-5 on the engine of lenet-kernels, which trains and evaluates it without a graph.
+//! LeNet-5 on the engine of lenet-engine, which trains and evaluates it without a graph.
 
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use lenet_kernels::engine::{self, Layers, Precision, Purpose};
-use lenet_kernels::pool::Pool;
-use lenet_kernels::single::Single;
-use lenet_kernels::{Activation, ConvLayer, Isa, LinearLayer};
+use lenet_engine::engine::{self, Layers, Precision, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::single::Single;
+use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer};
 
 use crate::{Architecture, LeNet5, Result};
 
 impl Architecture {
-    /// The layers in the words of lenet-kernels.
+    /// The layers in the words of lenet-engine.
     ///
     /// # Errors
     /// None for an architecture with a class.
@@ -99,7 +99,7 @@ impl LeNet5 {
     /// latency.
     ///
     /// ```
-    /// use lenet_kernels::Pixels;
+    /// use lenet_engine::Pixels;
     /// use lenet_model::{Architecture, Init, LeNet5};
     ///
     /// let device = candle_core::Device::Cpu;

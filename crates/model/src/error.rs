@@ -163,7 +163,7 @@ pub enum Error {
     },
     /// An operation's own error.
     #[error(transparent)]
-    Kernels(#[from] lenet_kernels::Error),
+    Kernels(#[from] lenet_engine::Error),
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

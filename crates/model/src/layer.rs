@@ -4,13 +4,13 @@ use std::fmt;
 
 use candle_core::{Module as _, Result, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig};
-use lenet_kernels::Activation;
-use lenet_kernels::ops::{self, ConvOptions};
+use lenet_engine::Activation;
+use lenet_engine::ops::{self, ConvOptions};
 
 /// What computes a network on the CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Engine {
-    /// The operations of lenet-kernels.
+    /// The operations of lenet-engine.
     #[default]
     Fused,
     /// candle's own operations: slow on a CPU, but the same on every device and in every type.

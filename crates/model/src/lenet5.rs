@@ -1,7 +1,7 @@
 //! LeNet-5.
 
 use candle_core::{Device, Module, Tensor};
-use lenet_kernels::Activation;
+use lenet_engine::Activation;
 
 use crate::architecture::Architecture;
 use crate::init::Init;

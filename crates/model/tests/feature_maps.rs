@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use candle_core::{Device, Tensor};
-use lenet_kernels::reference::activation::Activation as Function;
-use lenet_kernels::reference::{activation, avg_pool2d, conv2d};
+use lenet_engine::reference::activation::Activation as Function;
+use lenet_engine::reference::{activation, avg_pool2d, conv2d};
 use lenet_model::{Activation, Architecture, Engine, Init, LeNet5, Padding};
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {

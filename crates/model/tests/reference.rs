@@ -3,8 +3,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::loss::cross_entropy;
-use lenet_kernels::reference::activation::Activation as Function;
-use lenet_kernels::reference::{activation, avg_pool2d, conv2d, linear};
+use lenet_engine::reference::activation::Activation as Function;
+use lenet_engine::reference::{activation, avg_pool2d, conv2d, linear};
 use lenet_model::{Activation, Architecture, Init, LeNet5, Padding};
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
@@ -107,7 +107,7 @@ fn forward_and_backward_are_those_of_the_references() {
         near("logits", &numbers(&logits), &x);
 
         // The loss and its gradient.
-        use lenet_kernels::reference::cross_entropy as reference;
+        use lenet_engine::reference::cross_entropy as reference;
         let shape = reference::Shape { batch, classes: 7 };
         let loss = reference::forward(&shape, &x, &labels, 0.).unwrap();
         let targets = Tensor::new(labels.as_slice(), &Device::Cpu).unwrap();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use lenet_data::{IMAGE_PIXELS, Normalization};
-use lenet_kernels::engine::{Engine, Images, Purpose};
-use lenet_kernels::pool::Pool;
-use lenet_kernels::single::Single;
-use lenet_kernels::{Isa, Pixels};
+use lenet_engine::engine::{Engine, Images, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::single::Single;
+use lenet_engine::{Isa, Pixels};
 use lenet_model::{Metadata, Weights, softmax};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -110,7 +110,7 @@ impl Network {
     }
 
     /// The probabilities of each image's classes.
-    fn classify(&mut self, images: &mut [Image]) -> Result<Vec<Vec<f32>>, lenet_kernels::Error> {
+    fn classify(&mut self, images: &mut [Image]) -> Result<Vec<Vec<f32>>, lenet_engine::Error> {
         let Normalization { mean, std } = self.normalization;
         for image in images.iter_mut() {
             if let Image::Floats(pixels) = image {

@@ -82,7 +82,7 @@ pub enum Precision {
     Bf16,
 }
 
-impl From<Precision> for lenet_kernels::engine::Precision {
+impl From<Precision> for lenet_engine::engine::Precision {
     fn from(precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::F32,

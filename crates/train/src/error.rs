@@ -140,7 +140,7 @@ pub enum Error {
     PrecisionOfCandle,
     /// An operation's own error, as for labels that the model has no output for.
     #[error(transparent)]
-    Kernels(#[from] lenet_kernels::Error),
+    Kernels(#[from] lenet_engine::Error),
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -3,7 +3,7 @@
 use candle_core::DType;
 use candle_nn::loss::cross_entropy;
 use lenet_data::{Dataset, Normalization, batches};
-use lenet_kernels::engine::{Precision, Purpose};
+use lenet_engine::engine::{Precision, Purpose};
 use lenet_model::{Engine, LeNet5};
 
 use crate::stepper::Rows;

@@ -1,8 +1,8 @@
 //! The optimisers that there are, in the words of `config.toml`.
 
 use candle_core::Tensor;
-use lenet_kernels::engine;
-use lenet_kernels::reference::{adam, sgd};
+use lenet_engine::engine;
+use lenet_engine::reference::{adam, sgd};
 use serde::{Deserialize, Serialize};
 
 /// An optimiser with its settings, but for the learning rate. Weight decay leaves biases out.
@@ -78,7 +78,7 @@ impl Default for Optimizer {
 }
 
 impl Optimizer {
-    /// With a step's learning rate, in the words of lenet-kernels.
+    /// With a step's learning rate, in the words of lenet-engine.
     pub(crate) fn at(self, learning_rate: f64) -> engine::Optimizer {
         match self {
             Self::Adam {

@@ -2,9 +2,9 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
-use lenet_kernels::reference::sgd::Settings;
+use lenet_engine::reference::sgd::Settings;
 
-/// Stochastic gradient descent, as [`reference::sgd`](lenet_kernels::reference::sgd) defines it.
+/// Stochastic gradient descent, as [`reference::sgd`](lenet_engine::reference::sgd) defines it.
 /// Variables of one axis are biases and do not decay.
 #[derive(Debug)]
 pub struct Sgd {

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use candle_core::Device;
 use candle_nn::loss::cross_entropy;
 use lenet_data::{batches, embedded};
-use lenet_kernels::Pixels;
-use lenet_kernels::engine::{Images, Precision as Computed, Purpose};
+use lenet_engine::Pixels;
+use lenet_engine::engine::{Images, Precision as Computed, Purpose};
 use lenet_model::{Activation, Architecture, Engine, Init, LeNet5, Padding};
 use lenet_train::{Config, Event, Precision, Progress, evaluate, fit};
 

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{mnist, network, small, train};
-use lenet_kernels::engine::{FloatImages, Precision, Purpose};
-use lenet_kernels::{Isa, Pixels};
+use lenet_engine::engine::{FloatImages, Precision, Purpose};
+use lenet_engine::{Isa, Pixels};
 use lenet_train::Progress;
 
 /// Sums in another order: 8e-7 was the most. Two weights of the second convolution that change

@@ -3,8 +3,8 @@
 use candle_core::Device;
 use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
 use lenet_data::{IMAGE_PIXELS, Normalization};
-use lenet_kernels::Pixels;
-use lenet_kernels::single::Single;
+use lenet_engine::Pixels;
+use lenet_engine::single::Single;
 use lenet_model::{LeNet5, pretrained, softmax};
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -52,8 +52,8 @@ impl From<lenet_model::Error> for Error {
     }
 }
 
-impl From<lenet_kernels::Error> for Error {
-    fn from(error: lenet_kernels::Error) -> Self {
+impl From<lenet_engine::Error> for Error {
+    fn from(error: lenet_engine::Error) -> Self {
         lenet_model::Error::from(error).into()
     }
 }

@@ -4,8 +4,8 @@
 //! would come into the module, which people load. In plain loops over the rows they take a
 //! fraction of a millisecond.
 
-use lenet_kernels::reference::{activation, avg_pool2d};
-use lenet_kernels::{ConvLayer, Error};
+use lenet_engine::reference::{activation, avg_pool2d};
+use lenet_engine::{ConvLayer, Error};
 
 /// A convolution with its parameters.
 pub(crate) struct Conv {

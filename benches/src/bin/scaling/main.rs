@@ -15,10 +15,10 @@ use std::time::Instant;
 
 use candle_core::Device;
 use lenet_data::{Dataset, Normalization, embedded, order};
-use lenet_kernels::engine::{Images, Purpose};
-use lenet_kernels::pool::{Pool, cores, physical_cores};
-use lenet_kernels::reference::adam::Settings;
-use lenet_kernels::{Isa, Pixels};
+use lenet_engine::engine::{Images, Purpose};
+use lenet_engine::pool::{Pool, cores, physical_cores};
+use lenet_engine::reference::adam::Settings;
+use lenet_engine::{Isa, Pixels};
 use lenet_model::{Architecture, Init, LeNet5};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use candle_core::utils;
 use lenet_data::{Search, locate, registry};
-use lenet_kernels::engine::Precision;
-use lenet_kernels::pool;
+use lenet_engine::engine::Precision;
+use lenet_engine::pool;
 use serde::Serialize;
 
 use crate::arguments::{Checks, Format};

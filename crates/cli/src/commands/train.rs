@@ -207,7 +207,7 @@ fn already_finished(folder: &Path, format: Format) -> Outcome {
 
 /// Whether what computes can do so in the precision that is asked for.
 fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
-    let precision = lenet_kernels::engine::Precision::from(config.precision);
+    let precision = lenet_engine::engine::Precision::from(config.precision);
     if config.precision == Precision::F32 {
         return Ok(());
     }
@@ -219,7 +219,7 @@ fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
     if !precision.is_available() {
         return Err(Failure::Usage(format!(
             "--precision bf16: {}",
-            lenet_kernels::Error::Precision
+            lenet_engine::Error::Precision
         )));
     }
     Ok(())

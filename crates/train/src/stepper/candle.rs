@@ -6,7 +6,7 @@ use candle_nn::Optimizer as _;
 use candle_nn::loss::cross_entropy;
 use candle_nn::ops::log_softmax;
 use lenet_data::{Batch, Dataset, batches};
-use lenet_kernels::engine::Optimizer;
+use lenet_engine::engine::Optimizer;
 use lenet_model::LeNet5;
 
 use super::{Altered, Pass, clipping, sum_of_squares};
@@ -161,7 +161,7 @@ impl<'a> Candle<'a> {
     }
 }
 
-fn adam_config(settings: &lenet_kernels::reference::adam::Settings) -> AdamConfig {
+fn adam_config(settings: &lenet_engine::reference::adam::Settings) -> AdamConfig {
     AdamConfig {
         learning_rate: settings.learning_rate,
         beta1: settings.beta1,

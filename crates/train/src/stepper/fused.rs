@@ -1,8 +1,8 @@
-//! A step on the engine of lenet-kernels, without a graph.
+//! A step on the engine of lenet-engine, without a graph.
 
 use candle_core::Tensor;
 use lenet_data::Dataset;
-use lenet_kernels::engine::{Engine, Purpose};
+use lenet_engine::engine::{Engine, Purpose};
 use lenet_model::LeNet5;
 
 use super::{Altered, Pass, Rows, clipping, tensors};

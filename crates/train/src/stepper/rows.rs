@@ -1,8 +1,8 @@
 //! Some images of a set, as the engines ask for them.
 
 use lenet_data::{Augmentation, Dataset, IMAGE_PIXELS, Result};
-use lenet_kernels::Pixels;
-use lenet_kernels::engine::Images;
+use lenet_engine::Pixels;
+use lenet_engine::engine::Images;
 
 /// Some images of a set as they are.
 pub(crate) struct Rows<'a> {

@@ -1,7 +1,7 @@
 //! The network in int8, calibrated on images that it was trained on.
 
 use lenet_data::{batches, order};
-use lenet_kernels::Pixels;
+use lenet_engine::Pixels;
 use lenet_model::Weights;
 use lenet_model::quantize::Quantized;
 use tracing::info;

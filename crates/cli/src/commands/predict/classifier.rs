@@ -2,8 +2,8 @@
 
 use candle_core::{Device, Tensor};
 use lenet_data::{IMAGE_PIXELS, IMAGE_SIDE};
-use lenet_kernels::Pixels;
-use lenet_kernels::single::Single;
+use lenet_engine::Pixels;
+use lenet_engine::single::Single;
 use lenet_model::{Engine, Weights, softmax};
 
 use super::answer::{Answer, ranked};

@@ -1,0 +1,83 @@
+//! The references, composed to the layers that the fast kernels compute in one pass.
+
+use lenet_engine::reference::{Gradients, activation, avg_pool2d, conv2d, linear};
+use lenet_engine::{ConvLayer, Float, LinearLayer};
+
+/// What a convolution computes, and what its backward pass needs.
+pub struct Conv<T> {
+    /// Before the activation.
+    pub map: Vec<T>,
+    activated: Vec<T>,
+    pub output: Vec<T>,
+}
+
+/// Convolution, activation, pooling.
+pub fn conv_forward<T: Float>(
+    layer: &ConvLayer,
+    batch: usize,
+    [input, weight, bias]: [&[T]; 3],
+) -> Conv<T> {
+    let map = conv2d::forward(&layer.reference(batch), input, weight, bias).unwrap();
+    let activated = activation::forward(layer.activation, &map);
+    let output = match layer.pool {
+        true => avg_pool2d::forward(&pooling(layer, batch), &activated).unwrap(),
+        false => activated.clone(),
+    };
+    Conv {
+        map,
+        activated,
+        output,
+    }
+}
+
+pub fn conv_backward<T: Float>(
+    layer: &ConvLayer,
+    batch: usize,
+    forward: &Conv<T>,
+    [input, weight, d_output]: [&[T]; 3],
+) -> Gradients<T> {
+    let d_activated = match layer.pool {
+        true => avg_pool2d::backward(&pooling(layer, batch), d_output).unwrap(),
+        false => d_output.to_vec(),
+    };
+    let d_map = activation::backward(layer.activation, &forward.activated, &d_activated).unwrap();
+    conv2d::backward(&layer.reference(batch), input, weight, &d_map).unwrap()
+}
+
+fn pooling(layer: &ConvLayer, batch: usize) -> avg_pool2d::Shape {
+    let [_, channels, height, width] = layer.reference(batch).output().unwrap();
+    avg_pool2d::Shape {
+        batch,
+        channels,
+        height,
+        width,
+    }
+}
+
+/// What a linear layer computes.
+pub struct Linear<T> {
+    /// Before the activation.
+    pub sums: Vec<T>,
+    pub output: Vec<T>,
+}
+
+/// Product, activation.
+pub fn linear_forward<T: Float>(
+    layer: &LinearLayer,
+    batch: usize,
+    [input, weight, bias]: [&[T]; 3],
+) -> Linear<T> {
+    let sums = linear::forward(&layer.reference(batch), input, weight, bias).unwrap();
+    let output = activation::forward(layer.activation, &sums);
+    Linear { sums, output }
+}
+
+pub fn linear_backward<T: Float>(
+    layer: &LinearLayer,
+    batch: usize,
+    forward: &Linear<T>,
+    [input, weight, d_output]: [&[T]; 3],
+) -> Gradients<T> {
+    let d_sums = activation::backward(layer.activation, &forward.output, d_output).unwrap();
+    linear::backward(&layer.reference(batch), input, weight, &d_sums).unwrap()
+}

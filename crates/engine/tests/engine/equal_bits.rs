@@ -1,0 +1,102 @@
+//! What must change nothing, not even a bit: the number of threads, AVX2 instead of AVX-512, bytes
+//! instead of floats.
+
+use lenet_engine::engine::{Engine, Images};
+use lenet_engine::reference::activation::Activation::{Relu, Tanh};
+use lenet_engine::reference::adam::Settings;
+use lenet_engine::{Isa, Pixels};
+
+use crate::network::Network;
+use crate::{Batch, bits, engine, flat};
+
+/// Bits of every gradient and parameter after some steps, whose batches end with a tail.
+fn train(engine: &mut Engine, network: &Network) -> [Vec<u32>; 2] {
+    for (seed, images) in [(1, 70), (2, 33), (3, 1), (4, 64), (5, 69)] {
+        let batch = Batch::new(network, images, seed);
+        engine
+            .gradients(&batch.images(), &batch.labels, 0.1)
+            .unwrap();
+        engine.adam(&Settings::default());
+    }
+    [
+        bits(&flat(engine.last_gradients())),
+        bits(&flat(engine.parameters())),
+    ]
+}
+
+fn networks() -> [Network; 2] {
+    [
+        Network::lenet_5(true, Relu, 6),
+        Network::lenet_5(false, Tanh, 7),
+    ]
+}
+
+#[test]
+fn any_number_of_threads() {
+    for network in networks() {
+        for isa in Isa::available() {
+            let [one, others @ ..] = [1, 2, 3, 5]
+                .map(|threads| train(&mut engine(&network, 70, threads, isa), &network));
+            for (threads, other) in std::iter::zip([2, 3, 5], others) {
+                assert!(one == other, "{isa}, {threads} threads");
+            }
+        }
+    }
+}
+
+/// Both multiply and add in one rounding, and every sum runs in the same order. NEON would, too, but
+/// no machine has both.
+#[test]
+fn avx2_and_avx512() {
+    let names = ["avx2", "avx512"].map(|name| name.parse::<Isa>());
+    let [Ok(avx2), Ok(avx512)] = names else {
+        println!("skipped: this machine has not both");
+        return;
+    };
+    for network in networks() {
+        let [narrow, wide] =
+            [avx2, avx512].map(|isa| train(&mut engine(&network, 70, 2, isa), &network));
+        assert!(narrow == wide);
+    }
+}
+
+/// Images of bytes with the number that each stands for.
+struct ByteImages<'a> {
+    bytes: &'a [u8],
+    table: &'a [f32; 256],
+    size: usize,
+}
+
+impl Images for ByteImages<'_> {
+    fn pixels<'a>(&'a self, image: usize, _: &'a mut [u8]) -> Pixels<'a> {
+        Pixels::Bytes(&self.bytes[image * self.size..][..self.size], self.table)
+    }
+}
+
+#[test]
+fn bytes_and_floats() {
+    let network = Network::lenet_5(true, Relu, 8);
+    // As images of digits are normalised, so that each byte is another number, none of them 0.
+    let mut table = [0.0; 256];
+    for (byte, number) in table.iter_mut().enumerate() {
+        *number = (byte as f32 / 255.0 - 0.1307) / 0.3081;
+    }
+    let mut batch = Batch::new(&network, 35, 9);
+    let bytes: Vec<u8> = (0..35 * 784_u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    batch.pixels = bytes.iter().map(|&byte| table[usize::from(byte)]).collect();
+    let images = ByteImages {
+        bytes: &bytes,
+        table: &table,
+        size: 784,
+    };
+    for isa in Isa::available() {
+        let mut engine = engine(&network, 35, 2, isa);
+        let [from_bytes, from_floats] = [&images as &dyn Images, &batch.images()].map(|images| {
+            let loss = engine.gradients(images, &batch.labels, 0.0).unwrap().loss;
+            (loss, bits(&flat(engine.last_gradients())))
+        });
+        assert!(from_bytes == from_floats, "{isa}");
+    }
+}

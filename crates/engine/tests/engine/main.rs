@@ -1,0 +1,74 @@
+//! The engine agrees with the references on every instruction set of the machine, and with itself
+//! for any number of threads.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod adam;
+#[path = "../common/mod.rs"]
+mod common;
+mod equal_bits;
+mod errors;
+mod network;
+mod optimizers;
+mod values;
+
+use std::sync::Arc;
+
+use lenet_engine::engine::{Engine, FloatImages, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::{Isa, Result};
+use network::Network;
+
+/// An engine for training with the network's parameters, on so many threads.
+fn engine(network: &Network, most_images: usize, threads: usize, isa: Isa) -> Engine {
+    let pool = Arc::new(Pool::exactly(threads));
+    let mut engine = Engine::new(network.layers(), Purpose::Training, most_images, pool, isa);
+    set_parameters(&mut engine, network).unwrap();
+    engine
+}
+
+fn set_parameters(engine: &mut Engine, network: &Network) -> Result<()> {
+    let parameters: Vec<Vec<f32>> = network.parameters.iter().map(|p| common::cast(p)).collect();
+    let slices: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
+    engine.set_parameters(&slices)
+}
+
+/// Images and labels, as the engine takes them.
+struct Batch {
+    pixels: Vec<f32>,
+    size: usize,
+    labels: Vec<u32>,
+}
+
+impl Batch {
+    fn new(network: &Network, images: usize, seed: u64) -> Self {
+        let size = network.layers().pixels();
+        let mut values = common::Values::new(seed);
+        Self {
+            pixels: common::cast(&values.eighths(&[images, size])),
+            size,
+            labels: values.labels(images, network.layers().classes()),
+        }
+    }
+
+    fn images(&self) -> FloatImages<'_> {
+        FloatImages {
+            pixels: &self.pixels,
+            size: self.size,
+        }
+    }
+
+    fn pixels(&self) -> Vec<f64> {
+        self.pixels.iter().map(|&pixel| f64::from(pixel)).collect()
+    }
+}
+
+/// Copies of an engine's arrays, all parameters one behind the other.
+fn flat<'a>(arrays: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
+    arrays.flatten().copied().collect()
+}
+
+/// The bits of numbers, among which not-a-number equals itself and 0 is not -0.
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|number| number.to_bits()).collect()
+}

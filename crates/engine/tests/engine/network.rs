@@ -1,0 +1,187 @@
+//! A whole network by the references.
+
+use std::fmt;
+
+use lenet_engine::engine::Layers;
+use lenet_engine::reference::activation::Activation::{self, Identity, Relu};
+use lenet_engine::reference::cross_entropy;
+use lenet_engine::{ConvLayer, LinearLayer};
+
+use crate::common::Values;
+use crate::common::layers::{conv_backward, conv_forward, linear_backward, linear_forward};
+
+/// Layers and parameters.
+#[derive(Clone)]
+pub struct Network {
+    pub seed: u64,
+    pub convs: Vec<ConvLayer>,
+    pub linears: Vec<LinearLayer>,
+    pub parameters: Vec<Vec<f64>>,
+}
+
+/// What the references find for a batch.
+pub struct Expected {
+    pub logits: Vec<f64>,
+    pub losses: Vec<f64>,
+    pub loss: f64,
+    /// In the order of the parameters.
+    pub gradients: Vec<Vec<f64>>,
+    /// The least magnitude, other than 0, that goes through a ReLU: where it is no more than
+    /// rounding, f32 may take the other side.
+    pub nearest: f64,
+}
+
+impl fmt::Debug for Network {
+    /// What makes the network, for the parameters fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let made_of = (&self.convs, &self.linears, self.seed);
+        write!(f, "{made_of:?}")
+    }
+}
+
+impl Network {
+    /// With weights whose sums are about as large as their terms, so that activations neither
+    /// vanish nor saturate: ±1 and ±1/2 times a power of two. Numbers grow so slowly that f32 adds
+    /// those of some layers without rounding, and that few come near 0 without being 0.
+    pub fn new(convs: Vec<ConvLayer>, linears: Vec<LinearLayer>, seed: u64) -> Self {
+        let mut values = Values::new(seed);
+        let mut parameters = Vec::new();
+        let fan_ins = convs.iter().map(|conv| conv.weight()[1..].iter().product());
+        let fan_ins = fan_ins.chain(linears.iter().map(|linear| linear.in_features));
+        let layers = Layers::new(convs.clone(), linears.clone()).unwrap();
+        for (sizes, fan_in) in std::iter::zip(layers.parameters().chunks(2), fan_ins) {
+            let scale = (-0.5 * (fan_in as f64).log2()).round().exp2();
+            let weight = values.eighths(&[sizes[0]]);
+            parameters.push(
+                weight
+                    .iter()
+                    .map(|w| (2.0 * w).round() / 2.0 * scale)
+                    .collect(),
+            );
+            parameters.push(
+                values
+                    .eighths(&[sizes[1]])
+                    .iter()
+                    .map(|b| b / 4.0)
+                    .collect(),
+            );
+        }
+        Self {
+            seed,
+            convs,
+            linears,
+            parameters,
+        }
+    }
+
+    /// LeNet-5, with padding in its first layer or without.
+    pub fn lenet_5(same: bool, activation: Activation, seed: u64) -> Self {
+        let conv1 = ConvLayer {
+            in_channels: 1,
+            height: 28,
+            width: 28,
+            out_channels: 6,
+            kernel: 5,
+            padding: if same { 2 } else { 0 },
+            activation,
+            pool: true,
+        };
+        let [_, height, width] = conv1.output();
+        let conv2 = ConvLayer {
+            in_channels: 6,
+            height,
+            width,
+            out_channels: 16,
+            padding: 0,
+            ..conv1
+        };
+        let features = conv2.output().iter().product();
+        Self::new(
+            vec![conv1, conv2],
+            linears(&[features, 120, 84, 10], activation),
+            seed,
+        )
+    }
+
+    pub fn layers(&self) -> Layers {
+        Layers::new(self.convs.clone(), self.linears.clone()).unwrap()
+    }
+
+    /// Forward and back.
+    pub fn run(&self, images: &[f64], labels: &[u32], smoothing: f64) -> Expected {
+        let batch = labels.len();
+        let mut parameters = self.parameters.chunks(2);
+        let mut nearest = f64::INFINITY;
+        let mut look = |activation, sums: &[f64]| {
+            if activation == Relu {
+                let magnitudes = sums.iter().map(|sum| sum.abs()).filter(|sum| *sum > 0.0);
+                nearest = magnitudes.fold(nearest, f64::min);
+            }
+        };
+        let mut inputs = vec![images.to_vec()];
+        let mut convs = Vec::new();
+        for (conv, own) in self.convs.iter().zip(&mut parameters) {
+            let result = conv_forward(conv, batch, [&inputs[inputs.len() - 1], &own[0], &own[1]]);
+            look(conv.activation, &result.map);
+            inputs.push(result.output.clone());
+            convs.push(result);
+        }
+        let mut linears = Vec::new();
+        for (linear, own) in self.linears.iter().zip(&mut parameters) {
+            let result =
+                linear_forward(linear, batch, [&inputs[inputs.len() - 1], &own[0], &own[1]]);
+            look(linear.activation, &result.sums);
+            inputs.push(result.output.clone());
+            linears.push(result);
+        }
+        let logits = inputs.pop().unwrap();
+        let classes = logits.len() / batch;
+        let shape = cross_entropy::Shape { batch, classes };
+        let loss = cross_entropy::forward(&shape, &logits, labels, smoothing).unwrap();
+        let one = cross_entropy::Shape { batch: 1, classes };
+        let losses = std::iter::zip(logits.chunks(classes), labels);
+        let losses = losses
+            .map(|(row, label)| cross_entropy::forward(&one, row, &[*label], smoothing).unwrap())
+            .collect();
+
+        let mut d = cross_entropy::backward(&shape, &logits, labels, smoothing).unwrap();
+        let mut gradients = Vec::new();
+        let weights: Vec<_> = self.parameters.iter().step_by(2).collect();
+        for (index, layer) in self.linears.iter().enumerate().rev() {
+            let weight = weights[self.convs.len() + index];
+            let input = inputs.pop().unwrap();
+            let own = linear_backward(layer, batch, &linears[index], [&input, weight, &d]);
+            gradients.extend([own.d_bias, own.d_weight]);
+            d = own.d_input;
+        }
+        for (index, layer) in self.convs.iter().enumerate().rev() {
+            let input = inputs.pop().unwrap();
+            let own = conv_backward(layer, batch, &convs[index], [&input, weights[index], &d]);
+            gradients.extend([own.d_bias, own.d_weight]);
+            d = own.d_input;
+        }
+        gradients.reverse();
+        Expected {
+            logits,
+            losses,
+            loss,
+            gradients,
+            nearest,
+        }
+    }
+}
+
+/// Linear layers from features to features; the last has no activation.
+pub fn linears(features: &[usize], activation: Activation) -> Vec<LinearLayer> {
+    let pairs = features.windows(2).enumerate();
+    let linear = |(index, pair): (usize, &[usize])| LinearLayer {
+        in_features: pair[0],
+        out_features: pair[1],
+        activation: if index + 2 == features.len() {
+            Identity
+        } else {
+            activation
+        },
+    };
+    pairs.map(linear).collect()
+}

@@ -1,0 +1,215 @@
+//! Logits, losses and gradients against the references.
+
+use lenet_engine::ConvLayer;
+use lenet_engine::Isa;
+use lenet_engine::engine::Engine;
+use lenet_engine::reference::activation::Activation::{self, Identity, Relu, Tanh};
+use proptest::prelude::*;
+
+use crate::common::{Tolerance, assert_close};
+use crate::network::{Expected, Network, linears};
+use crate::{Batch, engine};
+
+/// Numbers are near 1 by the choice of weights; six layers with sums of up to 400 terms, and tanh in
+/// four of them, are each off by 1e-6 at most. The smallest mistake is one of 400 terms: 1e-2.
+const LOGITS: Tolerance = Tolerance {
+    rtol: 1e-5,
+    atol: 1e-5,
+};
+
+/// Relative to the greatest of a parameter's gradients: roundings of a number of parts in 1e6 on
+/// the way back, and some more where a sum over all positions cancels. The smallest mistake, one of
+/// up to 70 images (or one column or row of 28) left out, is 1e-2.
+const GRADIENT: f64 = 3e-5;
+
+/// Where all terms of all gradients of a parameter cancel, their roundings are left.
+const CANCELLED: f64 = 1e-7;
+
+/// A number nearer to 0 than this may have the other sign in f32, and ReLU another slope.
+const NEAR: f64 = 1e-5;
+
+#[test]
+fn lenet_5() {
+    for (same, activation, images, smoothing) in [
+        (true, Relu, 33, 0.0),
+        (false, Relu, 16, 0.1),
+        (true, Tanh, 17, 0.1),
+        (false, Tanh, 70, 0.0),
+    ] {
+        let network = Network::lenet_5(same, activation, 45);
+        let batch = Batch::new(&network, images, 43);
+        let expected = network.run(&batch.pixels(), &batch.labels, smoothing);
+        assert!(expected.nearest > NEAR, "choose another seed");
+        for isa in Isa::available() {
+            let what = format!("{isa}, same {same}, {activation:?}");
+            let mut engine = engine(&network, images, 2, isa);
+            check(&what, &mut engine, &batch, smoothing, &expected);
+        }
+    }
+}
+
+/// A larger batch after a smaller one and the reverse: what a pass leaves in the lanes and blocks
+/// behind its last image means nothing to the next.
+#[test]
+fn batches_of_changing_sizes() {
+    for (network, seed) in [
+        (Network::lenet_5(false, Tanh, 1), 2),
+        (three_convolutions(Relu), 3),
+        (three_convolutions(Tanh), 4),
+    ] {
+        for isa in Isa::available() {
+            let mut engine = engine(&network, 70, 2, isa);
+            for images in [70, 1, 15, 16, 17, 2, 49, 70] {
+                let batch = Batch::new(&network, images, seed + images as u64);
+                let expected = network.run(&batch.pixels(), &batch.labels, 0.1);
+                assert!(expected.nearest > NEAR, "choose another seed");
+                let what = format!("{isa}, {images} images");
+                check(&what, &mut engine, &batch, 0.1, &expected);
+                // A forward pass alone gives the same, and is no backward pass's business.
+                let logits: Vec<f32> = engine.logits().flatten().collect();
+                engine.forward(&batch.images(), images).unwrap();
+                assert_eq!(
+                    engine.logits().flatten().collect::<Vec<_>>(),
+                    logits,
+                    "{what}"
+                );
+            }
+        }
+    }
+}
+
+/// With padding between layers, no pooling, and each special kernel.
+fn three_convolutions(activation: Activation) -> Network {
+    let conv = |[c, h, w]: [usize; 3], out_channels, kernel, padding, pool| ConvLayer {
+        in_channels: c,
+        height: h,
+        width: w,
+        out_channels,
+        kernel,
+        padding,
+        activation,
+        pool,
+    };
+    let first = conv([2, 9, 10], 3, 3, 1, true);
+    let second = conv(first.output(), 4, 4, 3, false);
+    let third = conv(second.output(), 2, 5, 1, false);
+    let features = third.output().iter().product();
+    Network::new(
+        vec![first, second, third],
+        linears(&[features, 9, 5], activation),
+        11,
+    )
+}
+
+proptest! {
+    // Failures are reproduced from the printed network and seed, not from files.
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_networks(
+        network in networks(), images in 1..=70_usize, threads in 1..=3_usize,
+        smoothing in prop_oneof![Just(0.0), 0.05..0.5], seed: u64,
+    ) {
+        let batch = Batch::new(&network, images, seed);
+        let expected = network.run(&batch.pixels(), &batch.labels, smoothing);
+        prop_assume!(expected.nearest > NEAR);
+        for isa in Isa::available() {
+            let mut engine = engine(&network, images + 3, threads, isa);
+            check(isa.name(), &mut engine, &batch, smoothing, &expected);
+        }
+    }
+}
+
+/// One to three convolutions and one to three linear layers.
+fn networks() -> impl Strategy<Value = Network> {
+    let image = (1..=3_usize, 4..=9_usize, 4..=9_usize);
+    let activation = prop::sample::select(vec![Relu, Tanh, Identity]);
+    let conv = (
+        1..=7_usize,
+        1..=5_usize,
+        0..=3_usize,
+        any::<bool>(),
+        activation.clone(),
+    );
+    let convs = prop::collection::vec(conv, 1..=3);
+    let hidden = prop::collection::vec(1..=20_usize, 0..=2);
+    (image, convs, hidden, 1..=12_usize, activation, any::<u64>()).prop_map(
+        |((c, h, w), convs, hidden, classes, activation, seed)| {
+            let mut given = [c, h, w];
+            let mut layers = Vec::new();
+            for (out_channels, kernel, padding, pool, activation) in convs {
+                let [in_channels, height, width] = given;
+                let room = height.min(width) + 2 * padding;
+                let kernel = kernel.min(room);
+                let layer = ConvLayer {
+                    in_channels,
+                    height,
+                    width,
+                    out_channels,
+                    kernel,
+                    padding,
+                    activation,
+                    pool: pool && room > kernel,
+                };
+                given = layer.output();
+                layers.push(layer);
+            }
+            let first = [given.iter().product()];
+            let features: Vec<_> = first.into_iter().chain(hidden).chain([classes]).collect();
+            Network::new(layers, linears(&features, activation), seed)
+        },
+    )
+}
+
+pub fn check(what: &str, engine: &mut Engine, batch: &Batch, smoothing: f64, expected: &Expected) {
+    let found = engine
+        .gradients(&batch.images(), &batch.labels, smoothing)
+        .unwrap();
+    assert!(found.finite, "{what}");
+    assert_close(
+        &format!("loss, {what}"),
+        &[found.loss],
+        &[expected.loss],
+        LOGITS,
+    );
+    assert_close(
+        &format!("losses, {what}"),
+        engine.losses(),
+        &expected.losses,
+        LOGITS,
+    );
+    let actual: Vec<f32> = engine.logits().flatten().collect();
+    assert_close(
+        &format!("logits, {what}"),
+        &actual,
+        &expected.logits,
+        LOGITS,
+    );
+    assert_eq!(
+        engine.predicted(),
+        predicted(&actual, batch.labels.len()),
+        "{what}"
+    );
+    let names = ["weight", "bias"].into_iter().cycle().enumerate();
+    let gradients = std::iter::zip(engine.last_gradients(), &expected.gradients);
+    assert_eq!(engine.last_gradients().count(), expected.gradients.len());
+    for ((index, name), (actual, expected)) in std::iter::zip(names, gradients) {
+        let greatest = expected.iter().fold(0.0_f64, |most, d| most.max(d.abs()));
+        let tolerance = Tolerance {
+            rtol: 0.0,
+            atol: GRADIENT * greatest + CANCELLED,
+        };
+        let what = format!("{name} of layer {}, {what}", index / 2);
+        assert_close(&what, actual, expected, tolerance);
+    }
+}
+
+/// The first of the greatest of each row.
+fn predicted(logits: &[f32], images: usize) -> Vec<u32> {
+    let rows = logits.chunks(logits.len() / images);
+    let first = |row: &[f32]| {
+        let greatest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        row.iter().position(|&logit| logit == greatest).unwrap() as u32
+    };
+    rows.map(first).collect()
+}

@@ -1,0 +1,153 @@
+//! A training step allocates nothing, on no thread: all memory is the engine's, from the start.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use lenet_engine::engine::{Engine, FloatImages, Layers, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::reference::activation::Activation::{self, Identity, Relu, Tanh};
+use lenet_engine::reference::adam::Settings;
+use lenet_engine::{ConvLayer, Isa, LinearLayer};
+
+/// Calls to the system's allocator that took memory, on all threads but the test harness's.
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// Whether the test has begun. A thread that took memory before is the harness's: it takes more
+/// when it reports a test that has been running for a minute, as on an emulated processor.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static IS_HARNESS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count() {
+    if !BEGUN.load(Ordering::Relaxed) {
+        IS_HARNESS.set(true);
+    } else if !IS_HARNESS.get() {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Counting;
+
+// SAFETY: every call is handed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The one test of this program: the test harness would allocate for a second one meanwhile.
+#[test]
+fn a_training_step_allocates_nothing() {
+    const IMAGES: usize = 50;
+    BEGUN.store(true, Ordering::Relaxed);
+    // This thread is the harness's until here.
+    IS_HARNESS.set(false);
+    let pixels: Vec<f32> = (0..IMAGES * 784).map(|i| (i % 17) as f32 / 17.0).collect();
+    let images = FloatImages {
+        pixels: &pixels,
+        size: 784,
+    };
+    let labels: Vec<u32> = (0..IMAGES as u32).map(|i| i % 10).collect();
+    let settings = Settings::default();
+    for isa in Isa::available() {
+        for (activation, pool) in [(Relu, true), (Tanh, true), (Relu, false), (Tanh, false)] {
+            let layers = lenet(activation, pool);
+            let pool = Arc::new(Pool::exactly(3));
+            let mut engine = Engine::new(layers, Purpose::Training, IMAGES, pool, isa);
+            let parameters: Vec<Vec<f32>> =
+                engine.parameters().map(|p| vec![0.01; p.len()]).collect();
+            let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
+            engine.set_parameters(&parameters).unwrap();
+            let mut step = |count| {
+                let labels = &labels[..count];
+                let found = engine.gradients(&images, labels, 0.1).unwrap();
+                engine.adam(&settings);
+                engine.forward(&images, count).unwrap();
+                (
+                    found.loss,
+                    engine.predicted()[0],
+                    engine.logits().flatten().next(),
+                )
+            };
+            // The system's locks may take memory when they are used first.
+            step(IMAGES);
+            let before = ALLOCATIONS.load(Ordering::SeqCst);
+            for _ in 0..2 {
+                for count in [IMAGES, 1, 17] {
+                    step(count);
+                }
+                // Long enough for the pool to fall asleep.
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            let count = ALLOCATIONS.load(Ordering::SeqCst) - before;
+            assert_eq!(count, 0, "{isa}, {activation:?}");
+        }
+    }
+    // The counter counts.
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    drop(std::hint::black_box(vec![0_u8; 100]));
+    assert_eq!(ALLOCATIONS.load(Ordering::SeqCst), before + 1);
+}
+
+/// LeNet-5, with pooling or without.
+fn lenet(activation: Activation, pool: bool) -> Layers {
+    let conv1 = ConvLayer {
+        in_channels: 1,
+        height: 28,
+        width: 28,
+        out_channels: 6,
+        kernel: 5,
+        padding: 2,
+        activation,
+        pool,
+    };
+    let [in_channels, height, width] = conv1.output();
+    let conv2 = ConvLayer {
+        in_channels,
+        height,
+        width,
+        out_channels: 16,
+        padding: 0,
+        pool: true,
+        ..conv1
+    };
+    let features = conv2.output().iter().product();
+    let linear = |in_features, out_features, activation| LinearLayer {
+        in_features,
+        out_features,
+        activation,
+    };
+    let linears = vec![
+        linear(features, 120, activation),
+        linear(120, 84, activation),
+        linear(84, 10, Identity),
+    ];
+    Layers::new(vec![conv1, conv2], linears).unwrap()
+}
