@@ -1,0 +1,23 @@
+//! Reading with a bound, writing atomically, and one error type: what every crate of lenet that
+//! touches the file system shares. It knows no format.
+//!
+//! ```
+//! let folder = std::env::temp_dir();
+//! let path = folder.join("lenet-files-doc.txt");
+//! lenet_files::write_atomic(&path, b"whole, or not there")?;
+//! assert_eq!(lenet_files::read(&path, 1 << 20)?, b"whole, or not there");
+//!
+//! let error = lenet_files::read(&folder, 1 << 20).unwrap_err();
+//! assert_eq!(error.kind(), lenet_files::Kind::Input);
+//! # std::fs::remove_file(&path).ok();
+//! # Ok::<(), lenet_files::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod error;
+mod read;
+mod write;
+
+pub use error::{Error, Kind, Result};
+pub use read::{read, read_text};
+pub use write::{check_output, sync_folder_of, write_atomic};
