@@ -50,8 +50,8 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "web",
-        about: "the committed page is the one of its sources",
-        run: web::check_committed,
+        about: "the committed WebAssembly is up to date with its sources",
+        run: web::check,
     },
     Step {
         name: "clippy",

@@ -137,12 +137,11 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "web",
-        arguments: "[--output DIR | --check]",
-        about: "Build the page to draw on as WebAssembly, or check the committed one",
+        arguments: "[--check]",
+        about: "Build the page's WebAssembly, or check that the committed one is up to date",
         details: "Needs `rustup target add wasm32-unknown-unknown`; wasm-bindgen is installed below\n\
-                  target/ unless it is on PATH.\n\
-                  With --output, DIR gets the static files and nothing is committed: any web server\n\
-                  hosts them, from any path. Without, they go to crates/serve/page.",
+                  target/ unless it is on PATH. The page is the folder crates/serve/page: static\n\
+                  files, which any web server hosts from any path.",
         run: web::main,
     },
     Task {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Cargo's profile of the program and the tests; Cargo.toml says what it leaves out.
 pub const PROFILE: &str = "quick";
@@ -116,6 +116,17 @@ pub fn checked(command: &mut Command) -> Result<()> {
         bail!("{status} from {line}");
     }
     Ok(())
+}
+
+/// Runs the command and returns what it prints on standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let line = shown(command);
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {line}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{line}: {}", errors.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The command as typed in a shell, its program by name and without `--manifest-path`.

