@@ -30,14 +30,14 @@ pub use images::{FloatImages, Images};
 pub use layers::Layers;
 pub(crate) use memory::features as memory_features;
 use memory::{BatchMemory, Place, Scratch, check_lengths, features, get, places, set};
-use pass::{BatchPointers, Extent, Pass};
+use pass::{BatchPointers, Extent, FromLogits, Pass, feature_row};
 use shared::{Pointers, Shared};
 use tasks::Tasks;
 pub use update::Optimizer;
 
 use crate::blocked::Lines;
 use crate::blocked::linear::BLOCKS;
-use crate::error::{check_label_smoothing, check_labels};
+use crate::error::{check_label_smoothing, check_labels, check_length};
 use crate::pool::{Pool, share};
 use crate::simd::LANES;
 use crate::{Error, Isa, Result};
@@ -97,6 +97,8 @@ pub struct Engine {
     images: usize,
     scratch: Vec<Scratch>,
     batch: BatchMemory,
+    /// The input of the last layer, an image a row, where it was asked for.
+    features: Lines,
     pointers: BatchPointers,
     #[cfg(target_arch = "x86_64")]
     weights: Option<tiles::Weights>,
@@ -193,6 +195,7 @@ impl Engine {
             places,
             layers,
             batch,
+            features: Lines::default(),
             pointers,
         }
     }
@@ -210,6 +213,24 @@ impl Engine {
     /// Images that a pass may have.
     pub fn most_images(&self) -> usize {
         self.most_images
+    }
+
+    /// Makes room for passes over this many images, if there is less. The parameters stay; gradients
+    /// and moments begin at 0 if there was less.
+    pub(crate) fn reserve(&mut self, images: usize) {
+        if images <= self.most_images {
+            return;
+        }
+        let grown = Self::build(
+            self.precision,
+            self.layers.clone(),
+            self.purpose,
+            images,
+            Arc::clone(&self.pool),
+            self.isa,
+        );
+        let old = std::mem::replace(self, grown);
+        self.parameters = old.parameters;
     }
 
     /// Sets the parameters, in the order of [`Layers::parameters`].
@@ -264,12 +285,66 @@ impl Engine {
         check_label_smoothing("gradients", label_smoothing)?;
         self.take_labels("gradients", labels)?;
         let smoothing = label_smoothing as f32;
-        self.pass(images, labels.len(), Extent::Gradients { smoothing })?;
+        let from = FromLogits::CrossEntropy { smoothing };
+        self.pass(images, labels.len(), Extent::Backward(from))?;
         let finite = self.weight_gradients();
         Ok(Gradients {
             loss: self.mean_loss(),
             finite,
         })
+    }
+
+    /// Runs the network forward and back from the gradient of a scalar by the logits, (N, K): the
+    /// gradients of that scalar by the parameters are then in [`Engine::last_gradients`]. Returns
+    /// whether all are finite.
+    ///
+    /// # Errors
+    /// [`Error::EmptyBatch`] without an image, [`Error::TooManyImages`], and [`Error::Length`] where
+    /// `d_logits` is not (N, K).
+    ///
+    /// # Panics
+    /// If the engine is not for [`Purpose::Training`], or as [`Engine::forward`].
+    pub fn backward(
+        &mut self,
+        images: &dyn Images,
+        count: usize,
+        d_logits: &[f32],
+    ) -> Result<bool> {
+        assert_eq!(self.purpose, Purpose::Training);
+        if count == 0 {
+            return Err(Error::EmptyBatch { op: "backward" });
+        }
+        let shape = [count, self.layers.classes()];
+        check_length("backward", "d_logits", &shape, d_logits)?;
+        let from = FromLogits::Given(d_logits);
+        self.pass(images, count, Extent::Backward(from))?;
+        Ok(self.weight_gradients())
+    }
+
+    /// Runs the network forward and returns what goes into its last layer, one row an image: in
+    /// LeNet-5 the 84 features. The logits and classes can then be asked for, too.
+    ///
+    /// The first call reserves memory for these features.
+    ///
+    /// # Errors
+    /// [`Error::TooManyImages`].
+    ///
+    /// # Panics
+    /// As [`Engine::forward`].
+    pub fn features<'a>(
+        &'a mut self,
+        images: &dyn Images,
+        count: usize,
+    ) -> Result<impl Iterator<Item = &'a [f32]> + use<'a>> {
+        let width = self.layers.features();
+        let row = feature_row(width);
+        if self.features.as_slice().is_empty() {
+            self.features = Lines::floats(self.most_images.next_multiple_of(LANES) * row);
+        }
+        let rows = self.features.as_mut_ptr();
+        self.pass(images, count, Extent::Features(rows))?;
+        let rows = self.features.as_slice().chunks_exact(row);
+        Ok(rows.take(count).map(move |row| &row[..width]))
     }
 
     /// Runs the network forward and gives the mean cross-entropy of images and labels; logits,
@@ -324,7 +399,7 @@ impl Engine {
         Ok(())
     }
 
-    fn pass(&mut self, images: &dyn Images, count: usize, extent: Extent) -> Result<()> {
+    fn pass(&mut self, images: &dyn Images, count: usize, extent: Extent<'_>) -> Result<()> {
         if count > self.most_images {
             return Err(Error::TooManyImages {
                 op: "forward",

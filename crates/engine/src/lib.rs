@@ -16,6 +16,7 @@ mod blocked;
 pub mod engine;
 mod error;
 mod float;
+pub mod fused;
 mod geometry;
 mod isa;
 #[cfg(feature = "measure")]
@@ -29,6 +30,7 @@ pub mod single;
 pub use blocked::pack::Pixels;
 pub use error::{Error, Result};
 pub use float::Float;
+pub use fused::FusedNetwork;
 pub use geometry::{ConvLayer, LinearLayer};
 pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
 pub use reference::activation::Activation;

@@ -187,6 +187,19 @@ impl Single {
         Ok(())
     }
 
+    /// What went into the last layer for the last image, in its order: in LeNet-5 the 84 features.
+    pub fn features(&self) -> impl Iterator<Item = f32> {
+        let features = match self.layers.linears() {
+            [_] => self.features,
+            _ => Features::dense(self.layers.features()),
+        };
+        let values = self
+            .memory
+            .last()
+            .map_or(&[][..], |last| last.input.as_slice());
+        (0..self.layers.features()).map(move |feature| values[features.place(feature)])
+    }
+
     /// The logits of an image, one for each of [`Layers::classes`]. Allocates nothing.
     ///
     /// # Panics

@@ -62,6 +62,11 @@ impl Layers {
         self.linears.last().map_or(0, |last| last.out_features)
     }
 
+    /// Number of values that go into the last layer.
+    pub fn features(&self) -> usize {
+        self.linears.last().map_or(0, |last| last.in_features)
+    }
+
     /// Numbers of an image, C·H·W.
     pub fn pixels(&self) -> usize {
         let first = self.convs.first();

@@ -30,14 +30,31 @@ pub(crate) struct BatchPointers {
 }
 
 /// How far a pass goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Extent {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extent<'a> {
     /// To the logits.
     Logits,
+    /// To the logits; the input of the last layer is kept here, an image a row of
+    /// [`feature_row`] floats.
+    Features(*mut f32),
     /// To the loss of each image.
     Losses,
-    /// Back to the gradients, with this ε of label smoothing.
-    Gradients { smoothing: f32 },
+    /// Back to the gradients of the parameters.
+    Backward(FromLogits<'a>),
+}
+
+/// The gradient of the logits, with which a backward pass begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FromLogits<'a> {
+    /// That of the mean cross-entropy, with this ε of label smoothing.
+    CrossEntropy { smoothing: f32 },
+    /// This one, (N, K).
+    Given(&'a [f32]),
+}
+
+/// Floats of a row that holds an image's features.
+pub(crate) fn feature_row(features: usize) -> usize {
+    features.next_multiple_of(LANES)
 }
 
 /// What all threads of a pass read.
@@ -50,7 +67,7 @@ pub(crate) struct Pass<'a> {
     /// Images of the batch.
     pub(crate) count: usize,
     /// How far it goes.
-    pub(crate) extent: Extent,
+    pub(crate) extent: Extent<'a>,
     pub(crate) batch: &'a BatchPointers,
     /// The weights of the linear layers, where they run on tiles.
     #[cfg(target_arch = "x86_64")]
@@ -81,12 +98,30 @@ impl Pass<'_> {
                         self.lose(0.0, first + block, scratch.d_logits.as_mut_ptr());
                     }
                 }
-                Extent::Gradients { smoothing } => {
+                Extent::Features(rows) => {
+                    let last = self.layers.linears().len() - 1;
+                    let count = self.layers.linears()[last].in_features;
+                    for block in 0..blocks {
+                        pack::to_rows(
+                            self.isa,
+                            count,
+                            scratch.features[last].as_ptr().add(block * features(count)),
+                            rows.add((first + block) * LANES * feature_row(count)),
+                            feature_row(count),
+                        );
+                    }
+                }
+                Extent::Backward(from) => {
                     let last = self.layers.linears().len() - 1;
                     let stride = features(self.layers.classes());
                     for block in first..first + blocks {
                         let d_logits = self.batch.d_linear[last].add(block * stride);
-                        self.lose(smoothing, block, d_logits);
+                        match from {
+                            FromLogits::CrossEntropy { smoothing } => {
+                                self.lose(smoothing, block, d_logits);
+                            }
+                            FromLogits::Given(given) => self.take(given, block, d_logits),
+                        }
                     }
                     self.linear_backward(scratch, first, blocks);
                     for block in 0..blocks {
@@ -136,7 +171,7 @@ impl Pass<'_> {
             }
             for (index, conv) in convs.iter().enumerate() {
                 let saved = match self.extent {
-                    Extent::Gradients { .. } => scratch.saved(self.layers, index, own),
+                    Extent::Backward(_) => scratch.saved(self.layers, index, own),
                     _ => Saved::Nothing,
                 };
                 let input = scratch.input(self.layers, index, own);
@@ -200,6 +235,28 @@ impl Pass<'_> {
                     *self.batch.predicted.add(block * LANES + lane) =
                         cross_entropy::predicted(classes, logits, lane);
                 }
+            }
+        }
+    }
+
+    /// A block's part of the gradient of the logits (N, K) into its lanes, and zeros into the lanes
+    /// without an image.
+    ///
+    /// # Safety
+    /// `d_logits` must have room for (K, 16).
+    unsafe fn take(&self, given: &[f32], block: usize, d_logits: *mut f32) {
+        let classes = self.layers.classes();
+        let images = self.images_of(block);
+        let rows = &given[block * LANES * classes..][..images * classes];
+        for class in 0..classes {
+            for lane in 0..LANES {
+                let d = if lane < images {
+                    rows[lane * classes + class]
+                } else {
+                    0.0
+                };
+                // SAFETY: class and lane are below K and 16.
+                unsafe { *d_logits.add(class * LANES + lane) = d }
             }
         }
     }

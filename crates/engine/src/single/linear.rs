@@ -39,6 +39,15 @@ impl Features {
         self.runs * self.stride
     }
 
+    /// Where a feature of the layer lies.
+    pub(super) fn place(&self, feature: usize) -> usize {
+        let (run, index) = match self.channels_last {
+            true => (feature % self.runs, feature / self.runs),
+            false => (feature / self.len, feature % self.len),
+        };
+        run * self.stride + index
+    }
+
     /// Which feature of the layer is the `index`th of these.
     fn feature(&self, index: usize) -> usize {
         match self.channels_last {

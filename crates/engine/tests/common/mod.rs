@@ -133,3 +133,8 @@ pub fn conv2d_shapes(
         },
     )
 }
+
+/// f32 as f64.
+pub fn cast_up(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}

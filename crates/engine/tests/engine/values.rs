@@ -1,12 +1,14 @@
 //! Logits, losses and gradients against the references.
 
-use lenet_engine::ConvLayer;
 use lenet_engine::Isa;
 use lenet_engine::engine::Engine;
 use lenet_engine::reference::activation::Activation::{self, Identity, Relu, Tanh};
+use lenet_engine::single::Single;
+use lenet_engine::{ConvLayer, Pixels};
 use proptest::prelude::*;
 
-use crate::common::{Tolerance, assert_close};
+use crate::common::layers::linear_forward;
+use crate::common::{Tolerance, assert_close, cast};
 use crate::network::{Expected, Network, linears};
 use crate::{Batch, engine};
 
@@ -202,6 +204,46 @@ pub fn check(what: &str, engine: &mut Engine, batch: &Batch, smoothing: f64, exp
         let what = format!("{name} of layer {}, {what}", index / 2);
         assert_close(&what, actual, expected, tolerance);
     }
+}
+
+/// What goes into the last layer, in batches and for one image, held to the logits: they are its
+/// product with the last weight.
+#[test]
+fn features() {
+    for network in [Network::lenet_5(true, Relu, 1), one_linear_layer()] {
+        let last = network.linears[network.linears.len() - 1];
+        let [weight, bias] = &network.parameters[network.parameters.len() - 2..] else {
+            panic!("two parameters a layer")
+        };
+        let batch = Batch::new(&network, 19, 3);
+        let logits_of = |features: &[f32]| {
+            let input: Vec<f64> = features.iter().map(|&x| f64::from(x)).collect();
+            linear_forward(&last, 1, [&input, weight, bias]).output
+        };
+        for isa in Isa::available() {
+            let mut engine = engine(&network, 33, 2, isa);
+            let features = engine.features(&batch.images(), 19).unwrap();
+            let expected: Vec<f64> = features.flat_map(logits_of).collect();
+            let found: Vec<f32> = engine.logits().flatten().collect();
+            assert_close(isa.name(), &found, &expected, LOGITS);
+
+            let mut single = Single::new(network.layers(), isa);
+            let parameters: Vec<Vec<f32>> = network.parameters.iter().map(|p| cast(p)).collect();
+            let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
+            single.set_parameters(&parameters).unwrap();
+            let pixels = Pixels::Floats(&batch.pixels[..batch.size]);
+            let found = single.logits(pixels).to_vec();
+            let features: Vec<f32> = single.features().collect();
+            assert_close(isa.name(), &found, &logits_of(&features), LOGITS);
+        }
+    }
+}
+
+/// Its features are the output of a convolution, which lies in another order for one image.
+fn one_linear_layer() -> Network {
+    let conv = Network::lenet_5(true, Tanh, 1).convs[0];
+    let features = conv.output().iter().product();
+    Network::new(vec![conv], linears(&[features, 7], Tanh), 2)
 }
 
 /// The first of the greatest of each row.
