@@ -12,10 +12,8 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lenet_data::registry::MNIST;
-use lenet_data::{
-    Augmentation, Dataset, IMAGE_PIXELS, Normalization, Origin, Search, batches, embedded, load,
-    order,
-};
+use lenet_data::{Augmentation, Dataset, Origin, Search, batches, embedded, load, order};
+use lenet_picture::{IMAGE_PIXELS, Normalization};
 
 const BATCH_SIZE: usize = 128;
 

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use lenet_data::{Dataset, Normalization, embedded};
+use lenet_data::{Dataset, embedded};
 use lenet_engine::Isa;
 use lenet_engine::engine::{FloatImages, Purpose};
 use lenet_engine::measure::{Kernels, Work, fma_roof};
 use lenet_engine::pool::Pool;
 use lenet_engine::reference::adam::Settings;
 use lenet_model::{Architecture, Init, LeNet5};
+use lenet_picture::Normalization;
 
 /// Images of the batch, over which the gradients of the linear layers' weights are.
 const BATCH: usize = 128;

@@ -17,8 +17,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use lenet_data::{Normalization, Source};
+use lenet_data::Source;
 use lenet_model::{Metadata, Weights, pretrained};
+use lenet_picture::Normalization;
 
 use crate::failure::Outcome;
 

@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use lenet_files::Kind;
+
 /// Why a command failed. Libraries say what happened; here it becomes a class of failure, which is
 /// what a script wants to know.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum Failure {
     /// The data's error.
     #[error(transparent)]
     Data(#[from] lenet_data::Error),
+    /// The error of a file or a picture.
+    #[error(transparent)]
+    Files(#[from] lenet_files::Error),
     /// The model's error.
     #[error(transparent)]
     Model(#[from] lenet_model::Error),
@@ -75,6 +80,7 @@ impl Failure {
         match self {
             Failure::Usage(_) => USAGE,
             Failure::Data(error) => data_code(error),
+            Failure::Files(error) => code(error.kind()),
             Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
@@ -87,11 +93,25 @@ impl Failure {
     }
 }
 
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Usage => USAGE,
+        Kind::Input | Kind::PictureFormat | Kind::PictureTooLarge => BAD_INPUT,
+        Kind::Io => IO,
+        Kind::Network => NETWORK,
+        Kind::Busy => BUSY,
+        Kind::Diverged => DIVERGED,
+        Kind::Interrupted => INTERRUPTED,
+        _ => INTERNAL,
+    }
+}
+
 fn data_code(error: &lenet_data::Error) -> u8 {
     use lenet_data::Error;
     match error {
         Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => BAD_INPUT,
         Error::NotFound { .. } => BAD_INPUT,
+        Error::Files(error) => code(error.kind()),
         Error::UnknownDataset { .. } | Error::Setting { .. } => USAGE,
         Error::Io { .. } | Error::NoRoom { .. } => IO,
         Error::Offline { .. } => NETWORK,

@@ -5,8 +5,9 @@ use std::io::Cursor;
 use candle_core::{D, DType, IndexOp as _};
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageFormat, Luma};
-use lenet_data::{Dataset, IMAGE_PIXELS, IMAGE_SIDE, Normalization, batches};
+use lenet_data::{Dataset, batches};
 use lenet_model::LeNet5;
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Normalization};
 use lenet_train::TensorBoard;
 
 use crate::failure::{Failure, Outcome};

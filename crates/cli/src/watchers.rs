@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lenet_data::{Dataset, Normalization};
+use lenet_data::Dataset;
 use lenet_model::LeNet5;
+use lenet_picture::Normalization;
 use lenet_train::{Event, Observer, Progress, RunFolder, TensorBoard};
 use tracing::warn;
 

@@ -13,10 +13,11 @@ mod sample;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, IMAGE_PIXELS, IMAGE_SIDE, Result};
+use crate::{Error, Result};
 use affine::Inverse;
 use draw::Draw;
 use field::Field;
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// How strongly images are altered. Each magnitude is the end of a range that is drawn from
 /// uniformly, anew for each image and epoch; 0 is none of it, and the default is none at all.

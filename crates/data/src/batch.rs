@@ -2,7 +2,8 @@
 
 use candle_core::{Device, Tensor};
 
-use crate::{Dataset, IMAGE_PIXELS, IMAGE_SIDE, Normalization, Result};
+use crate::{Dataset, Result};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Normalization};
 
 /// Some images with their labels.
 #[derive(Debug, Clone)]

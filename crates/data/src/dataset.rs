@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::order::split_order;
-#[cfg(feature = "files")]
 use crate::order::test_order;
-use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE, idx};
+use crate::{FormatError, idx};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// n images of 28x28 bytes, their labels and the names of the classes; immutable.
 ///
@@ -164,7 +164,6 @@ impl Dataset {
     /// others and those; at least one image in all where there are two. The fifth is the same
     /// whatever a training's seed is: it stands for a test split, which all trainings share. Both
     /// keep the order of the set.
-    #[cfg(feature = "files")]
     pub(crate) fn hold_out_fifth(&self) -> (Self, Self) {
         let order = test_order(self.len());
         let mut quotas: Vec<usize> = self.class_counts().iter().map(|n| n / 5).collect();

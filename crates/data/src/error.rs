@@ -119,6 +119,9 @@ pub enum Error {
     /// The user asked to stop.
     #[error("stopped on request")]
     Interrupted,
+    /// A file or picture could not be read.
+    #[error(transparent)]
+    Files(#[from] lenet_files::Error),
     /// A tensor could not be made.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -324,35 +327,5 @@ pub enum FormatError {
     Parquet {
         /// What is missing or wrong, and in which row.
         reason: String,
-    },
-    /// A picture that cannot be decoded.
-    #[error("not a picture that can be read: {reason}")]
-    Picture {
-        /// The decoder's reason.
-        reason: String,
-    },
-    /// Something else than a picture that is read here.
-    #[error("{found}; only PNG and JPEG pictures are read")]
-    PictureFormat {
-        /// What it is instead.
-        found: &'static str,
-    },
-    /// A picture with longer sides than any that is read here.
-    #[error("a picture of {width}x{height} pixels; no side may have more than {limit}")]
-    PictureTooLarge {
-        /// Pixels across.
-        width: usize,
-        /// Pixels down.
-        height: usize,
-        /// Pixels allowed.
-        limit: usize,
-    },
-    /// A picture of another size.
-    #[error("a picture of {width}x{height} pixels, only 28x28 is taken")]
-    PictureSize {
-        /// Pixels across.
-        width: u32,
-        /// Pixels down.
-        height: u32,
     },
 }

@@ -11,7 +11,8 @@ use hf_hub::HFClientSync;
 use parquet::record::{Field, Row};
 
 use crate::idx::LABELS_HEADER;
-use crate::{DatasetSpec, Error, FormatError, IMAGE_PIXELS, IMAGE_SIDE, Result, picture};
+use crate::{DatasetSpec, Error, FormatError, Result};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, picture};
 
 /// The most rows that are read: the largest sets of this kind (EMNIST) have 814,255.
 const MAX_ROWS: i64 = 1_000_000;
@@ -135,7 +136,9 @@ fn parse(row: &Row) -> Result<([u8; IMAGE_PIXELS], u8), String> {
         _ => return Err("the column `image` is no group".to_owned()),
     };
     let pixels = match column(image, "bytes")? {
-        Field::Bytes(file) => picture::decode(file.data()).map_err(|error| error.to_string())?,
+        Field::Bytes(file) => {
+            lenet_picture::decode(file.data()).map_err(|error| error.to_string())?
+        }
         _ => return Err("the column `image.bytes` holds no bytes".to_owned()),
     };
     let label = match *column(row, "label")? {

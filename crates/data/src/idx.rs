@@ -6,7 +6,8 @@
 //!
 //! Nothing here allocates: a header that lies costs an error, not memory.
 
-use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE};
+use crate::FormatError;
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// Bytes before the first pixel of an image file.
 pub const IMAGES_HEADER: usize = 16;

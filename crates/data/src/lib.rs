@@ -8,7 +8,7 @@
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
 //! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
-//! | a photo, scan or drawing of a digit, in MNIST's form | 784 bytes | [`picture::to_mnist_form`] |
+//! | a photo, scan or drawing of a digit, in MNIST's form | 784 bytes | [`lenet_picture::to_mnist_form`] |
 //! | images (B, 1, 28, 28) f32, labels (B) u32 | [`Batch`] | [`batches`] |
 //!
 //! The crate knows nothing of models or training. It has no global state and prints nothing; what
@@ -16,7 +16,8 @@
 //!
 //! ```
 //! # #[cfg(feature = "embedded-mnist")] {
-//! use lenet_data::{Normalization, batches, embedded, order};
+//! use lenet_data::{batches, embedded, order};
+//! use lenet_picture::Normalization;
 //!
 //! let (train, validation) = embedded::mnist()?.train.split(5_000, 42);
 //! assert_eq!((train.len(), validation.len()), (55_000, 5_000));
@@ -32,52 +33,33 @@
 // Sizes come from files: an index out of range must be an error message, never a panic.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-#[cfg(feature = "files")]
 mod atomic;
 mod augment;
 mod batch;
 mod dataset;
-#[cfg(feature = "files")]
 mod digest;
 #[cfg(feature = "download")]
 pub mod download;
 #[cfg(feature = "embedded-mnist")]
 pub mod embedded;
 mod error;
-#[cfg(feature = "files")]
 pub mod file_ops;
-#[cfg(feature = "files")]
 pub mod gzip;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod idx;
-mod normalization;
 mod order;
-#[cfg(feature = "files")]
 mod own;
-pub mod picture;
 pub mod registry;
-#[cfg(feature = "files")]
 mod source;
-#[cfg(feature = "files")]
 mod zip;
 
-#[cfg(feature = "files")]
 pub use atomic::write_atomic;
 pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
-#[cfg(feature = "files")]
 pub use digest::{Md5, Sha256};
 pub use error::{Error, FormatError, Result};
-pub use normalization::Normalization;
 pub use order::order;
 pub use registry::{DatasetSpec, FileSpec, Role};
-#[cfg(feature = "files")]
 pub use source::{ENVIRONMENT, Loaded, Origin, Search, Source, load, locate, read_file};
-
-/// Rows and columns of every image: 28 pixels, as in MNIST.
-pub const IMAGE_SIDE: usize = 28;
-
-/// Pixels of every image: 784.
-pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;

@@ -11,7 +11,6 @@ pub(crate) enum Purpose {
     Split = 1,
     Order = 2,
     Augmentation = 3,
-    #[cfg(feature = "files")]
     Test = 4,
 }
 
@@ -34,7 +33,6 @@ pub(crate) fn split_order(seed: u64, n: usize) -> Vec<u32> {
 }
 
 /// A permutation of `0..n` that a test split is cut from, where data comes without one.
-#[cfg(feature = "files")]
 pub(crate) fn test_order(n: usize) -> Vec<u32> {
     permutation(42, Purpose::Test, 0, n)
 }

@@ -8,7 +8,6 @@ pub use emnist::{
     EMNIST_BALANCED, EMNIST_BYCLASS, EMNIST_BYMERGE, EMNIST_DIGITS, EMNIST_LETTERS, EMNIST_MNIST,
 };
 
-#[cfg(feature = "files")]
 use crate::{FormatError, Md5, Sha256, gzip};
 
 /// Every data set that the program knows.
@@ -122,7 +121,6 @@ pub enum Labels {
     Qmnist,
 }
 
-#[cfg(feature = "files")]
 impl FileSpec {
     /// Whether a stored file is the genuine one: `stored` as it lies on the disk, `content`
     /// decompressed. Where only the digest of the .gz is known, one that was decompressed cannot be
@@ -179,7 +177,7 @@ impl DatasetSpec {
 
 /// Bytes of an IDX file of so many images of 28x28 pixels.
 const fn images(count: usize) -> usize {
-    crate::idx::IMAGES_HEADER + count * crate::IMAGE_PIXELS
+    crate::idx::IMAGES_HEADER + count * lenet_picture::IMAGE_PIXELS
 }
 
 /// Bytes of an IDX file of so many labels of a byte.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use lenet_data::{Batch, Dataset, Normalization, batches, order};
+use lenet_data::{Batch, Dataset, batches, order};
+use lenet_picture::Normalization;
 use proptest::prelude::*;
 
 /// A set whose images tell their number and their label: pixel 0 and 1 are the number, the last is

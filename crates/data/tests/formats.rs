@@ -1,5 +1,4 @@
 //! Bytes that lie: FAULTS B1 to B8.
-#![cfg(feature = "files")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http_body_util::BodyExt as _;
-use lenet_data::picture::{self, Form, Ink, Picture};
+use lenet_picture::{self, Form, Ink, Picture};
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -117,7 +117,7 @@ fn predicted(about: &About, probabilities: Option<&[f32]>) -> Response {
 fn decode(bytes: &[u8]) -> Result<Option<Image>, Refusal> {
     let picture =
         Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(match picture::to_mnist_form(&picture, Ink::Auto) {
+    Ok(match lenet_picture::to_mnist_form(&picture, Ink::Auto) {
         Form::Digit(image) => Some(Image::Bytes(Box::new(image))),
         Form::Blank => None,
     })

@@ -8,7 +8,7 @@
 //! | `GET /metrics` | counts and times for Prometheus |
 //! | `GET /` and the page's files | the page that lies in `page/` when the crate is built |
 //!
-//! A picture goes through [`lenet_data::picture`] on a thread for decoding, and joins what waits for
+//! A picture goes through [`lenet_picture`] on a thread for decoding, and joins what waits for
 //! the one thread that has the network: it takes all that there is, up to 64 images, and waits for
 //! nothing. Every cost that a client can cause is bounded; the bounds are in `limits`.
 //!

@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use lenet_data::{IMAGE_PIXELS, Normalization};
 use lenet_engine::engine::{Engine, Images, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{Isa, Pixels};
 use lenet_model::{Metadata, Weights, softmax};
+use lenet_picture::{IMAGE_PIXELS, Normalization};
 use serde::Serialize;
 use tokio::sync::oneshot;
 

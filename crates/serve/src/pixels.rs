@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use lenet_data::IMAGE_PIXELS;
+use lenet_picture::IMAGE_PIXELS;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };

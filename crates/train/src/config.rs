@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use lenet_data::{Augmentation, Normalization, read_file};
+use lenet_data::{Augmentation, read_file};
 use lenet_model::{Activation, Architecture, Init, Padding};
+use lenet_picture::Normalization;
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Range;

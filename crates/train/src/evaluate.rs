@@ -2,9 +2,10 @@
 
 use candle_core::DType;
 use candle_nn::loss::cross_entropy;
-use lenet_data::{Dataset, Normalization, batches};
+use lenet_data::{Dataset, batches};
 use lenet_engine::engine::{Precision, Purpose};
 use lenet_model::{Engine, LeNet5};
+use lenet_picture::Normalization;
 
 use crate::stepper::Rows;
 use crate::{Metrics, Result};

@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use candle_core::{DType, Tensor};
-use lenet_data::{Dataset, IMAGE_PIXELS, Normalization, batches};
+use lenet_data::{Dataset, batches};
 use lenet_model::LeNet5;
+use lenet_picture::{IMAGE_PIXELS, Normalization};
 use serde::Serialize;
 
 use crate::evaluate::evaluate_before;

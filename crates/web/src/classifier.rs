@@ -1,11 +1,11 @@
 //! A picture becomes an answer.
 
 use candle_core::Device;
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
-use lenet_data::{IMAGE_PIXELS, Normalization};
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
 use lenet_model::{LeNet5, pretrained, softmax};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{IMAGE_PIXELS, Normalization};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Error;

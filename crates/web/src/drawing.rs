@@ -4,8 +4,7 @@
 //! of a canvas that a page reads back, against being recognised by them. Here a stroke is the same
 //! pixels everywhere, and tests need no browser.
 
-use lenet_data::FormatError;
-use lenet_data::picture::Picture;
+use lenet_picture::Picture;
 
 /// Pixels of a side of the sheet: four times the 28 that the network sees. Twice as many would take
 /// four times as long to prepare, and the network would see the same.
@@ -84,7 +83,7 @@ impl Drawing {
         }
     }
 
-    pub(crate) fn to_picture(&self) -> Result<Picture, FormatError> {
+    pub(crate) fn to_picture(&self) -> lenet_picture::Result<Picture> {
         Picture::from_grey(SIDE, SIDE, &self.pixels)
     }
 }

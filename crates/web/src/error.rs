@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lenet_data::FormatError;
+use lenet_files::Kind;
 use wasm_bindgen::JsValue;
 
 /// An error for the page: a sentence, and a name by which the page tells errors apart.
@@ -32,11 +32,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<FormatError> for Error {
-    fn from(error: FormatError) -> Self {
-        let name = match error {
-            FormatError::PictureFormat { .. } => Self::FORMAT,
-            FormatError::PictureTooLarge { .. } => Self::TOO_LARGE,
+impl From<lenet_files::Error> for Error {
+    fn from(error: lenet_files::Error) -> Self {
+        let name = match error.kind() {
+            Kind::PictureFormat => Self::FORMAT,
+            Kind::PictureTooLarge => Self::TOO_LARGE,
             _ => "Picture",
         };
         let message = error.to_string();

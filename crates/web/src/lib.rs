@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `drawing` | strokes become pixels, the same in every browser |
-//! | `classifier` | a picture becomes an [`Answer`]: `lenet_data::picture`, then the network |
+//! | `classifier` | a picture becomes an [`Answer`]: `lenet_picture`, then the network |
 //! | `maps` | the feature maps of an image |
 //! | `error` | what went wrong, in JavaScript's terms |
 //!
@@ -17,7 +17,7 @@ mod drawing;
 mod error;
 mod maps;
 
-use lenet_data::picture::{Ink, MAX_BYTES, Picture};
+use lenet_picture::{Ink, MAX_BYTES, Picture};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use classifier::Answer;

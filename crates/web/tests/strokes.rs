@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 use lenet_web::{Answer, Network};
 
 /// A digit as it was drawn: its strokes, coordinates as parts of the sheet's side.

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
-use lenet_data::{Dataset, Normalization, embedded, order};
+use lenet_data::{Dataset, embedded, order};
 use lenet_engine::engine::{Images, Purpose};
 use lenet_engine::pool::{Pool, cores, physical_cores};
 use lenet_engine::reference::adam::Settings;
 use lenet_engine::{Isa, Pixels};
 use lenet_model::{Architecture, Init, LeNet5};
+use lenet_picture::Normalization;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
-use lenet_data::picture::Ink;
+use lenet_picture::Ink;
 
 use super::Hardware;
 

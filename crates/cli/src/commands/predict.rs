@@ -9,8 +9,10 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::picture::{self, Form, Picture, digits_in_row, to_mnist_form_by_steps};
-use lenet_data::{Error, IMAGE_PIXELS, read_file};
+use lenet_data::{Error, read_file};
+use lenet_picture::{
+    Form, IMAGE_PIXELS, MAX_BYTES, Picture, digits_in_row, to_mnist_form_by_steps,
+};
 
 use crate::arguments::{Invert, Predict};
 use crate::commands::load_weights;
@@ -83,12 +85,9 @@ fn answer(
     classifier: &mut Classifier,
     explanation: &mut Option<Explanation>,
 ) -> Outcome<Answer> {
-    let in_file = |source| Error::File {
-        path: file.to_owned(),
-        source,
-    };
+    let in_file = |error: lenet_files::Error| error.at(file);
     if arguments.as_is {
-        let mut image = picture::decode(bytes).map_err(in_file)?;
+        let mut image = lenet_picture::decode(bytes).map_err(in_file)?;
         if arguments.invert == Invert::Yes {
             image = image.map(|pixel| 255 - pixel);
         }
@@ -108,7 +107,7 @@ fn answer(
         });
     }
     let Some(explanation) = explanation else {
-        return of_form(&picture::to_mnist_form(&picture, ink), classifier);
+        return of_form(&lenet_picture::to_mnist_form(&picture, ink), classifier);
     };
     let (form, steps) = to_mnist_form_by_steps(&picture, ink);
     let answer = of_form(&form, classifier)?;
@@ -126,10 +125,10 @@ fn of_form(form: &Form, classifier: &mut Classifier) -> Outcome<Answer> {
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {
     if file != Path::new("-") {
-        return Ok(read_file(file, picture::MAX_BYTES)?);
+        return Ok(read_file(file, MAX_BYTES)?);
     }
     let mut bytes = Vec::new();
-    let limit = picture::MAX_BYTES as u64 + 1;
+    let limit = MAX_BYTES as u64 + 1;
     let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
     read.map_err(|source| Error::Io {
         operation: "read",

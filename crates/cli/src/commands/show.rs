@@ -5,10 +5,8 @@ mod preview;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lenet_data::{
-    Augmentation, Dataset, IMAGE_PIXELS, IMAGE_SIDE, Loaded, Search, Source, order, read_file,
-    write_atomic,
-};
+use lenet_data::{Augmentation, Dataset, Loaded, Search, Source, order, read_file, write_atomic};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
 use lenet_train::Draft;
 use serde::Deserialize;

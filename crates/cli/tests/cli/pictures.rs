@@ -10,7 +10,7 @@ use crate::{fails, lenet, run, succeeds};
 
 /// Twenty drawn digits whose names start with their labels.
 fn drawn_digits() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/drawn-digits")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits")
 }
 
 fn json(printed: &str) -> Vec<serde_json::Value> {
@@ -152,7 +152,7 @@ fn the_readme_shows_what_the_program_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     for arguments in [
-        "predict crates/data/tests/drawn-digits/[57]*.png",
+        "predict crates/picture/tests/drawn-digits/[57]*.png",
         "predict --multi crates/cli/pictures/row.png",
     ] {
         let printed = succeeds(&root, arguments);
@@ -160,7 +160,7 @@ fn the_readme_shows_what_the_program_says() {
     }
     let names = ["2-019", "4-007", "5-007", "7-019", "9-019"];
     let command = format!(
-        "predict --explain explain.png crates/data/tests/drawn-digits/{{{}}}.png",
+        "predict --explain explain.png crates/picture/tests/drawn-digits/{{{}}}.png",
         names.join(",")
     );
     assert!(readme.contains(&command), "README lacks: {command}");
@@ -169,7 +169,7 @@ fn the_readme_shows_what_the_program_says() {
     let output = lenet(&root)
         .args(["predict", "--quiet", "--explain"])
         .arg(&sheet)
-        .args(names.map(|name| format!("crates/data/tests/drawn-digits/{name}.png")))
+        .args(names.map(|name| format!("crates/picture/tests/drawn-digits/{name}.png")))
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -145,7 +145,7 @@ fn answer(mut socket: TcpStream) -> Value {
 }
 
 fn drawn() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/drawn-digits");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits");
     let files = fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path());

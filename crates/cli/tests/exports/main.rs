@@ -17,9 +17,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use candle_core::{Device, Tensor};
-use lenet_data::{Dataset, Normalization, batches, embedded};
+use lenet_data::{Dataset, batches, embedded};
 use lenet_model::{Activation, Architecture, Init, InputScaling, LeNet5, Metadata, Padding};
 use lenet_model::{Weights, pretrained};
+use lenet_picture::Normalization;
 
 /// Names a Python that has what requirements.txt lists.
 const PYTHON: &str = "LENET_EXPORTS_PYTHON";

@@ -1,7 +1,7 @@
 //! Where a pixel comes from: scale, shear, rotation and shift, backwards.
 
 use super::draw::Draw;
-use crate::IMAGE_SIDE;
+use lenet_picture::IMAGE_SIDE;
 
 /// The centre of the image: pixels have their values at whole coordinates.
 pub(super) const CENTRE: f64 = (IMAGE_SIDE as f64 - 1.) / 2.;

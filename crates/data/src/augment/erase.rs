@@ -1,7 +1,7 @@
 //! Random erasing: a rectangle becomes noise.
 
 use super::draw::Draw;
-use crate::{IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// The longer side is at most so much more than the shorter one: Zhong et al. have 1/0.3.
 const LONGEST: f64 = 1. / 0.3 - 1.;

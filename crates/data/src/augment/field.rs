@@ -6,7 +6,7 @@
 use std::iter::zip;
 
 use super::draw::Draw;
-use crate::IMAGE_SIDE;
+use lenet_picture::IMAGE_SIDE;
 
 /// The most cells along a side.
 pub(super) const MAX_CELLS: usize = 8;

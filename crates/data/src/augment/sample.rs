@@ -4,7 +4,7 @@ use std::iter::zip;
 
 use super::affine::{Inverse, STEP};
 use super::field::{Field, high};
-use crate::{IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// Bytes of a row of the copy with a margin.
 const STRIDE: usize = 32;

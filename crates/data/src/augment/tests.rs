@@ -2,7 +2,7 @@
 
 use super::draw::Draw;
 use super::*;
-use crate::IMAGE_SIDE;
+use lenet_picture::IMAGE_SIDE;
 
 /// Real digits where they are in the program, else rings of different thickness.
 fn images() -> Vec<[u8; IMAGE_PIXELS]> {

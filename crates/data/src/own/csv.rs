@@ -6,7 +6,8 @@ use std::path::Path;
 use super::class_names::class_names;
 use super::{Entry, Found, in_file, layout, read_unpacked};
 use crate::source::numbered;
-use crate::{Dataset, FormatError, IMAGE_PIXELS, Result};
+use crate::{Dataset, FormatError, Result};
+use lenet_picture::IMAGE_PIXELS;
 
 /// The lines of one file, all of which are to be divided.
 pub(super) fn load_file(path: &Path) -> Result<Found> {

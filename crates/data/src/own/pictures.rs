@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use super::{Entry, Found, in_file, layout, list, printable};
-use crate::picture::{self, Form, Ink, Picture, to_mnist_form};
-use crate::{Dataset, FormatError, IMAGE_PIXELS, IMAGE_SIDE, Result, read_file};
+use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, MAX_BYTES, Picture, to_mnist_form};
+
+use crate::{Dataset, FormatError, Result, read_file};
 
 /// How far below its class's folder a picture may be: a link that leads back to its own folder
 /// would go on for ever.
@@ -100,8 +101,8 @@ fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
             ));
         }
         for file in files {
-            let bytes = read_file(&file.path, picture::MAX_BYTES)?;
-            let (image, as_it_is) = pixels_of(&bytes).map_err(in_file(&file.path))?;
+            let bytes = read_file(&file.path, MAX_BYTES)?;
+            let (image, as_it_is) = pixels_of(&bytes).map_err(|error| error.at(&file.path))?;
             pixels.extend_from_slice(&image);
             taken += usize::from(as_it_is);
             labels.push(label);
@@ -120,7 +121,7 @@ fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
 /// The one place in which a picture becomes pixels here. A grey one of 28x28 pixels is in the form
 /// of these data sets already, whatever it shows and lies on; all others go the way that a picture
 /// goes which is to be classified. Tells whether it was taken as it is.
-fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool), FormatError> {
+fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool), lenet_files::Error> {
     let picture = Picture::decode(picture)?;
     let grey = |&[red, green, blue, opacity]: &[u8; 4]| {
         (red == green && green == blue && opacity == 255).then_some(red)
@@ -137,9 +138,9 @@ fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool), FormatError> 
     }
     match to_mnist_form(&picture, Ink::Auto) {
         Form::Digit(pixels) => Ok((pixels, false)),
-        Form::Blank => Err(FormatError::Picture {
-            reason: "nothing is drawn on it; remove it".to_owned(),
-        }),
+        Form::Blank => Err(lenet_files::Error::input(
+            "nothing is drawn on it; remove it",
+        )),
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::read_file;
 use crate::registry::{Archive, DatasetSpec, FileSpec, Known, Labels, Orientation};
-use crate::{Dataset, Error, FormatError, IMAGE_PIXELS, Result, Sha256, Splits, gzip, idx, zip};
+use crate::{Dataset, Error, FormatError, Result, Sha256, Splits, gzip, idx, zip};
+use lenet_picture::IMAGE_PIXELS;
 
 /// A stored file may exceed its genuine size by this many bytes before it is not read at all: room
 /// for what compression adds to noise, and for an error message that counts what is too many.
@@ -198,9 +199,9 @@ pub(crate) fn numbered<L: Into<i64>>(
 /// Swaps rows and columns.
 fn transpose(image: &mut [u8; IMAGE_PIXELS]) {
     let from = *image;
-    let (rows, _) = image.as_chunks_mut::<{ crate::IMAGE_SIDE }>();
+    let (rows, _) = image.as_chunks_mut::<{ lenet_picture::IMAGE_SIDE }>();
     for (y, row) in rows.iter_mut().enumerate() {
-        for (to, column) in std::iter::zip(row, from.chunks(crate::IMAGE_SIDE)) {
+        for (to, column) in std::iter::zip(row, from.chunks(lenet_picture::IMAGE_SIDE)) {
             *to = column.get(y).copied().unwrap_or_default();
         }
     }

@@ -1,6 +1,5 @@
 //! Data sets beside MNIST: each entry of the registry, archives, and data of the user's own.
 //! FAULTS B1 to B13 on these ways.
-#![cfg(feature = "files")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

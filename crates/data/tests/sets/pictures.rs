@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{GrayImage, Luma, RgbImage};
 
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 
 use crate::{assert_refused, own};
 

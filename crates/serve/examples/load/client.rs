@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{D, Device, Tensor};
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
-use lenet_data::{IMAGE_PIXELS, Normalization};
 use lenet_model::{LeNet5, Weights};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{IMAGE_PIXELS, Normalization};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -33,7 +33,7 @@ pub struct Question {
 /// The 20 drawn digits among the tests of lenet-data, as questions. The answers are computed by
 /// candle's own operations.
 pub fn questions(weights: &Weights, sent: Sent) -> Vec<Question> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/drawn-digits");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits");
     let files = std::fs::read_dir(folder).expect("the drawn digits");
     let paths = files.map(|file| file.expect("an entry").path());
     let mut paths: Vec<_> = paths

@@ -9,7 +9,7 @@ use crate::client::json;
 use crate::{Answer, ask, get, metric, post, request, server};
 
 fn drawn(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/drawn-digits");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits");
     std::fs::read(folder.join(name)).unwrap()
 }
 
@@ -58,9 +58,9 @@ fn pictures_and_pixels_are_classified() {
         .unwrap();
     is_seven(&post(address, "image/jpeg", jpeg.get_ref()));
 
-    let picture = lenet_data::picture::Picture::decode(&seven).unwrap();
-    let form = lenet_data::picture::to_mnist_form(&picture, Default::default());
-    let lenet_data::picture::Form::Digit(image) = form else {
+    let picture = lenet_picture::Picture::decode(&seven).unwrap();
+    let form = lenet_picture::to_mnist_form(&picture, Default::default());
+    let lenet_picture::Form::Digit(image) = form else {
         panic!("blank")
     };
     let body = json(&image);

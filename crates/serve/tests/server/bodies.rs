@@ -148,7 +148,7 @@ fn e3_errors_name_the_field() {
 fn e3_no_body_breaks_the_server() {
     let server = server();
     let address = server.address();
-    let picture = include_bytes!("../../../data/tests/drawn-digits/5-007.png");
+    let picture = include_bytes!("../../../picture/tests/drawn-digits/5-007.png");
     let pixels = json(&[9; 784]);
     let mut draws = 88_172_645_463_325_252_u64;
     let mut below = |end: usize| {

@@ -1,10 +1,10 @@
 //! A network for one image at a time.
 
 use candle_core::{Device, Tensor};
-use lenet_data::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
 use lenet_model::{Engine, Weights, softmax};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 use super::answer::{Answer, ranked};
 use crate::commands::normalization;

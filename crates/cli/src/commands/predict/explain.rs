@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use lenet_data::picture::{Grey, STEPS, Step};
 use lenet_data::{Error, write_atomic};
+use lenet_picture::{Grey, STEPS, Step};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
 
 use crate::failure::{Failure, Outcome};

@@ -18,7 +18,7 @@
 //! the middle of pixel (14, 14), in columns and rows.
 //!
 //! ```
-//! use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+//! use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 //!
 //! // A stroke of ink, 6 x 60 pixels, in a corner of grey paper.
 //! let is_ink = |x: usize, y: usize| (10..16).contains(&x) && (5..65).contains(&y);
@@ -33,28 +33,38 @@
 //! // Twenty rows of two white pixels, in the middle.
 //! assert_eq!(image.iter().filter(|&&pixel| pixel == 255).count(), 40);
 //! assert_eq!(image[14 * 28 + 14], 255);
-//! # Ok::<(), lenet_data::FormatError>(())
+//! # Ok::<(), lenet_picture::Error>(())
 //! ```
 
-#[cfg(feature = "pictures")]
+#![forbid(unsafe_code)]
+// Sizes come from files: an index out of range must be an error message, never a panic.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod decode;
 mod fit;
 mod flatten;
 mod grey;
+mod normalization;
 mod paper;
 mod row;
 mod strokes;
 
-#[cfg(feature = "pictures")]
 pub use decode::{MAX_BYTES, decode};
 pub use grey::Grey;
+pub use lenet_files::{Error, Result};
+pub use normalization::Normalization;
 pub use row::{InRow, digits_in_row};
 
-#[cfg(feature = "files")]
 use std::path::Path;
 
-use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_files::Kind;
 use strokes::Strokes;
+
+/// Rows and columns of every image: 28 pixels, as in MNIST.
+pub const IMAGE_SIDE: usize = 28;
+
+/// Pixels of every image: 784.
+pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
 
 /// The most pixels that a side of a picture may have.
 pub const MAX_SIDE: usize = 4096;
@@ -76,14 +86,13 @@ impl Picture {
     ///
     /// # Errors
     /// No pixels, sides of more than [`MAX_SIDE`], or another number of pixels than they say.
-    pub fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Result<Self, FormatError> {
+    pub fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Result<Self> {
         check_sides(width, height)?;
         if pixels.len() != width * height {
-            let reason = format!(
-                "{width}x{height} of which {} pixels are there",
-                pixels.len()
-            );
-            return Err(FormatError::Picture { reason });
+            let count = pixels.len();
+            return Err(unreadable(format!(
+                "{width}x{height} pixels, but {count} are there"
+            )));
         }
         Ok(Self {
             width,
@@ -96,7 +105,7 @@ impl Picture {
     ///
     /// # Errors
     /// As [`Picture::new`].
-    pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Result<Self, FormatError> {
+    pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Result<Self> {
         let pixels = pixels.iter().map(|&grey| [grey, grey, grey, 255]);
         Self::new(width, height, pixels.collect())
     }
@@ -104,17 +113,10 @@ impl Picture {
     /// Reads a PNG or JPEG file.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where the file cannot be read; [`Error::File`] where it is
-    /// not such a picture, damaged or too large.
-    ///
-    /// [`Error::File`]: crate::Error::File
-    #[cfg(feature = "files")]
-    pub fn read(path: &Path) -> crate::Result<Self> {
-        let bytes = crate::read_file(path, MAX_BYTES)?;
-        Self::decode(&bytes).map_err(|source| crate::Error::File {
-            path: path.to_owned(),
-            source,
-        })
+    /// [`Kind::Io`] if the file cannot be read; else those of [`Picture::decode`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = lenet_files::read(path, MAX_BYTES)?;
+        Self::decode(&bytes).map_err(|error| error.at(path))
     }
 
     /// Pixels across.
@@ -133,19 +135,20 @@ impl Picture {
     }
 }
 
-fn check_sides(width: usize, height: usize) -> Result<(), FormatError> {
+fn check_sides(width: usize, height: usize) -> Result<()> {
     if width == 0 || height == 0 {
-        let reason = format!("{width}x{height} pixels");
-        return Err(FormatError::Picture { reason });
+        return Err(unreadable(format!("{width}x{height} pixels")));
     }
     if width.max(height) > MAX_SIDE {
-        return Err(FormatError::PictureTooLarge {
-            width,
-            height,
-            limit: MAX_SIDE,
-        });
+        let message =
+            format!("a picture of {width}x{height} pixels; no side may have more than {MAX_SIDE}");
+        return Err(Error::new(Kind::PictureTooLarge, message));
     }
     Ok(())
+}
+
+fn unreadable(reason: impl std::fmt::Display) -> Error {
+    Error::input(format!("not a picture that can be read: {reason}"))
 }
 
 /// Which of ink and ground is darker.

@@ -1,5 +1,4 @@
 //! Foreign pictures: files of every kind, and what becomes of them. FAULTS D1 to D6.
-#![cfg(all(feature = "files", feature = "embedded-mnist"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod encodings;
@@ -9,7 +8,7 @@ mod png;
 
 use std::path::Path;
 
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 
 /// A drawn digit of the fixtures, as grey bytes black on white.
 fn drawn(name: &str) -> image::GrayImage {

@@ -4,15 +4,18 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::{Picture, check_sides};
-use crate::{FormatError, IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_files::Kind;
+
+use crate::{
+    Error, IMAGE_PIXELS, IMAGE_SIDE, MAX_SIDE, Picture, Result, check_sides, flatten, unreadable,
+};
 
 /// The most bytes that a picture file may have.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most bytes that a decoder may allocate: four of sixteen bits for each pixel of the largest
 /// picture, and the same again for its own needs.
-const MAX_ALLOCATION: u64 = 2 * 8 * (super::MAX_SIDE * super::MAX_SIDE) as u64;
+const MAX_ALLOCATION: u64 = 2 * 8 * (MAX_SIDE * MAX_SIDE) as u64;
 
 impl Picture {
     /// Decodes a PNG or JPEG picture; the content tells which of them it is. It is turned as its
@@ -21,7 +24,7 @@ impl Picture {
     /// # Errors
     /// Not such a picture, a damaged one, one in the colours of print, or one that is too large; the
     /// size is judged by the header, before any pixel is decoded.
-    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
         decode_checked(bytes, |_, _| Ok(()))
     }
 }
@@ -31,32 +34,26 @@ impl Picture {
 ///
 /// # Errors
 /// As [`Picture::decode`], and a picture of another size.
-pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS], FormatError> {
+pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS]> {
     let picture = decode_checked(bytes, |width, height| {
-        match [width, height] == [IMAGE_SIDE as u32; 2] {
-            true => Ok(()),
-            false => Err(FormatError::PictureSize { width, height }),
+        if [width, height] == [IMAGE_SIDE as u32; 2] {
+            return Ok(());
         }
+        let message = format!("a picture of {width}x{height} pixels, only 28x28 is taken");
+        Err(Error::input(message))
     })?;
     let mut image = [0; IMAGE_PIXELS];
     for (pixel, &[r, g, b, alpha]) in std::iter::zip(&mut image, picture.pixels()) {
-        *pixel = (super::flatten::luma([r, g, b]) * u32::from(alpha) / 255) as u8;
+        *pixel = (flatten::luma([r, g, b]) * u32::from(alpha) / 255) as u8;
     }
     Ok(image)
 }
 
-fn decode_checked(
-    bytes: &[u8],
-    check: impl Fn(u32, u32) -> Result<(), FormatError>,
-) -> Result<Picture, FormatError> {
-    let broken = |error: image::ImageError| FormatError::Picture {
-        reason: error.to_string(),
-    };
+fn decode_checked(bytes: &[u8], check: impl Fn(u32, u32) -> Result<()>) -> Result<Picture> {
     if bytes.len() > MAX_BYTES {
-        return Err(FormatError::FileTooLarge {
-            found: bytes.len() as u64,
-            limit: MAX_BYTES as u64,
-        });
+        let count = bytes.len();
+        let message = format!("a picture of {count} bytes; at most {MAX_BYTES} are read");
+        return Err(Error::new(Kind::PictureTooLarge, message));
     }
     let format = format(bytes)?;
     if format == ImageFormat::Jpeg {
@@ -66,13 +63,13 @@ fn decode_checked(
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_ALLOCATION);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
+    let mut decoder = reader.into_decoder().map_err(unreadable)?;
     let (width, height) = decoder.dimensions();
     check(width, height)?;
     check_sides(width as usize, height as usize)?;
     // Damaged EXIF data is no reason to refuse the picture.
     let orientation = decoder.orientation().ok();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
     if let Some(orientation) = orientation {
         image.apply_orientation(orientation);
     }
@@ -86,7 +83,7 @@ fn decode_checked(
 ///
 /// # Errors
 /// Another format, by its name where it is one that people have pictures in.
-fn format(bytes: &[u8]) -> Result<ImageFormat, FormatError> {
+fn format(bytes: &[u8]) -> Result<ImageFormat> {
     const KNOWN: &[(usize, &[u8], &str)] = &[
         (0, b"GIF8", "a GIF picture"),
         (8, b"WEBP", "a WebP picture"),
@@ -123,7 +120,12 @@ fn format(bytes: &[u8]) -> Result<ImageFormat, FormatError> {
         None if bytes.is_empty() => "an empty file",
         None => markup(bytes).unwrap_or("a file of no known format"),
     };
-    Err(FormatError::PictureFormat { found })
+    Err(format_error(found))
+}
+
+fn format_error(found: &str) -> Error {
+    let message = format!("{found}; only PNG and JPEG pictures are read");
+    Error::new(Kind::PictureFormat, message)
 }
 
 /// What a text that starts with a tag is.
@@ -134,26 +136,26 @@ fn markup(bytes: &[u8]) -> Option<&'static str> {
     if !start.starts_with('<') {
         return None;
     }
-    match start.contains("<svg") {
-        true => Some("an SVG drawing"),
-        false if start.contains("<html") || start.contains("<!doctype html") => Some("a web page"),
-        false => Some("an XML document"),
-    }
+    let found = if start.contains("<svg") {
+        "an SVG drawing"
+    } else if start.contains("<html") || start.contains("<!doctype html") {
+        "a web page"
+    } else {
+        "an XML document"
+    };
+    Some(found)
 }
 
 /// Refuses what the decoder would make a wrong picture of: four colours of print, which some
 /// programs store inverted and some do not, and a file that ends before its picture does, which the
 /// decoder fills up with grey.
-fn check_jpeg(bytes: &[u8]) -> Result<(), FormatError> {
-    let cut_off = || FormatError::Picture {
-        reason: "the JPEG file is cut off".to_owned(),
-    };
+fn check_jpeg(bytes: &[u8]) -> Result<()> {
+    let cut_off = || unreadable("the JPEG file is cut off");
     let mut rest = bytes.get(2..).unwrap_or_default();
     loop {
         // A marker is FF and a byte; any number of FF may stand before it.
         let (&[0xff, marker], behind) = rest.split_first_chunk().ok_or_else(cut_off)? else {
-            let reason = "the JPEG file is damaged: a marker is missing".to_owned();
-            return Err(FormatError::Picture { reason });
+            return Err(unreadable("the JPEG file is damaged: a marker is missing"));
         };
         if marker == 0xff {
             rest = rest.get(1..).unwrap_or_default();
@@ -165,9 +167,7 @@ fn check_jpeg(bytes: &[u8]) -> Result<(), FormatError> {
         match marker {
             // A frame, of whichever coding: length, bits, height, width, components.
             0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker) && segment.get(7) == Some(&4) => {
-                return Err(FormatError::PictureFormat {
-                    found: "a JPEG picture in CMYK, the colours of print",
-                });
+                return Err(format_error("a JPEG picture in CMYK, the colours of print"));
             }
             // In the coded pixels, FF is followed by 0 or by the number of a restart: what looks
             // like the end is the end.

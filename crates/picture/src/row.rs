@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::strokes::{Part, enclosing};
-use super::{Grey, Ink, Picture, find_strokes, light_on_dark};
 use crate::IMAGE_PIXELS;
+use crate::strokes::{Part, enclosing};
+use crate::{Grey, Ink, Picture, find_strokes, light_on_dark};
 
 /// What is less than this part as high as the highest is no digit but a hyphen, a dot or a comma.
 const LOWEST: f64 = 0.4;

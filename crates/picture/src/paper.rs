@@ -1,7 +1,7 @@
 //! Polarity, and the ground that the ink stands on.
 
-use super::Grey;
-use super::grey::enlarged;
+use crate::Grey;
+use crate::grey::enlarged;
 
 /// Longest side of the picture by which polarity and ground are judged: its pixels average the
 /// grain of a photo away.

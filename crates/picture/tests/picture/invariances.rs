@@ -3,7 +3,7 @@
 use image::GrayImage;
 use image::imageops::{self, FilterType};
 use lenet_data::embedded;
-use lenet_data::picture::{Form, Ink, Picture, to_mnist_form, to_mnist_form_by_steps};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form, to_mnist_form_by_steps};
 
 use crate::{difference, drawn, form, grey};
 

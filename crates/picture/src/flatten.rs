@@ -1,6 +1,6 @@
 //! Colour and transparency become grey.
 
-use super::{Grey, Picture};
+use crate::{Grey, Picture};
 
 /// Composites a picture on the background that its border suggests, and takes the luma.
 pub(super) fn flatten(picture: &Picture) -> Grey {

@@ -1,7 +1,7 @@
 //! A drawing becomes 28x28 pixels as MNIST's were made.
 
-use super::Grey;
-use super::strokes::enclosing;
+use crate::Grey;
+use crate::strokes::enclosing;
 use crate::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// MNIST's digits were fitted into a box of 20x20 pixels, keeping their aspect ratio, and their

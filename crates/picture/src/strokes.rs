@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Grey;
+use crate::Grey;
 
 /// Less ink than this part of the ground's light is no drawing but the grain of the paper; a faint
 /// pencil leaves a fifth.
