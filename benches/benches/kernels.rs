@@ -10,7 +10,7 @@ use candle_core::Device;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lenet_data::{Dataset, embedded};
 use lenet_engine::Isa;
-use lenet_engine::engine::{FloatImages, Purpose};
+use lenet_engine::engine::{Engine, FloatImages, Purpose};
 use lenet_engine::measure::{Kernels, Work, fma_roof};
 use lenet_engine::pool::Pool;
 use lenet_engine::reference::adam::Settings;
@@ -87,11 +87,18 @@ fn table(model: &LeNet5, train: &Dataset, isa: Isa) {
 /// The kernels of LeNet-5 on the first images of the set, on one thread.
 fn kernels(model: &LeNet5, train: &Dataset, isa: Isa) -> Kernels {
     let pool = Arc::new(Pool::exactly(1));
-    let engine = model
-        .to_engine_on(Purpose::Training, BATCH, pool, isa)
-        .unwrap();
+    let engine = engine(model, pool, isa);
     let (bytes, labels) = first_images(train);
     Kernels::new(engine, bytes, Normalization::default().table(), &labels).unwrap()
+}
+
+fn engine(model: &LeNet5, pool: Arc<Pool>, isa: Isa) -> Engine {
+    let layers = model.architecture().layers().unwrap();
+    let mut engine = Engine::new(layers, Purpose::Training, BATCH, pool, isa);
+    let values = model.parameters().values().unwrap();
+    let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+    engine.set_parameters(&values).unwrap();
+    engine
 }
 
 /// The bytes and the labels of a batch.
@@ -106,9 +113,7 @@ fn first_images(train: &Dataset) -> (Vec<u8>, Vec<u32>) {
 fn step(model: &LeNet5, train: &Dataset, isa: Isa, roof: f64) {
     let pool = Arc::clone(Pool::global());
     let threads = pool.threads();
-    let mut engine = model
-        .to_engine_on(Purpose::Training, BATCH, pool, isa)
-        .unwrap();
+    let mut engine = engine(model, pool, isa);
     let (bytes, labels) = first_images(train);
     let table = Normalization::default().table();
     let pixels: Vec<f32> = bytes.iter().map(|&byte| table[usize::from(byte)]).collect();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
@@ -12,12 +13,11 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use lenet_data::{Batch, Dataset, batches, embedded, order};
 use lenet_engine::engine::{FloatImages, Precision, Purpose};
-use lenet_engine::ops;
-use lenet_model::{Engine, Init, LeNet5};
-use lenet_train::{Config, Draft, Ending, Event, Progress, evaluate, fit};
+use lenet_engine::pool::Pool;
+use lenet_model::{Init, LeNet5};
+use lenet_train::{Backend, Config, Draft, Ending, Event, Progress, evaluate, fit};
 
 const BATCH_SIZES: [usize; 5] = [1, 16, 128, 512, 1_024];
-const ENGINES: [Engine; 2] = [Engine::Fused, Engine::Candle];
 
 fn main() {
     let mnist = embedded::mnist().unwrap();
@@ -35,8 +35,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Images to logits: tensors through either engine of [`LeNet5::forward`], where the graph for a
-/// backward pass is recorded as always with parameters that can be trained; and without a graph.
+/// Images to logits, on the engine and by [`LeNet5::forward`], which records the graph for a
+/// backward pass, as always with parameters that can be trained.
 fn forward(criterion: &mut Criterion, train: &Dataset) {
     let mut group = group(criterion, "forward");
     for size in BATCH_SIZES {
@@ -47,35 +47,26 @@ fn forward(criterion: &mut Criterion, train: &Dataset) {
             pixels: &pixels,
             size: 28 * 28,
         };
-        let [fused, candle] = ENGINES.map(|engine| model(&config).with_engine(engine));
-        let mut engine = fused
-            .to_engine(Purpose::Inference, size, Precision::F32)
+        let model = model(&config);
+        let pool = Arc::clone(Pool::global());
+        let mut engine = model
+            .to_engine(Purpose::Inference, size, Precision::F32, pool)
             .unwrap();
 
-        let expected = values(&candle.forward(&images).unwrap());
-        assert_close(
-            "fused",
-            &values(&fused.forward(&images).unwrap()),
-            &expected,
-        );
+        let expected = values(&model.forward(&images).unwrap());
         engine.forward(&images_of, size).unwrap();
         let logits: Vec<f32> = engine.logits().flatten().collect();
         assert_close("engine", &logits, &expected);
 
         group.throughput(Throughput::Elements(size as u64));
-        begin(&mut group, Engine::Fused);
+        begin(&mut group, &Backend::default());
         group.bench_function(BenchmarkId::new("engine", size), |bencher| {
             bencher.iter(|| engine.forward(&images_of, size).unwrap());
         });
-        for model in [&fused, &candle] {
-            begin(&mut group, model.engine());
-            group.bench_function(
-                BenchmarkId::new(model.engine().to_string(), size),
-                |bencher| {
-                    bencher.iter(|| model.forward(&images).unwrap());
-                },
-            );
-        }
+        begin(&mut group, &Backend::Candle);
+        group.bench_function(BenchmarkId::new("candle", size), |bencher| {
+            bencher.iter(|| model.forward(&images).unwrap());
+        });
     }
     group.finish();
 }
@@ -97,48 +88,33 @@ fn forward_backward(criterion: &mut Criterion, train: &Dataset) {
             size: 28 * 28,
         };
         let label_values = labels.to_vec1::<u32>().unwrap();
-        let [fused, candle] = ENGINES.map(|engine| model(&config).with_engine(engine));
-        let mut engine = fused
-            .to_engine(Purpose::Training, size, Precision::F32)
+        let model = model(&config);
+        let pool = Arc::clone(Pool::global());
+        let mut engine = model
+            .to_engine(Purpose::Training, size, Precision::F32, pool)
             .unwrap();
-        let gradients = |model: &LeNet5| {
+        let gradients = || {
             let logits = model.forward(&images).unwrap();
-            let loss = match model.engine() {
-                Engine::Fused => ops::cross_entropy(&logits, &labels, 0.),
-                Engine::Candle => cross_entropy(&logits, &labels),
-            };
-            loss.unwrap().backward().unwrap()
+            cross_entropy(&logits, &labels).unwrap().backward().unwrap()
         };
 
-        let [of_fused, of_candle] = [&fused, &candle].map(gradients);
-        assert!(
-            engine
-                .gradients(&images_of, &label_values, 0.)
-                .unwrap()
-                .finite
-        );
-        let of_engine = engine.last_gradients();
-        let vars = std::iter::zip(fused.parameters().iter(), candle.parameters().vars());
-        for (((name, var), candle_var), of_engine) in std::iter::zip(vars, of_engine) {
-            let expected = values(of_candle.get(&candle_var).unwrap());
-            assert_close(name, &values(of_fused.get(var).unwrap()), &expected);
-            assert_close(name, of_engine, &expected);
+        let expected = gradients();
+        let found = engine.gradients(&images_of, &label_values, 0.).unwrap();
+        assert!(found.finite);
+        let vars = model.parameters().iter();
+        for ((name, var), found) in std::iter::zip(vars, engine.last_gradients()) {
+            assert_close(name, found, &values(expected.get(var).unwrap()));
         }
 
         group.throughput(Throughput::Elements(size as u64));
-        begin(&mut group, Engine::Fused);
+        begin(&mut group, &Backend::default());
         group.bench_function(BenchmarkId::new("engine", size), |bencher| {
             bencher.iter(|| engine.gradients(&images_of, &label_values, 0.).unwrap());
         });
-        for model in [&fused, &candle] {
-            begin(&mut group, model.engine());
-            group.bench_function(
-                BenchmarkId::new(model.engine().to_string(), size),
-                |bencher| {
-                    bencher.iter(|| gradients(model));
-                },
-            );
-        }
+        begin(&mut group, &Backend::Candle);
+        group.bench_function(BenchmarkId::new("candle", size), |bencher| {
+            bencher.iter(gradients);
+        });
     }
     group.finish();
 }
@@ -157,19 +133,21 @@ fn train_step(criterion: &mut Criterion, train: &Dataset, test: &Dataset) {
                 .augmentation,
             ..config(size)
         };
-        let plain = ENGINES.map(|engine| (engine.to_string(), engine, config(size)));
-        let all = plain
-            .into_iter()
-            .chain([("augmented".to_owned(), Engine::Fused, augmented)]);
-        for (name, engine, config) in all {
-            let mut training = Training::new(config, engine, train);
+        let plain = [Backend::default(), Backend::Candle]
+            .map(|backend| (backend.to_string(), backend, config(size)));
+        let all =
+            plain
+                .into_iter()
+                .chain([("augmented".to_owned(), Backend::default(), augmented)]);
+        for (name, backend, config) in all {
+            let mut training = Training::new(config, backend.clone(), train);
 
             let before = training.loss(test);
             training.steps((1_024 / size as u64).max(8));
             let after = training.loss(test);
             assert!(after < before, "batches of {size}: {before} became {after}");
 
-            begin(&mut group, engine);
+            begin(&mut group, &backend);
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
                 bencher.iter_custom(|steps| training.steps(steps));
             });
@@ -182,15 +160,17 @@ fn train_step(criterion: &mut Criterion, train: &Dataset, test: &Dataset) {
 struct Training<'a> {
     config: Config,
     model: LeNet5,
+    backend: Backend,
     train: &'a Dataset,
     no_validation: Dataset,
     progress: Progress,
 }
 
 impl<'a> Training<'a> {
-    fn new(config: Config, engine: Engine, train: &'a Dataset) -> Self {
+    fn new(config: Config, backend: Backend, train: &'a Dataset) -> Self {
         Self {
-            model: model(&config).with_engine(engine),
+            model: model(&config),
+            backend,
             config,
             train,
             no_validation: train.take(0),
@@ -220,6 +200,7 @@ impl<'a> Training<'a> {
         };
         let ending = fit(
             &self.model,
+            &self.backend,
             self.train,
             &self.no_validation,
             &self.config,
@@ -232,10 +213,15 @@ impl<'a> Training<'a> {
     }
 
     fn loss(&self, dataset: &Dataset) -> f64 {
-        evaluate(&self.model, dataset, self.config.normalization())
-            .unwrap()
-            .loss()
-            .unwrap()
+        evaluate(
+            &self.model,
+            &self.backend,
+            dataset,
+            self.config.normalization(),
+        )
+        .unwrap()
+        .loss()
+        .unwrap()
     }
 }
 
@@ -292,10 +278,10 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 
 /// How long the next bench takes: candle's own operations are a hundred times as slow, so that ten
 /// samples of one iteration must do for large batches.
-fn begin(group: &mut BenchmarkGroup<'_, WallTime>, engine: Engine) {
-    let [samples, warm_up, measurement] = match engine {
-        Engine::Fused => [30, 300, 2_000],
-        Engine::Candle => [10, 100, 1_000],
+fn begin(group: &mut BenchmarkGroup<'_, WallTime>, backend: &Backend) {
+    let [samples, warm_up, measurement] = match backend {
+        Backend::Fused(_) => [30, 300, 2_000],
+        Backend::Candle => [10, 100, 1_000],
     };
     group.sample_size(samples as usize);
     group.warm_up_time(Duration::from_millis(warm_up));

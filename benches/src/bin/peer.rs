@@ -10,6 +10,7 @@ mod protocol;
 use std::fs;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Device;
@@ -19,8 +20,8 @@ use lenet_engine::engine::{Images, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{Isa, Pixels};
-use lenet_model::{Engine, LeNet5};
-use lenet_train::{Config, Ending, Event, Precision, Progress, evaluate, fit};
+use lenet_model::LeNet5;
+use lenet_train::{Backend, Config, Ending, Event, Precision, Progress, evaluate, fit};
 
 use protocol::{Arguments, Peer, Result, Trained};
 
@@ -37,27 +38,28 @@ fn main() -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .build_global()?;
+    let about = chosen.about(threads);
     let mut peer = Lenet::new(arguments.batch, chosen)?;
-    protocol::serve(&mut peer, arguments.batch, &chosen.about(threads))
+    protocol::serve(&mut peer, arguments.batch, &about)
 }
 
 /// What computes, and in what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Chosen {
-    engine: Engine,
+    engine: Backend,
     precision: Precision,
 }
 
 impl Chosen {
     fn new(arguments: &Arguments) -> Result<Self> {
         let mut chosen = Self {
-            engine: Engine::Fused,
+            engine: Backend::default(),
             precision: Precision::F32,
         };
         for (name, value) in &arguments.others {
             match (name.as_str(), value.as_str()) {
-                ("engine", "fused") => chosen.engine = Engine::Fused,
-                ("engine", "candle") => chosen.engine = Engine::Candle,
+                ("engine", "fused") => chosen.engine = Backend::default(),
+                ("engine", "candle") => chosen.engine = Backend::Candle,
                 ("precision", "f32") => chosen.precision = Precision::F32,
                 ("precision", "bf16") => chosen.precision = Precision::Bf16,
                 _ => return Err(format!("no argument --{name} {value}").into()),
@@ -66,7 +68,7 @@ impl Chosen {
         Ok(chosen)
     }
 
-    fn about(self, threads: usize) -> String {
+    fn about(&self, threads: usize) -> String {
         let precision = match self.precision {
             Precision::F32 => "f32",
             Precision::Bf16 => "bf16",
@@ -101,6 +103,7 @@ impl Images for Rows<'_> {
 struct Lenet {
     config: Config,
     model: LeNet5,
+    backend: Backend,
     /// For inference, where the network runs on the fused engine.
     fused: Option<lenet_engine::engine::Engine>,
     /// For one image at a time.
@@ -124,14 +127,19 @@ impl Lenet {
         };
         let architecture = config.architecture(10);
         let model = LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu)?;
-        let model = model.with_engine(chosen.engine);
-        let fused = (chosen.engine == Engine::Fused)
-            .then(|| model.to_engine(Purpose::Inference, batch_size, chosen.precision.into()));
+        let (fused, single) = match &chosen.engine {
+            Backend::Fused(pool) => {
+                let precision = chosen.precision.into();
+                let pool = Arc::clone(pool);
+                let engine = model.to_engine(Purpose::Inference, batch_size, precision, pool)?;
+                (Some(engine), Some(model.to_single()?))
+            }
+            Backend::Candle => (None, None),
+        };
         Ok(Self {
-            fused: fused.transpose()?,
-            single: (chosen.engine == Engine::Fused)
-                .then(|| model.to_single())
-                .transpose()?,
+            backend: chosen.engine,
+            fused,
+            single,
             table: config.normalization().table(),
             model,
             // As the peers do: every batch of an epoch is full.
@@ -190,6 +198,7 @@ impl Peer for Lenet {
         };
         let ending = fit(
             &self.model,
+            &self.backend,
             &self.train,
             &self.train.take(0),
             &self.config,
@@ -198,7 +207,9 @@ impl Peer for Lenet {
             &mut [&mut observe],
         )?;
         if let Some(engine) = &mut self.fused {
-            self.model.give_to_engine(engine)?;
+            let values = self.model.parameters().values()?;
+            let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
+            engine.set_parameters(&values)?;
             self.single = Some(self.model.to_single()?);
         }
         match (ending, trained) {
@@ -233,7 +244,12 @@ impl Peer for Lenet {
     }
 
     fn accuracy(&mut self) -> Result<f64> {
-        let metrics = evaluate(&self.model, &self.test, self.config.normalization())?;
+        let metrics = evaluate(
+            &self.model,
+            &self.backend,
+            &self.test,
+            self.config.normalization(),
+        )?;
         Ok(metrics.accuracy().ok_or("no test image")?)
     }
 }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use lenet_train::Backend;
 
 pub use compare::Compare;
 pub use dataset::{DatasetName, dataset_names};
@@ -226,11 +227,13 @@ pub enum Engine {
     Candle,
 }
 
-impl From<Engine> for lenet_model::Engine {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Fused => Self::Fused,
-            Engine::Candle => Self::Candle,
+impl Hardware {
+    /// What computes: lenet-engine only on the CPU. Starts the engine's threads.
+    pub fn backend(&self) -> Backend {
+        if self.engine == Engine::Fused && self.device == DeviceName::Cpu {
+            Backend::default()
+        } else {
+            Backend::Candle
         }
     }
 }

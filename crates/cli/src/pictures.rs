@@ -185,7 +185,13 @@ mod tests {
         let images = lenet_data::embedded::mnist_test().unwrap().take(300);
         let normalization = Normalization::default();
         let guesses = guesses(&model, &images, normalization).unwrap();
-        let metrics = lenet_train::evaluate(&model, &images, normalization).unwrap();
+        let metrics = lenet_train::evaluate(
+            &model,
+            &lenet_train::Backend::default(),
+            &images,
+            normalization,
+        )
+        .unwrap();
         let wrong = guesses
             .iter()
             .filter(|guess| guess.label != guess.predicted);

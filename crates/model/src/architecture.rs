@@ -86,13 +86,6 @@ impl fmt::Display for Activation {
     }
 }
 
-/// One of the ten parameters: its name on disk and its shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ParameterShape {
-    pub(crate) name: &'static str,
-    pub(crate) dims: Vec<usize>,
-}
-
 impl Architecture {
     /// Rows and columns of the maps that the second pooling leaves: 5, or 4 without padding.
     pub(crate) fn pooled_side(&self) -> usize {
@@ -103,23 +96,19 @@ impl Architecture {
 
     /// The parameters in the order of the forward pass, by PyTorch's names and shapes: weights of
     /// convolutions (out, in, rows, columns), weights of linear layers (out, in).
-    pub(crate) fn parameter_shapes(&self) -> Vec<ParameterShape> {
+    pub(crate) fn parameter_shapes(&self) -> [(&'static str, Vec<usize>); 10] {
         let flat = 16 * self.pooled_side() * self.pooled_side();
-        let shape = |name, dims: &[usize]| ParameterShape {
-            name,
-            dims: dims.to_vec(),
-        };
-        vec![
-            shape("conv1.weight", &[6, 1, 5, 5]),
-            shape("conv1.bias", &[6]),
-            shape("conv2.weight", &[16, 6, 5, 5]),
-            shape("conv2.bias", &[16]),
-            shape("fc1.weight", &[120, flat]),
-            shape("fc1.bias", &[120]),
-            shape("fc2.weight", &[84, 120]),
-            shape("fc2.bias", &[84]),
-            shape("fc3.weight", &[self.classes, 84]),
-            shape("fc3.bias", &[self.classes]),
+        [
+            ("conv1.weight", vec![6, 1, 5, 5]),
+            ("conv1.bias", vec![6]),
+            ("conv2.weight", vec![16, 6, 5, 5]),
+            ("conv2.bias", vec![16]),
+            ("fc1.weight", vec![120, flat]),
+            ("fc1.bias", vec![120]),
+            ("fc2.weight", vec![84, 120]),
+            ("fc2.bias", vec![84]),
+            ("fc3.weight", vec![self.classes, 84]),
+            ("fc3.bias", vec![self.classes]),
         ]
     }
 }

@@ -1,9 +1,8 @@
-//! LeNet-5 on the engine of lenet-engine, which trains and evaluates it without a graph.
+//! The way from a model to lenet-engine, which runs, trains and evaluates it without a graph.
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
-use lenet_engine::engine::{self, Layers, Precision, Purpose};
+use lenet_engine::engine::{Engine, Layers, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer};
@@ -46,8 +45,10 @@ impl Architecture {
 }
 
 impl LeNet5 {
-    /// An engine with this network's parameters as they are now, on the threads of
-    /// [`Pool::global`]; `most_images` is the largest batch that it will be given.
+    /// An engine with this network's parameters as they are now, for batches of up to `most_images`
+    /// images on the threads of `pool`: usually [`Pool::global`], or a pool of its own for a network
+    /// that runs beside others. [`Parameters::set_values`](crate::Parameters::set_values) takes
+    /// trained parameters back.
     ///
     /// # Errors
     /// Parameters that are not f32, and a precision that this machine does not compute in.
@@ -56,46 +57,18 @@ impl LeNet5 {
         purpose: Purpose,
         most_images: usize,
         precision: Precision,
-    ) -> Result<engine::Engine> {
-        let pool = Arc::clone(Pool::global());
-        if precision == Precision::F32 {
-            return self.to_engine_on(purpose, most_images, pool, Isa::current());
-        }
-        let layers = self.architecture().layers()?;
-        let mut engine =
-            engine::Engine::with_precision(precision, layers, purpose, most_images, pool)?;
-        self.give_to_engine(&mut engine)?;
-        Ok(engine)
-    }
-
-    /// As [`LeNet5::to_engine`] in f32, on other threads and with another instruction set.
-    ///
-    /// # Errors
-    /// Parameters that are not f32.
-    pub fn to_engine_on(
-        &self,
-        purpose: Purpose,
-        most_images: usize,
         pool: Arc<Pool>,
-        isa: Isa,
-    ) -> Result<engine::Engine> {
+    ) -> Result<Engine> {
         let layers = self.architecture().layers()?;
-        let mut engine = engine::Engine::new(layers, purpose, most_images, pool, isa);
-        self.give_to_engine(&mut engine)?;
+        let mut engine = match precision {
+            Precision::F32 => Engine::new(layers, purpose, most_images, pool, Isa::current()),
+            _ => Engine::with_precision(precision, layers, purpose, most_images, pool)?,
+        };
+        engine.set_parameters(&slices(&self.parameters().values()?))?;
         Ok(engine)
     }
 
-    /// Gives this network's parameters to an engine, as they are now.
-    ///
-    /// # Errors
-    /// Parameters that are not f32, and an engine of other layers.
-    pub fn give_to_engine(&self, engine: &mut engine::Engine) -> Result<()> {
-        let values = self.parameter_values()?;
-        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-        Ok(engine.set_parameters(&values)?)
-    }
-
-    /// This network with its parameters as they are now, for one image at a time with the lowest
+    /// The network with its parameters as they are now, for one image at a time with the lowest
     /// latency.
     ///
     /// ```
@@ -113,38 +86,12 @@ impl LeNet5 {
     /// # Errors
     /// Parameters that are not f32.
     pub fn to_single(&self) -> Result<Single> {
-        self.to_single_on(Isa::current())
-    }
-
-    /// As [`LeNet5::to_single`], with another instruction set.
-    ///
-    /// # Errors
-    /// Parameters that are not f32.
-    pub fn to_single_on(&self, isa: Isa) -> Result<Single> {
-        let mut single = Single::new(self.architecture().layers()?, isa);
-        let values = self.parameter_values()?;
-        let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
-        single.set_parameters(&values)?;
+        let mut single = Single::new(self.architecture().layers()?, Isa::current());
+        single.set_parameters(&slices(&self.parameters().values()?))?;
         Ok(single)
     }
+}
 
-    /// The values of the parameters, in the order of [`Layers::parameters`].
-    fn parameter_values(&self) -> Result<Vec<Vec<f32>>> {
-        let values = self.parameters().iter().map(|(_, var)| {
-            let values = var.to_device(&Device::Cpu)?.flatten_all()?;
-            Ok(values.to_vec1::<f32>()?)
-        });
-        values.collect()
-    }
-
-    /// Takes the parameters over from an engine.
-    ///
-    /// # Errors
-    /// candle's own.
-    pub fn set_from_engine(&self, engine: &engine::Engine) -> Result<()> {
-        for ((_, var), values) in std::iter::zip(self.parameters().iter(), engine.parameters()) {
-            var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;
-        }
-        Ok(())
-    }
+fn slices(values: &[Vec<f32>]) -> Vec<&[f32]> {
+    values.iter().map(Vec::as_slice).collect()
 }

@@ -23,7 +23,6 @@ mod error;
 #[cfg(feature = "export")]
 pub mod export;
 mod init;
-mod layer;
 mod lenet5;
 mod parameters;
 pub mod pretrained;
@@ -37,8 +36,7 @@ mod weights;
 pub use architecture::{Activation, Architecture, Padding};
 pub use error::{Error, Result};
 pub use init::Init;
-pub use layer::Engine;
-pub use lenet5::LeNet5;
+pub use lenet5::{LeNet5, Outputs};
 pub use parameters::Parameters;
 pub use softmax::softmax;
 pub use summary::{Layer, Summary};

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// The order never changes, unlike that of candle's `VarMap`: sums over parameters, files and the
 /// state of an optimiser are the same in each process.
 #[derive(Debug, Clone)]
-pub struct Parameters(Vec<(&'static str, Var)>);
+pub struct Parameters([(&'static str, Var); 10]);
 
 impl Parameters {
     /// Draws every parameter, each by (seed, its name).
@@ -22,19 +22,12 @@ impl Parameters {
         device: &Device,
     ) -> Result<Self> {
         let shapes = architecture.parameter_shapes();
-        let mut parameters = Vec::with_capacity(shapes.len());
-        let mut weight_dims = Vec::new();
-        for shape in shapes {
-            // A layer's weight comes right before its bias.
-            if shape.name.ends_with(".weight") {
-                weight_dims = shape.dims.clone();
-            }
-            let count = shape.dims.iter().product();
-            let values = init.values(seed, shape.name, count, &weight_dims);
-            let var = Var::from_vec(values, shape.dims, device)?;
-            parameters.push((shape.name, var));
-        }
-        Ok(Self(parameters))
+        Self::make(architecture, |index, name, dims| {
+            // Each bias follows the weight of its layer, whose shape bounds both.
+            let (_, weight_dims) = &shapes[index - index % 2];
+            let values = init.values(seed, name, dims.iter().product(), weight_dims);
+            Ok(Var::from_vec(values, dims, device)?)
+        })
     }
 
     /// Takes the parameters out of named tensors.
@@ -45,20 +38,31 @@ impl Parameters {
         architecture: &Architecture,
         tensor: impl Fn(&str) -> Option<Tensor>,
     ) -> Result<Self> {
-        let take = |shape: crate::architecture::ParameterShape| {
-            let name = shape.name;
+        Self::make(architecture, |_, name, dims| {
             let found = tensor(name).ok_or(Error::MissingTensor { name })?;
-            if found.dims() != shape.dims {
-                return Err(Error::Shape {
-                    name: name.to_owned(),
-                    expected: shape.dims,
-                    found: found.dims().to_vec(),
-                });
-            }
-            Ok((name, Var::from_tensor(&found)?))
-        };
-        let shapes = architecture.parameter_shapes().into_iter();
-        Ok(Self(shapes.map(take).collect::<Result<_>>()?))
+            check_shape(name, dims, found.dims())?;
+            Ok(Var::from_tensor(&found)?)
+        })
+    }
+
+    /// Makes each variable of (index, name, shape).
+    fn make(
+        architecture: &Architecture,
+        var: impl Fn(usize, &'static str, &[usize]) -> Result<Var>,
+    ) -> Result<Self> {
+        let shapes = architecture.parameter_shapes();
+        let vars = shapes
+            .iter()
+            .enumerate()
+            .map(|(index, (name, dims))| Ok((*name, var(index, name, dims)?)))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self(vars.try_into().expect("ten shapes, ten variables")))
+    }
+
+    /// Weight and bias of each layer, sharing storage and identity with the variables.
+    pub(crate) fn layers(&self) -> [(Tensor, Tensor); 5] {
+        let tensor = |index: usize| self.0[index].1.as_tensor().clone();
+        std::array::from_fn(|layer| (tensor(2 * layer), tensor(2 * layer + 1)))
     }
 
     /// The parameter of a name such as `conv1.weight`.
@@ -83,7 +87,34 @@ impl Parameters {
         self.0.iter().map(|(_, var)| var.elem_count()).sum()
     }
 
-    /// Copies of the values as they are now, in the fixed order.
+    /// The values as they are now, in the fixed order.
+    ///
+    /// # Errors
+    /// Parameters that are not f32, and the device's own.
+    pub fn values(&self) -> Result<Vec<Vec<f32>>> {
+        let values = |(_, var): &(_, Var)| Ok(var.flatten_all()?.to_vec1()?);
+        self.0.iter().map(values).collect()
+    }
+
+    /// Sets the values, in the fixed order; the model sees them at once.
+    ///
+    /// # Errors
+    /// Another number of values than a parameter has, and the device's own.
+    pub fn set_values<'a>(&self, values: impl Iterator<Item = &'a [f32]>) -> Result<()> {
+        self.restore(&self.tensors(values)?)
+    }
+
+    /// Values in the fixed order as tensors of the parameters' shapes.
+    ///
+    /// # Errors
+    /// Another number of values than a parameter has, and the device's own.
+    pub fn tensors<'a>(&self, values: impl Iterator<Item = &'a [f32]>) -> Result<Vec<Tensor>> {
+        std::iter::zip(&self.0, values)
+            .map(|((_, var), values)| Ok(Tensor::from_slice(values, var.shape(), var.device())?))
+            .collect()
+    }
+
+    /// Copies of the values as tensors, in the fixed order.
     ///
     /// # Errors
     /// The device's own.
@@ -105,17 +136,22 @@ impl Parameters {
             });
         }
         for ((name, var), value) in std::iter::zip(&self.0, snapshot) {
-            if var.dims() != value.dims() {
-                return Err(Error::Shape {
-                    name: (*name).to_owned(),
-                    expected: var.dims().to_vec(),
-                    found: value.dims().to_vec(),
-                });
-            }
+            check_shape(name, var.dims(), value.dims())?;
         }
         for ((_, var), value) in std::iter::zip(&self.0, snapshot) {
             var.set(value)?;
         }
         Ok(())
     }
+}
+
+fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        name: name.to_owned(),
+        expected: expected.to_vec(),
+        found: found.to_vec(),
+    })
 }

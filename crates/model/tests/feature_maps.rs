@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use lenet_engine::reference::activation::Activation as Function;
 use lenet_engine::reference::{activation, avg_pool2d, conv2d};
-use lenet_model::{Activation, Architecture, Engine, Init, LeNet5, Padding};
+use lenet_model::{Activation, Architecture, Init, LeNet5, Padding};
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
     let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -13,7 +13,7 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 
 /// Composed by hand from the naive references, in f64.
 #[test]
-fn feature_maps_are_those_of_the_references_on_both_engines() {
+fn feature_maps_are_those_of_the_references() {
     for (padding, activation_of_model, function, sides) in [
         (Padding::Same, Activation::Relu, Function::Relu, [28, 14]),
         (Padding::Valid, Activation::Tanh, Function::Tanh, [28, 12]),
@@ -65,22 +65,13 @@ fn feature_maps_are_those_of_the_references_on_both_engines() {
 
         let pixels: Vec<f32> = pixels.iter().map(|&pixel| pixel as f32).collect();
         let images = Tensor::from_vec(pixels, (batch, 1, 28, 28), &Device::Cpu).unwrap();
-        for engine in [Engine::Fused, Engine::Candle] {
-            let maps = model
-                .clone()
-                .with_engine(engine)
-                .feature_maps(&images)
-                .unwrap();
-            for (maps, (dims, expected)) in std::iter::zip(&maps, &by_hand) {
-                assert_eq!(maps.dims(), dims, "{engine}");
-                for (got, expected) in std::iter::zip(numbers(maps), expected) {
-                    // 150 products of at most 0.2 in f32 round by less than 1e-6; a map without its
-                    // bias, or after pooling, differs by more than 1e-3.
-                    assert!(
-                        (got - expected).abs() < 1e-5,
-                        "{engine}: {got}, not {expected}"
-                    );
-                }
+        let maps = model.feature_maps(&images).unwrap();
+        for (maps, (dims, expected)) in std::iter::zip(&maps, &by_hand) {
+            assert_eq!(maps.dims(), dims);
+            for (got, expected) in std::iter::zip(numbers(maps), expected) {
+                // 150 products of at most 0.2 in f32 round by less than 1e-6; a map without its
+                // bias, or after pooling, differs by more than 1e-3.
+                assert!((got - expected).abs() < 1e-5, "{got}, not {expected}");
             }
         }
     }

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use lenet_engine::engine::{Engine, Images, Purpose};
+use lenet_engine::Pixels;
+use lenet_engine::engine::{Engine, Images, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
-use lenet_engine::{Isa, Pixels};
 use lenet_model::{Metadata, Weights, softmax};
 use lenet_picture::{IMAGE_PIXELS, Normalization};
 use serde::Serialize;
@@ -92,7 +92,7 @@ impl Network {
         let pool = Arc::new(Pool::new(1));
         let engine = weights
             .model
-            .to_engine_on(Purpose::Inference, BATCH, pool, Isa::current())?;
+            .to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?;
         Ok(Self {
             about: Arc::new(About {
                 parameters: weights.model.parameters().count(),

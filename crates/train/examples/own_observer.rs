@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 
 use candle_core::Device;
 use lenet_model::LeNet5;
-use lenet_train::{Config, Event, Observer, Progress, fit};
+use lenet_train::{Backend, Config, Event, Observer, Progress, fit};
 
 struct Target(f64);
 
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = LeNet5::new(&network, config.init, config.seed, &Device::Cpu)?;
     fit(
         &model,
+        &Backend::default(),
         &train,
         &validation,
         &config,

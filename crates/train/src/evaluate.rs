@@ -1,20 +1,23 @@
 //! Loss, accuracy and confusion of a network on a set.
 
+use std::sync::Arc;
+
 use candle_core::DType;
 use candle_nn::loss::cross_entropy;
 use lenet_data::{Dataset, batches};
 use lenet_engine::engine::{Precision, Purpose};
-use lenet_model::{Engine, LeNet5};
+use lenet_engine::pool::Pool;
+use lenet_model::LeNet5;
 use lenet_picture::Normalization;
 
 use crate::stepper::Rows;
-use crate::{Metrics, Result};
+use crate::{Backend, Metrics, Result};
 
-/// Images of a step of evaluation. Larger ones are not faster, but need more memory.
+/// Images of a batch of an evaluation. Larger batches are not faster, but need more memory.
 const BATCH: usize = 256;
 
-/// Whoever looks on at an evaluation: gets the logits of each batch, row after row, and the labels.
-pub(crate) type Onlooker<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
+/// Called with the logits of each batch, row after row, and the labels.
+pub(crate) type OnBatch<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
 
 /// Runs the network over a set.
 ///
@@ -22,34 +25,37 @@ pub(crate) type Onlooker<'a> = &'a mut dyn FnMut(&[f32], &[u32]);
 /// candle's own, as for labels that the network has no output for.
 pub fn evaluate(
     model: &LeNet5,
+    backend: &Backend,
     dataset: &Dataset,
     normalization: Normalization,
 ) -> Result<Metrics> {
-    evaluate_before(model, dataset, normalization, None)
+    evaluate_with(model, backend, dataset, normalization, None)
 }
 
-/// As [`evaluate`], before the eyes of an onlooker, who sees the images in the order of the set.
-pub(crate) fn evaluate_before(
+/// As [`evaluate`]; `on_batch` is called for every batch, in the order of the set.
+pub(crate) fn evaluate_with(
     model: &LeNet5,
+    backend: &Backend,
     dataset: &Dataset,
     normalization: Normalization,
-    onlooker: Option<Onlooker<'_>>,
+    on_batch: Option<OnBatch<'_>>,
 ) -> Result<Metrics> {
-    match model.engine() {
-        Engine::Fused => on_fused(model, dataset, normalization, onlooker),
-        Engine::Candle => on_candle(model, dataset, normalization, onlooker),
+    match backend {
+        Backend::Fused(pool) => on_fused(model, Arc::clone(pool), dataset, normalization, on_batch),
+        Backend::Candle => on_candle(model, dataset, normalization, on_batch),
     }
 }
 
 fn on_fused(
     model: &LeNet5,
+    pool: Arc<Pool>,
     dataset: &Dataset,
     normalization: Normalization,
-    mut onlooker: Option<Onlooker<'_>>,
+    mut on_batch: Option<OnBatch<'_>>,
 ) -> Result<Metrics> {
     let mut metrics = Metrics::new(model.architecture().classes);
-    let mut engine =
-        model.to_engine(Purpose::Inference, BATCH.min(dataset.len()), Precision::F32)?;
+    let most = BATCH.min(dataset.len());
+    let mut engine = model.to_engine(Purpose::Inference, most, Precision::F32, pool)?;
     let table = normalization.table();
     let order: Vec<u32> = (0..dataset.len() as u32).collect();
     let mut labels = Vec::new();
@@ -63,10 +69,10 @@ fn on_fused(
         rows.labels(&mut labels);
         let loss = engine.evaluate(&rows, &labels)?;
         metrics.add_predicted(loss, engine.predicted(), &labels);
-        if let Some(look) = &mut onlooker {
+        if let Some(on_batch) = &mut on_batch {
             logits.clear();
             logits.extend(engine.logits().flatten());
-            look(&logits, &labels);
+            on_batch(&logits, &labels);
         }
     }
     Ok(metrics)
@@ -76,7 +82,7 @@ fn on_candle(
     model: &LeNet5,
     dataset: &Dataset,
     normalization: Normalization,
-    mut onlooker: Option<Onlooker<'_>>,
+    mut on_batch: Option<OnBatch<'_>>,
 ) -> Result<Metrics> {
     let mut metrics = Metrics::new(model.architecture().classes);
     for batch in batches(dataset, 0..dataset.len() as u32, BATCH, normalization) {
@@ -85,9 +91,9 @@ fn on_candle(
         let logits = model.forward(&batch.images)?.detach();
         let loss = cross_entropy(&logits, &batch.labels)?;
         metrics.add(&loss, &logits, &batch.labels)?;
-        if let Some(look) = &mut onlooker {
+        if let Some(on_batch) = &mut on_batch {
             let logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-            look(&logits, &batch.labels.to_vec1()?);
+            on_batch(&logits, &batch.labels.to_vec1()?);
         }
     }
     Ok(metrics)

@@ -13,7 +13,7 @@ use clock::Clock;
 use crate::event::{Event, Observer, Scores, Started, Step, Untrained};
 use crate::plan::Plan;
 use crate::stepper::{Altered, Pass, Stepper};
-use crate::{Config, Error, Metrics, Progress, Result};
+use crate::{Backend, Config, Error, Metrics, Progress, Result};
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,10 @@ pub enum Ending {
 /// [`Error::Diverged`] where the loss or a gradient is no number, before it reaches a parameter;
 /// [`Error::DivergedAfter`] where an epoch leaves a network that computes none, before it is saved;
 /// what `save` returns; candle's own, as for labels that the model has no output for.
+#[expect(clippy::too_many_arguments, reason = "each is a noun of its own")]
 pub fn fit(
     model: &LeNet5,
+    backend: &Backend,
     train: &Dataset,
     validation: &Dataset,
     config: &Config,
@@ -50,7 +52,7 @@ pub fn fit(
 ) -> Result<Ending> {
     config.check()?;
     let plan = Plan::new(config, train.len());
-    let mut stepper = Stepper::new(model, config, progress)?;
+    let mut stepper = Stepper::new(model, backend, config, progress)?;
     let mut stop = begin(
         model,
         train,
@@ -110,7 +112,15 @@ pub fn fit(
             tell(observers, &Event::Stopped { epoch, step });
             return Ok(Ending::Stopped);
         }
-        let row = epoch::end(model, validation, config, progress, &stepper, learning_rate)?;
+        let row = epoch::end(
+            model,
+            backend,
+            validation,
+            config,
+            progress,
+            &stepper,
+            learning_rate,
+        )?;
         save(model, progress)?;
         stop |= tell(observers, &Event::Epoch(row));
         if stop && !plan.is_over(progress) {

@@ -9,9 +9,9 @@ use lenet_model::LeNet5;
 use lenet_picture::{IMAGE_PIXELS, Normalization};
 use serde::Serialize;
 
-use crate::evaluate::evaluate_before;
+use crate::evaluate::evaluate_with;
 use crate::metrics::argmax;
-use crate::{Metrics, Result};
+use crate::{Backend, Metrics, Result};
 
 /// Bins of [`Calibration`]; 15 as in Guo et al.
 const BINS: usize = 15;
@@ -109,6 +109,7 @@ pub struct Sample {
 /// As [`evaluate`](crate::evaluate).
 pub fn inspect(
     model: &LeNet5,
+    backend: &Backend,
     dataset: &Dataset,
     normalization: Normalization,
 ) -> Result<(Metrics, Inspection)> {
@@ -144,7 +145,7 @@ pub fn inspect(
             }
         }
     };
-    let metrics = evaluate_before(model, dataset, normalization, Some(&mut look))?;
+    let metrics = evaluate_with(model, backend, dataset, normalization, Some(&mut look))?;
 
     // Stable: of equal losses the first image comes first.
     mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss));

@@ -9,7 +9,7 @@
 //! use candle_core::Device;
 //! use lenet_data::embedded;
 //! use lenet_model::{Architecture, Init, LeNet5};
-//! use lenet_train::{Config, Event, Progress, evaluate, fit};
+//! use lenet_train::{Backend, Config, Event, Progress, evaluate, fit};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let config = Config { epochs: 1, ..Config::default() };
@@ -27,9 +27,19 @@
 //!     };
 //!     let mut progress = Progress::default();
 //!     let mut keep_nothing = |_: &LeNet5, _: &Progress| Ok(());
-//!     fit(&model, &train, &validation, &config, &mut progress, &mut keep_nothing, &mut [&mut print])?;
+//!     let backend = Backend::default();
+//!     fit(
+//!         &model,
+//!         &backend,
+//!         &train,
+//!         &validation,
+//!         &config,
+//!         &mut progress,
+//!         &mut keep_nothing,
+//!         &mut [&mut print],
+//!     )?;
 //!
-//!     let result = evaluate(&model, &mnist.test.take(1_000), config.normalization())?;
+//!     let result = evaluate(&model, &backend, &mnist.test.take(1_000), config.normalization())?;
 //!     println!("test accuracy {:.2} %", 100. * result.accuracy().unwrap_or(f64::NAN));
 //! #   assert!(result.accuracy().unwrap() > 0.6, "{result:?}");
 //!     Ok(())
@@ -39,6 +49,7 @@
 
 mod adam;
 mod average;
+mod backend;
 pub mod checkpoint;
 mod config;
 mod error;
@@ -61,6 +72,7 @@ mod tensorboard;
 
 pub use adam::{Adam, AdamConfig};
 pub use average::Average;
+pub use backend::Backend;
 pub use checkpoint::{Identity, OtherTraining};
 pub use config::{Config, Precision, Scaling};
 pub use error::{Error, Result};

@@ -6,12 +6,12 @@ mod rows;
 
 use candle_core::Tensor;
 use lenet_data::Dataset;
-use lenet_model::{Engine, LeNet5};
+use lenet_model::LeNet5;
 
 pub(crate) use rows::{Altered, Rows};
 
 use crate::average::Average;
-use crate::{Config, Error, Metrics, Precision, Progress, Result};
+use crate::{Backend, Config, Error, Metrics, Precision, Progress, Result};
 
 /// What a batch's gradients are like.
 pub(crate) struct Pass {
@@ -36,14 +36,21 @@ enum Kind<'a> {
 
 impl<'a> Stepper<'a> {
     /// For a model as it is now, from where the progress stands.
-    pub(crate) fn new(model: &'a LeNet5, config: &Config, progress: &Progress) -> Result<Self> {
+    pub(crate) fn new(
+        model: &'a LeNet5,
+        backend: &Backend,
+        config: &Config,
+        progress: &Progress,
+    ) -> Result<Self> {
         let state = progress.optimizer.as_ref();
-        let kind = match model.engine() {
-            Engine::Fused => Kind::Fused(Box::new(fused::Fused::new(model, config, state)?)),
-            Engine::Candle if config.precision != Precision::F32 => {
+        let kind = match backend {
+            Backend::Fused(pool) => {
+                Kind::Fused(Box::new(fused::Fused::new(model, pool, config, state)?))
+            }
+            Backend::Candle if config.precision != Precision::F32 => {
                 return Err(Error::PrecisionOfCandle);
             }
-            Engine::Candle => Kind::Candle(Box::new(candle::Candle::new(model, config, state)?)),
+            Backend::Candle => Kind::Candle(Box::new(candle::Candle::new(model, config, state)?)),
         };
         Ok(Self {
             kind,
@@ -75,11 +82,7 @@ impl<'a> Stepper<'a> {
         match &self.kind {
             Kind::Fused(own) => self.average.add(own.engine.parameters()),
             Kind::Candle(_) => {
-                let values = model.parameters().iter().map(|(_, var)| {
-                    let values = var.as_detached_tensor().flatten_all()?;
-                    values.to_vec1::<f32>()
-                });
-                let values = values.collect::<candle_core::Result<Vec<_>>>()?;
+                let values = model.parameters().values()?;
                 self.average.add(values.iter().map(Vec::as_slice));
             }
         }
@@ -92,7 +95,7 @@ impl<'a> Stepper<'a> {
             return Ok(None);
         }
         let means = self.average.means.iter().map(Vec::as_slice);
-        Ok(Some(tensors(model, means)?))
+        Ok(Some(model.parameters().tensors(means)?))
     }
 
     /// The loss of some images with the parameters as they are.
@@ -108,7 +111,7 @@ impl<'a> Stepper<'a> {
         progress.average.clone_from(&self.average);
         progress.optimizer = Some(match &self.kind {
             Kind::Fused(own) => {
-                model.set_from_engine(&own.engine)?;
+                model.parameters().set_values(own.engine.parameters())?;
                 own.state(model)?
             }
             Kind::Candle(own) => own.state()?,
@@ -138,18 +141,6 @@ impl<'a> Stepper<'a> {
         }
         Ok((tensor, largest))
     }
-}
-
-/// Values in the shapes of the model's parameters.
-fn tensors<'a>(
-    model: &LeNet5,
-    values: impl Iterator<Item = &'a [f32]>,
-) -> candle_core::Result<Vec<Tensor>> {
-    let shaped = std::iter::zip(values, model.parameters().iter());
-    let tensor = |(values, (_, var)): (&[f32], (&str, &candle_core::Var))| {
-        Tensor::from_slice(values, var.shape(), var.device())
-    };
-    shaped.map(tensor).collect()
 }
 
 /// The sum of the squares of all elements, which is finite only if every element is.

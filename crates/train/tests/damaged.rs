@@ -9,7 +9,7 @@ use common::{network, small, values};
 use lenet_data::Dataset;
 use lenet_model::{LeNet5, store};
 use lenet_train::{
-    Config, Identity, Metrics, OtherTraining, Progress, Result, checkpoint, evaluate,
+    Backend, Config, Identity, Metrics, OtherTraining, Progress, Result, checkpoint, evaluate,
 };
 
 fn identity(config: &Config) -> Identity {
@@ -206,7 +206,13 @@ fn a24_one_class_alone_is_held_out() {
             "{scores:?}"
         );
     }
-    let metrics: Metrics = evaluate(&model, &held_out, config.normalization()).unwrap();
+    let metrics: Metrics = evaluate(
+        &model,
+        &Backend::default(),
+        &held_out,
+        config.normalization(),
+    )
+    .unwrap();
     let class = usize::from(first);
     for (index, figures) in metrics.per_class(held_out.class_names()).iter().enumerate() {
         assert_eq!(figures.recall.is_some(), index == class, "{figures:?}");

@@ -3,23 +3,24 @@
 
 use std::io::Write as _;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use candle_core::Device;
 use candle_nn::loss::cross_entropy;
 use lenet_data::{batches, embedded};
 use lenet_engine::Pixels;
 use lenet_engine::engine::{Images, Precision as Computed, Purpose};
-use lenet_model::{Activation, Architecture, Engine, Init, LeNet5, Padding};
-use lenet_train::{Config, Event, Precision, Progress, evaluate, fit};
+use lenet_engine::pool::Pool;
+use lenet_model::{Activation, Architecture, Init, LeNet5, Padding};
+use lenet_train::{Backend, Config, Event, Precision, Progress, evaluate, fit};
 
-fn model(padding: Padding, activation: Activation, engine: Engine) -> LeNet5 {
+fn model(padding: Padding, activation: Activation) -> LeNet5 {
     let architecture = Architecture {
         padding,
         activation,
         ..Architecture::default()
     };
-    let model = LeNet5::new(&architecture, Init::PyTorch, 5, &Device::Cpu).unwrap();
-    model.with_engine(engine)
+    LeNet5::new(&architecture, Init::PyTorch, 5, &Device::Cpu).unwrap()
 }
 
 struct First<'a>(&'a lenet_data::Dataset, [f32; 256]);
@@ -38,13 +39,13 @@ fn distance(found: &[f32], expected: &[f32]) -> f64 {
     apart / length(&mut expected.iter().map(|&v| f64::from(v)))
 }
 
-/// Loss and gradients of 37 images (two blocks and a part of one) by three ways: the engine, the
-/// fused operations with candle's `backward()`, and candle's own operations.
+/// Loss and gradients of 37 images (two blocks and a part of one) on the engine and by candle's own
+/// operations with `backward()`.
 ///
 /// Another order of additions moves the gradients by about 1e-6 of their length; a tap, a lane or a
 /// mask that is missing moves them by 1e-2 and more.
 #[test]
-fn three_ways_to_the_same_gradients() {
+fn the_engines_gradients_are_candles() {
     let mnist = embedded::mnist_test().unwrap();
     let count = 37;
     let config = Config::default();
@@ -55,47 +56,38 @@ fn three_ways_to_the_same_gradients() {
         let rows = 0..count as u32;
         let batch = batches(&mnist, rows, count, config.normalization());
         let batch = { batch }.next().unwrap().unwrap();
-        let by_graph = |engine| {
-            let model = model(padding, activation, engine);
-            let logits = model.forward(&batch.images).unwrap();
-            let loss = cross_entropy(&logits, &batch.labels).unwrap();
-            let gradients = loss.backward().unwrap();
-            let values = model.parameters().iter().map(|(_, var)| {
-                let gradient = gradients.get(var).unwrap();
-                gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-            });
-            let loss = f64::from(loss.to_scalar::<f32>().unwrap());
-            (loss, values.collect::<Vec<_>>())
-        };
-        let (loss, expected) = by_graph(Engine::Candle);
-        let (fused_loss, fused) = by_graph(Engine::Fused);
+        let model = model(padding, activation);
+        let logits = model.forward(&batch.images).unwrap();
+        let graph = cross_entropy(&logits, &batch.labels).unwrap();
+        let gradients = graph.backward().unwrap();
+        let loss = f64::from(graph.to_scalar::<f32>().unwrap());
 
-        let model = model(padding, activation, Engine::Fused);
         let mut engine = model
-            .to_engine(Purpose::Training, count, Computed::F32)
+            .to_engine(
+                Purpose::Training,
+                count,
+                Computed::F32,
+                Arc::clone(Pool::global()),
+            )
             .unwrap();
         let images = First(&mnist, config.normalization().table());
         let labels = batch.labels.to_vec1::<u32>().unwrap();
         let own = engine.gradients(&images, &labels, 0.).unwrap();
         assert!(own.finite);
 
-        for other in [fused_loss, own.loss] {
-            assert!((other - loss).abs() < 2e-6 * loss, "{other} {loss}");
-        }
-        let names = model.parameters().iter().map(|(name, _)| name);
-        for (((name, expected), fused), own) in names
-            .zip(&expected)
-            .zip(&fused)
-            .zip(engine.last_gradients())
+        let (found, smallest) = (own.loss, 2e-6 * loss);
+        assert!((found - loss).abs() < smallest, "{found} {loss}");
+        for ((name, var), own) in std::iter::zip(model.parameters().iter(), engine.last_gradients())
         {
-            let distances = [distance(fused, expected), distance(own, expected)];
-            assert!(distances.iter().all(|d| *d < 2e-5), "{name}: {distances:?}");
+            let expected = gradients.get(var).unwrap().flatten_all().unwrap();
+            let distance = distance(own, &expected.to_vec1::<f32>().unwrap());
+            assert!(distance < 2e-5, "{name}: {distance}");
         }
     }
 }
 
 /// The losses of every step, the validation, and the accuracy on test images of a short training.
-fn trained(engine: Engine, precision: Precision) -> (Vec<f64>, f64) {
+fn trained(backend: &Backend, precision: Precision) -> (Vec<f64>, f64) {
     let mnist = embedded::mnist().unwrap();
     let config = Config {
         epochs: 1,
@@ -108,7 +100,6 @@ fn trained(engine: Engine, precision: Precision) -> (Vec<f64>, f64) {
     let train = mnist.train.take(4_000);
     let architecture = Architecture::default();
     let model = LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu).unwrap();
-    let model = model.with_engine(engine);
     let mut losses = Vec::new();
     let mut observe = |event: &Event| {
         if let Event::Step(step) = event {
@@ -118,6 +109,7 @@ fn trained(engine: Engine, precision: Precision) -> (Vec<f64>, f64) {
     };
     fit(
         &model,
+        backend,
         &train,
         &mnist.train.take(0),
         &config,
@@ -126,7 +118,13 @@ fn trained(engine: Engine, precision: Precision) -> (Vec<f64>, f64) {
         &mut [&mut observe],
     )
     .unwrap();
-    let tested = evaluate(&model, &mnist.test.take(2_000), config.normalization()).unwrap();
+    let tested = evaluate(
+        &model,
+        backend,
+        &mnist.test.take(2_000),
+        config.normalization(),
+    )
+    .unwrap();
     (losses, tested.accuracy().unwrap())
 }
 
@@ -134,8 +132,8 @@ fn trained(engine: Engine, precision: Precision) -> (Vec<f64>, f64) {
 /// here; a wrong learning rate, order or gradient shows in the first digits.
 #[test]
 fn both_engines_train_alike() {
-    let (fused, fused_accuracy) = trained(Engine::Fused, Precision::F32);
-    let (candle, candle_accuracy) = trained(Engine::Candle, Precision::F32);
+    let (fused, fused_accuracy) = trained(&Backend::default(), Precision::F32);
+    let (candle, candle_accuracy) = trained(&Backend::Candle, Precision::F32);
     assert_eq!(fused.len(), 32);
     assert_eq!(candle.len(), 32);
     for (step, (a, b)) in std::iter::zip(&fused, &candle).enumerate() {
@@ -173,8 +171,15 @@ fn bf16_gradients_are_near() {
     }
     let mnist = embedded::mnist_test().unwrap();
     for padding in [Padding::Same, Padding::Valid] {
-        let model = model(padding, Activation::Tanh, Engine::Fused);
-        let engine = |precision| model.to_engine(Purpose::Training, 200, precision);
+        let model = model(padding, Activation::Tanh);
+        let engine = |precision| {
+            model.to_engine(
+                Purpose::Training,
+                200,
+                precision,
+                Arc::clone(Pool::global()),
+            )
+        };
         let mut exact = engine(Computed::F32).unwrap();
         let mut rounded = engine(Computed::Bf16).unwrap();
         let images = First(&mnist, Config::default().normalization().table());
@@ -205,8 +210,8 @@ fn bf16_trains_as_well() {
     if !has_bf16() {
         return;
     }
-    let (exact, exact_accuracy) = trained(Engine::Fused, Precision::F32);
-    let (rounded, accuracy) = trained(Engine::Fused, Precision::Bf16);
+    let (exact, exact_accuracy) = trained(&Backend::default(), Precision::F32);
+    let (rounded, accuracy) = trained(&Backend::default(), Precision::Bf16);
     // Equal numbers would mean that nothing was rounded.
     assert_ne!(exact, rounded);
     let last = |losses: &[f64]| losses.last().copied().unwrap();
@@ -219,7 +224,7 @@ fn bf16_trains_as_well() {
 
 #[test]
 fn candle_has_no_bf16() {
-    let model = model(Padding::Same, Activation::Relu, Engine::Candle);
+    let model = model(Padding::Same, Activation::Relu);
     let mnist = embedded::mnist_test().unwrap().take(10);
     let config = Config {
         precision: Precision::Bf16,
@@ -227,6 +232,7 @@ fn candle_has_no_bf16() {
     };
     let error = fit(
         &model,
+        &Backend::Candle,
         &mnist,
         &mnist.take(0),
         &config,

@@ -5,7 +5,7 @@ mod common;
 
 use common::{mnist, network, small, train, values};
 use lenet_data::Dataset;
-use lenet_train::{Config, Ending, Error, Event, Progress, evaluate};
+use lenet_train::{Backend, Config, Ending, Error, Event, Progress, evaluate};
 
 #[test]
 fn learns_a_small_set_by_heart() {
@@ -24,10 +24,16 @@ fn learns_a_small_set_by_heart() {
         None,
     )
     .unwrap();
-    let learnt = evaluate(&model, &images, config.normalization()).unwrap();
+    let learnt = evaluate(&model, &Backend::default(), &images, config.normalization()).unwrap();
     assert!(learnt.accuracy().unwrap() > 0.97, "{learnt:?}");
     // And what it learnt holds for images that it has not seen, far above a guess.
-    let tested = evaluate(&model, &mnist().test.take(1_000), config.normalization()).unwrap();
+    let tested = evaluate(
+        &model,
+        &Backend::default(),
+        &mnist().test.take(1_000),
+        config.normalization(),
+    )
+    .unwrap();
     assert!(tested.accuracy().unwrap() > 0.6, "{:?}", tested.accuracy());
 }
 
@@ -100,7 +106,13 @@ fn the_best_epoch_is_kept() {
         .collect();
     let highest = accuracies.iter().copied().fold(0., f64::max);
     assert_eq!(best.validation.unwrap().accuracy, highest, "{accuracies:?}");
-    let again = evaluate(&model, &held_out, config.normalization()).unwrap();
+    let again = evaluate(
+        &model,
+        &Backend::default(),
+        &held_out,
+        config.normalization(),
+    )
+    .unwrap();
     assert_eq!(again.accuracy(), Some(highest));
     assert_eq!(again.loss(), Some(best.validation.unwrap().loss));
     let marked: Vec<u32> = progress

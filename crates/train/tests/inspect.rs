@@ -6,8 +6,17 @@ mod common;
 use candle_core::Device;
 use common::{mnist, network, small, train};
 use lenet_data::{Dataset, batches};
-use lenet_model::{Architecture, Engine, LeNet5};
-use lenet_train::{Config, Inspection, Progress, evaluate, inspect};
+use lenet_model::{Architecture, LeNet5};
+use lenet_train::{Backend, Config, Inspection, Metrics, Progress, evaluate};
+
+/// On the engine.
+fn inspect(
+    model: &LeNet5,
+    images: &Dataset,
+    config: &Config,
+) -> lenet_train::Result<(Metrics, Inspection)> {
+    lenet_train::inspect(model, &Backend::default(), images, config.normalization())
+}
 
 /// A network that knows some digits and not others, with the images to ask it.
 fn learnt() -> (LeNet5, Dataset, Config) {
@@ -46,7 +55,7 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn calibration_is_that_of_a_naive_computation() {
     let (model, images, config) = learnt();
-    let (_, inspection) = inspect(&model, &images, config.normalization()).unwrap();
+    let (_, inspection) = inspect(&model, &images, &config).unwrap();
     let probabilities = probabilities(&model, &images, &config);
     let answers: Vec<(f64, bool)> = std::iter::zip(&probabilities, images.iter())
         .map(|(row, (_, label))| {
@@ -84,7 +93,7 @@ fn calibration_is_that_of_a_naive_computation() {
 #[test]
 fn the_worst_mistakes_are_sorted_and_show_their_images() {
     let (model, images, config) = learnt();
-    let (metrics, inspection) = inspect(&model, &images, config.normalization()).unwrap();
+    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
     let probabilities = probabilities(&model, &images, &config);
     // Every mistake with its loss, worst first.
     let mut expected: Vec<(usize, f64)> = probabilities
@@ -119,8 +128,11 @@ fn the_worst_mistakes_are_sorted_and_show_their_images() {
 fn filters_and_maps_are_the_models_own_and_metrics_those_of_evaluate() {
     let (model, images, config) = learnt();
     let normalization = config.normalization();
-    let (metrics, inspection) = inspect(&model, &images, normalization).unwrap();
-    assert_eq!(metrics, evaluate(&model, &images, normalization).unwrap());
+    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
+    assert_eq!(
+        metrics,
+        evaluate(&model, &Backend::default(), &images, normalization).unwrap()
+    );
 
     let filters = &inspection.filters;
     assert_eq!((filters.height, filters.width), (5, 5));
@@ -156,11 +168,13 @@ fn filters_and_maps_are_the_models_own_and_metrics_those_of_evaluate() {
 fn both_engines_see_the_same() {
     let (model, images, config) = learnt();
     let images = images.take(300);
-    let see = |engine| -> Inspection {
-        let model = model.clone().with_engine(engine);
-        inspect(&model, &images, config.normalization()).unwrap().1
+    let see = |backend: Backend| -> Inspection {
+        let normalization = config.normalization();
+        lenet_train::inspect(&model, &backend, &images, normalization)
+            .unwrap()
+            .1
     };
-    let (fused, candle) = (see(Engine::Fused), see(Engine::Candle));
+    let (fused, candle) = (see(Backend::default()), see(Backend::Candle));
     let indices = |seen: &Inspection| -> Vec<usize> {
         seen.mistakes.iter().map(|mistake| mistake.index).collect()
     };
@@ -180,13 +194,13 @@ fn sets_of_all_kinds_are_inspected() {
     let model = LeNet5::new(&architecture, config.init, 1, &Device::Cpu).unwrap();
     let names = (0..26).map(|class| format!("c{class}"));
     let images = Dataset::new(vec![9; 3 * 784], vec![25, 0, 7], names).unwrap();
-    let (metrics, inspection) = inspect(&model, &images, config.normalization()).unwrap();
+    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
     assert_eq!(inspection.mistakes.len() as u64, metrics.errors());
     assert_eq!(inspection.sample.unwrap().probabilities.len(), 26);
 
     let bias = model.parameters().get("fc3.bias").unwrap();
     bias.set(&bias.affine(0., f64::NAN).unwrap()).unwrap();
-    let (metrics, inspection) = inspect(&model, &images, config.normalization()).unwrap();
+    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
     assert_eq!((metrics.count(), inspection.mistakes.len()), (3, 0));
     assert_eq!(inspection.calibration.expected_calibration_error, None);
     assert!(serde_json::to_string(&inspection).unwrap().contains("null"));

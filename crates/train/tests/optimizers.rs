@@ -8,9 +8,9 @@ mod common;
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
-use common::{mnist, train};
-use lenet_model::{Activation, Engine, LeNet5, Padding};
-use lenet_train::{Config, Event, Optimizer, Progress};
+use common::{mnist, train_on};
+use lenet_model::{Activation, LeNet5, Padding};
+use lenet_train::{Backend, Config, Event, Optimizer, Progress};
 
 fn golden() -> HashMap<String, Tensor> {
     let path = concat!(
@@ -72,16 +72,16 @@ fn ten_steps_are_those_of_pytorch() {
                 ..config
             };
             let expected = golden[&format!("{case}/{optimizer}_losses")].to_vec1::<f64>();
-            for engine in [Engine::Fused, Engine::Candle] {
+            for backend in [Backend::default(), Backend::Candle] {
                 let parameter = |name: &str| {
                     let tensor = golden.get(&format!("{case}/parameters/{name}"));
                     tensor.cloned()
                 };
                 let model = LeNet5::from_tensors(&config.architecture(10), parameter).unwrap();
-                let model = model.with_engine(engine);
                 let sets = (&images, &images.take(0));
                 let progress = &mut Progress::default();
-                let (_, events) = train(&model, sets, &config, progress, None).unwrap();
+                let (_, events) =
+                    train_on(&backend, &model, sets, &config, progress, None).unwrap();
                 let losses = events.iter().filter_map(|event| match event {
                     Event::Step(step) => Some(step.loss),
                     _ => None,
@@ -93,7 +93,7 @@ fn ten_steps_are_those_of_pytorch() {
                     let apart = ((found - expected) / expected).abs();
                     assert!(
                         apart < 2e-5,
-                        "{case}, {optimizer}, {engine}, step {step}: {found} {expected} {apart:e}"
+                        "{case}, {optimizer}, {backend}, step {step}: {found} {expected} {apart:e}"
                     );
                 }
             }

@@ -6,11 +6,11 @@ mod common;
 
 use std::cell::RefCell;
 
-use common::{network, small, train, values};
+use common::{network, small, train, train_on, values};
 use lenet_data::Augmentation;
-use lenet_model::{Engine, Init, LeNet5};
+use lenet_model::{Init, LeNet5};
 use lenet_train::{
-    Config, Draft, Ending, Event, Identity, Optimizer, OtherTraining, Progress, Schedule,
+    Backend, Config, Draft, Ending, Event, Identity, Optimizer, OtherTraining, Progress, Schedule,
     checkpoint, fit,
 };
 
@@ -63,12 +63,12 @@ fn with_sgd(nesterov: bool) -> Config {
     }
 }
 
-fn trained_on(engine: Engine, config: &Config) -> (Vec<f64>, Vec<f32>) {
+fn trained_on(backend: &Backend, config: &Config) -> (Vec<f64>, Vec<f32>) {
     let (images, held_out, _) = small();
-    let model = network(config).with_engine(engine);
+    let model = network(config);
     let mut progress = Progress::default();
     let sets = (&images, &held_out);
-    let (_, events) = train(&model, sets, config, &mut progress, None).unwrap();
+    let (_, events) = train_on(backend, &model, sets, config, &mut progress, None).unwrap();
     let losses = events.iter().filter_map(|event| match event {
         Event::Step(step) => Some(step.loss),
         _ => None,
@@ -81,8 +81,8 @@ fn trained_on(engine: Engine, config: &Config) -> (Vec<f64>, Vec<f32>) {
 #[test]
 fn both_engines_do_the_same() {
     for config in [rich(), with_sgd(false), with_sgd(true)] {
-        let (fused, parameters) = trained_on(Engine::Fused, &config);
-        let (candle, expected) = trained_on(Engine::Candle, &config);
+        let (fused, parameters) = trained_on(&Backend::default(), &config);
+        let (candle, expected) = trained_on(&Backend::Candle, &config);
         assert_eq!((fused.len(), candle.len()), (12, 12));
         for (step, (a, b)) in std::iter::zip(&fused, &candle).enumerate() {
             assert!((a - b).abs() < 2e-4 * b, "{config:?}, step {step}: {a} {b}");
@@ -107,25 +107,32 @@ fn stopped_and_resumed_is_the_same_training() {
         },
         ..with_sgd(true)
     };
-    for engine in [Engine::Fused, Engine::Candle] {
+    for backend in [Backend::default(), Backend::Candle] {
         for config in [rich(), plateau.clone()] {
             let identity = Identity {
                 config: config.clone(),
                 train_images: images.len(),
                 validation_images: held_out.len(),
                 data_sha256: Default::default(),
-                arithmetic: engine.to_string(),
+                arithmetic: backend.to_string(),
             };
-            let (_, reference) = trained_on(engine, &config);
+            let (_, reference) = trained_on(&backend, &config);
             // candle's operations take seconds for what the fused engine does at once.
-            let stops: &[u64] = match engine {
-                Engine::Fused => &[1, 4, 6, 7, 8, 10, 11],
-                Engine::Candle => &[7],
+            let stops: &[u64] = match backend {
+                Backend::Fused(_) => &[1, 4, 6, 7, 8, 10, 11],
+                Backend::Candle => &[7],
             };
             for &stop_after in stops {
-                let model = network(&config).with_engine(engine);
+                let model = network(&config);
                 let mut progress = Progress::default();
-                let stopped = train(&model, sets, &config, &mut progress, Some(stop_after));
+                let stopped = train_on(
+                    &backend,
+                    &model,
+                    sets,
+                    &config,
+                    &mut progress,
+                    Some(stop_after),
+                );
                 assert_eq!(stopped.unwrap().0, Ending::Stopped);
                 let bytes = checkpoint::encode(&model, &progress, &identity).unwrap();
 
@@ -135,13 +142,13 @@ fn stopped_and_resumed_is_the_same_training() {
                     seed,
                     ..config.clone()
                 };
-                let model = network(&other).with_engine(engine);
+                let model = network(&other);
                 let read = checkpoint::decode(&bytes, &model, &identity, OtherTraining::Refuse);
                 let mut progress = read.unwrap();
-                train(&model, sets, &config, &mut progress, None).unwrap();
+                train_on(&backend, &model, sets, &config, &mut progress, None).unwrap();
                 assert!(
                     values(model.parameters()) == reference,
-                    "{engine}, {:?}, {stop_after}",
+                    "{backend}, {:?}, {stop_after}",
                     config.optimizer
                 );
             }
@@ -154,7 +161,7 @@ fn stopped_and_resumed_is_the_same_training() {
 fn checkpoints_come_every_so_many_steps() {
     let (images, held_out, _) = small();
     let config = rich();
-    let (_, reference) = trained_on(Engine::Fused, &config);
+    let (_, reference) = trained_on(&Backend::default(), &config);
     let config = Config {
         checkpoint_every: Some(3),
         ..config
@@ -170,6 +177,7 @@ fn checkpoints_come_every_so_many_steps() {
     };
     fit(
         &model,
+        &Backend::default(),
         &images,
         &held_out,
         &config,
@@ -217,6 +225,7 @@ fn an_average_is_kept_and_training_goes_on_without_it() {
         let mut progress = Progress::default();
         fit(
             &model,
+            &Backend::default(),
             &images,
             &nothing,
             &every,

@@ -3,8 +3,12 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{mnist, network, small, train};
 use lenet_engine::engine::{FloatImages, Precision, Purpose};
+use lenet_engine::pool::Pool;
+use lenet_engine::single::Single;
 use lenet_engine::{Isa, Pixels};
 use lenet_train::Progress;
 
@@ -27,12 +31,16 @@ fn one_image_at_a_time_is_as_many_at_once() {
         pixels: &pixels,
         size: 28 * 28,
     };
+    let pool = Arc::clone(Pool::global());
     let mut engine = model
-        .to_engine(Purpose::Inference, test.len(), Precision::F32)
+        .to_engine(Purpose::Inference, test.len(), Precision::F32, pool)
         .unwrap();
     engine.forward(&floats, test.len()).unwrap();
+    let values = model.parameters().values().unwrap();
+    let values: Vec<&[f32]> = values.iter().map(Vec::as_slice).collect();
     for isa in Isa::available() {
-        let mut single = model.to_single_on(isa).unwrap();
+        let mut single = Single::new(model.architecture().layers().unwrap(), isa);
+        single.set_parameters(&values).unwrap();
         for ((image, _), expected) in test.iter().zip(engine.logits()) {
             let expected: Vec<f32> = expected.collect();
             let logits = single.logits(Pixels::Bytes(image, &table));

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::{network, small};
-use lenet_train::{Config, Event, Observer, Progress, TensorBoard, fit};
+use lenet_train::{Backend, Config, Event, Observer, Progress, TensorBoard, fit};
 
 /// A field of a message: its number and its value.
 #[derive(Debug, Clone, PartialEq)]
@@ -192,6 +192,7 @@ fn train(folder: &Path, progress: &mut Progress, config: &Config, stop: u64) -> 
     let mut observers: [&mut dyn Observer; 2] = [&mut board, &mut observer];
     fit(
         &model,
+        &Backend::default(),
         &train,
         &validation,
         config,

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use candle_core::Device;
 use lenet_data::{Dataset, embedded, order};
-use lenet_engine::engine::{Images, Purpose};
+use lenet_engine::engine::{Images, Precision, Purpose};
 use lenet_engine::pool::{Pool, cores, physical_cores};
 use lenet_engine::reference::adam::Settings;
 use lenet_engine::{Isa, Pixels};
@@ -207,7 +207,7 @@ fn child(threads: &str, batch: &str, images: &str) -> Result<()> {
 
     let model = LeNet5::new(&Architecture::default(), Init::default(), 42, &Device::Cpu)?;
     let pool = Arc::new(Pool::exactly(threads));
-    let mut engine = model.to_engine_on(Purpose::Training, batch, pool, Isa::current())?;
+    let mut engine = model.to_engine(Purpose::Training, batch, Precision::F32, pool)?;
     let table = Normalization::default().table();
     let mut labels = Vec::new();
     let mut seconds = Vec::new();

@@ -28,8 +28,7 @@ struct Evaluation {
 pub fn run(arguments: &Eval) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let mut weights = load_weights(arguments.model.as_deref(), &device)?;
-    weights.model = weights.model.with_engine(arguments.hardware.engine.into());
+    let weights = load_weights(arguments.model.as_deref(), &device)?;
     let source = source(
         arguments.source.dataset.as_deref(),
         weights.metadata.dataset.as_deref(),
@@ -58,7 +57,12 @@ pub fn run(arguments: &Eval) -> Outcome {
             weights.metadata.class_names.join(", ")
         );
     }
-    let metrics = evaluate(&weights.model, &dataset, normalization(&weights))?;
+    let metrics = evaluate(
+        &weights.model,
+        &arguments.hardware.backend(),
+        &dataset,
+        normalization(&weights),
+    )?;
     let evaluation = Evaluation {
         dataset: source.name(),
         split,

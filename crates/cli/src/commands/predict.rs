@@ -25,8 +25,7 @@ use explain::Explanation;
 pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
-    let mut weights = load_weights(arguments.model.as_deref(), &device)?;
-    weights.model = weights.model.with_engine(arguments.hardware.engine.into());
+    let weights = load_weights(arguments.model.as_deref(), &device)?;
     if weights.metadata.dataset.as_deref() == Some("fashion-mnist") && !arguments.as_is {
         tracing::warn!("this network knows clothes: pictures of its data set go with --as-is");
     }
@@ -34,7 +33,7 @@ pub fn run(arguments: &Predict) -> Outcome {
         Some(path) => Some(Explanation::new(path)?),
         None => None,
     };
-    let mut classifier = Classifier::new(&weights, &device)?;
+    let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
     let mut printer = Printer::new(arguments, &weights.metadata.class_names);
     let (mut seen, mut failed, mut blank) = (0_usize, 0_usize, 0_usize);
     for input in inputs::all(&arguments.pictures) {

@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::{Dataset, Loaded, Origin, Search, Source, Splits};
-use lenet_model::{Engine, InputScaling, LeNet5, Metadata};
+use lenet_model::{InputScaling, LeNet5, Metadata};
 use lenet_train::{
-    ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics, OtherTraining,
-    Precision, Progress, RunFolder, Scores, fit, inspect,
+    Backend, ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics,
+    OtherTraining, Precision, Progress, RunFolder, Scores, fit, inspect,
 };
 use serde::Serialize;
 use tracing::{info, warn};
@@ -87,11 +87,11 @@ pub fn train(
         (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name)?,
     };
     let architecture = config.architecture(data.train.classes());
-    let model = LeNet5::new(&architecture, config.init, config.seed, &device)?
-        .with_engine(arguments.hardware.engine.into());
-    announce(&config, &model, &data, &folder, arguments, threads);
+    let model = LeNet5::new(&architecture, config.init, config.seed, &device)?;
+    let backend = arguments.hardware.backend();
+    announce(&config, &backend, &data, &folder, arguments, threads);
     let metadata = metadata(&config, &model, &data);
-    let identity = identity(&config, &data, &arithmetic(&model, arguments, threads));
+    let identity = identity(&config, &data, &arithmetic(&backend, arguments, threads));
     let mut progress = match arguments.resume {
         Some(_) => {
             let other = match arguments.force_config {
@@ -110,7 +110,7 @@ pub fn train(
     folder.write_config(&config)?;
     Environment::new(Computation {
         threads,
-        engine: model.engine().to_string(),
+        engine: backend.to_string(),
         device: arguments.hardware.device.to_string(),
         precision: config.precision,
         data: environment::Data {
@@ -139,6 +139,7 @@ pub fn train(
     };
     let fitted = fit(
         &model,
+        &backend,
         &data.train,
         &data.validation,
         &config,
@@ -174,8 +175,10 @@ pub fn train(
         steps,
     );
     // The one time that the test images are looked at.
-    let (tested, inspection) = inspect(&model, &data.test, config.normalization())?;
-    let summary = summary(&config, &model, &progress, &tested, &data, threads);
+    let (tested, inspection) = inspect(&model, &backend, &data.test, config.normalization())?;
+    let summary = summary(
+        &config, &model, &backend, &progress, &tested, &data, threads,
+    );
     log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
     let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
     let text = text.map_err(Failure::Output)?;
@@ -282,16 +285,15 @@ fn divide(source: Source, loaded: Loaded, config: &Config) -> Outcome<Data> {
 /// What is needed to judge a run comes first: what runs where, on what, with which settings.
 fn announce(
     config: &Config,
-    model: &LeNet5,
+    backend: &Backend,
     data: &Data,
     folder: &RunFolder,
     arguments: &Train,
     threads: usize,
 ) {
     info!(
-        "lenet {}, candle {CANDLE_VERSION}, engine {}, {} ({}), {threads} threads",
+        "lenet {}, candle {CANDLE_VERSION}, engine {backend}, {} ({}), {threads} threads",
         env!("CARGO_PKG_VERSION"),
-        model.engine(),
         arguments.hardware.device,
         instruction_set(),
     );
@@ -316,12 +318,12 @@ fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
 
 /// What decides the last bits of a training: whoever changes it gets others. The fused engine gives
 /// equal bits on any number of threads, candle's operations do not.
-fn arithmetic(model: &LeNet5, arguments: &Train, threads: usize) -> String {
-    let (engine, device) = (model.engine(), arguments.hardware.device);
-    let arithmetic = format!("{engine}, {device} ({})", instruction_set());
-    match engine {
-        Engine::Fused => arithmetic,
-        Engine::Candle => format!("{arithmetic}, {threads} threads"),
+fn arithmetic(backend: &Backend, arguments: &Train, threads: usize) -> String {
+    let device = arguments.hardware.device;
+    let arithmetic = format!("{backend}, {device} ({})", instruction_set());
+    match backend {
+        Backend::Fused(_) => arithmetic,
+        Backend::Candle => format!("{arithmetic}, {threads} threads"),
     }
 }
 
@@ -368,6 +370,7 @@ struct Test {
 fn summary(
     config: &Config,
     model: &LeNet5,
+    backend: &Backend,
     progress: &Progress,
     tested: &Metrics,
     data: &Data,
@@ -378,7 +381,7 @@ fn summary(
     Summary {
         dataset: data.source.name(),
         recipe: config.recipe.clone(),
-        engine: model.engine().to_string(),
+        engine: backend.to_string(),
         parameters: model.parameters().count(),
         epochs: progress.epochs_done,
         seed: config.seed,

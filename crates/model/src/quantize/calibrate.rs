@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Affine;
-use crate::{LeNet5, Result};
+use crate::{Error, LeNet5, Result};
 
 /// The smallest and the largest value; 0 is always between them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,34 +45,29 @@ impl Range {
 pub(super) struct Ranges {
     /// Before the activation.
     pub(super) before: Range,
-    /// Behind it.
+    /// After it.
     pub(super) after: Range,
-    /// Behind the pooling, where there is one.
+    /// After the pooling, if there is one.
     pub(super) pooled: Option<Range>,
-}
-
-impl Ranges {
-    fn of([before, after]: [Tensor; 2]) -> Result<Self> {
-        let pooled = match after.dims() {
-            [_, _, _, _] => Some(Range::of(&after.avg_pool2d(2)?)?),
-            _ => None,
-        };
-        Ok(Self {
-            before: Range::of(&before)?,
-            after: Range::of(&after)?,
-            pooled,
-        })
-    }
 }
 
 /// The ranges of each layer but the last.
 pub(super) fn ranges(model: &LeNet5, images: &Tensor) -> Result<[Ranges; 4]> {
-    let [conv1, conv2, fc1, fc2] = model.around_activations(images)?;
+    let outputs = model.outputs(images)?;
+    let ranges = |before: &Tensor, is_pooled: bool| {
+        let after = model.activate(before)?;
+        let pooled = is_pooled.then(|| Range::of(&after.avg_pool2d(2)?));
+        Ok::<_, Error>(Ranges {
+            before: Range::of(before)?,
+            after: Range::of(&after)?,
+            pooled: pooled.transpose()?,
+        })
+    };
     Ok([
-        Ranges::of(conv1)?,
-        Ranges::of(conv2)?,
-        Ranges::of(fc1)?,
-        Ranges::of(fc2)?,
+        ranges(&outputs.conv1, true)?,
+        ranges(&outputs.conv2, true)?,
+        ranges(&outputs.fc1, false)?,
+        ranges(&outputs.fc2, false)?,
     ])
 }
 

@@ -40,10 +40,7 @@ pub fn questions(weights: &Weights, sent: Sent) -> Vec<Question> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
         .collect();
     paths.sort();
-    let model = weights
-        .model
-        .clone()
-        .with_engine(lenet_model::Engine::Candle);
+    let model = weights.model.clone();
     let questions = paths.iter().map(|path| {
         let bytes = std::fs::read(path).expect("a drawn digit");
         let picture = Picture::decode(&bytes).expect("a PNG picture");

@@ -6,11 +6,12 @@ use lenet_model::LeNet5;
 use super::scores;
 use crate::progress::Best;
 use crate::stepper::{Stepper, sum_of_squares};
-use crate::{Config, Epoch, Error, Progress, Result, Scores, evaluate};
+use crate::{Backend, Config, Epoch, Error, Progress, Result, Scores, evaluate};
 
 /// Validates the epoch whose last step is made, and moves the progress to the next.
 pub(super) fn end(
     model: &LeNet5,
+    backend: &Backend,
     validation: &Dataset,
     config: &Config,
     progress: &mut Progress,
@@ -23,7 +24,7 @@ pub(super) fn end(
     if let Some(averaged) = stepper.averaged(model)? {
         model.parameters().restore(&averaged)?;
     }
-    let validated = evaluate(model, validation, config.normalization())?;
+    let validated = evaluate(model, backend, validation, config.normalization())?;
     let validated = (!validation.is_empty()).then(|| scores(&validated));
     check_outcome(model, epoch, validated)?;
     let is_best = progress.is_improved_by(validated);

@@ -1,11 +1,14 @@
 //! A step on the engine of lenet-engine, without a graph.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 use lenet_data::Dataset;
 use lenet_engine::engine::{Engine, Purpose};
+use lenet_engine::pool::Pool;
 use lenet_model::LeNet5;
 
-use super::{Altered, Pass, Rows, clipping, tensors};
+use super::{Altered, Pass, Rows, clipping};
 use crate::{Config, Metrics, OptimizerState, Result};
 
 pub(crate) struct Fused {
@@ -18,11 +21,13 @@ pub(crate) struct Fused {
 impl Fused {
     pub(super) fn new(
         model: &LeNet5,
+        pool: &Arc<Pool>,
         config: &Config,
         state: Option<&OptimizerState>,
     ) -> Result<Self> {
         let (purpose, precision) = (Purpose::Training, config.precision.into());
-        let mut engine = model.to_engine(purpose, config.batch_size, precision)?;
+        let mut engine =
+            model.to_engine(purpose, config.batch_size, precision, Arc::clone(pool))?;
         if let Some(state) = state {
             let values = |moments: &[Tensor]| {
                 let values = moments.iter().map(|m| m.flatten_all()?.to_vec1::<f32>());
@@ -77,8 +82,8 @@ impl Fused {
         let (step, first, second) = self.engine.moments();
         Ok(OptimizerState {
             step,
-            first_moments: tensors(model, first)?,
-            second_moments: tensors(model, second)?,
+            first_moments: model.parameters().tensors(first)?,
+            second_moments: model.parameters().tensors(second)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use candle_core::Device;
 use lenet_data::{Dataset, Splits, embedded};
 use lenet_model::{LeNet5, Parameters};
-use lenet_train::{Config, Ending, Event, Progress, Result, fit};
+use lenet_train::{Backend, Config, Ending, Event, Progress, Result, fit};
 
 pub fn mnist() -> &'static Splits {
     static MNIST: OnceLock<Splits> = OnceLock::new();
@@ -42,8 +42,27 @@ pub fn values(parameters: &Parameters) -> Vec<f32> {
     parameters.iter().flat_map(|(_, var)| values(var)).collect()
 }
 
-/// Trains, and collects the events. Stops after so many steps, if told to.
+/// Trains on the engine and collects the events; stops after a number of steps, if one is given.
 pub fn train(
+    model: &LeNet5,
+    sets: (&Dataset, &Dataset),
+    config: &Config,
+    progress: &mut Progress,
+    stop_after: Option<u64>,
+) -> Result<(Ending, Vec<Event>)> {
+    train_on(
+        &Backend::default(),
+        model,
+        sets,
+        config,
+        progress,
+        stop_after,
+    )
+}
+
+/// As [`train`], on a backend.
+pub fn train_on(
+    backend: &Backend,
     model: &LeNet5,
     sets: (&Dataset, &Dataset),
     config: &Config,
@@ -61,6 +80,7 @@ pub fn train(
     let mut save = |_: &LeNet5, _: &Progress| Ok(());
     let ending = fit(
         model,
+        backend,
         sets.0,
         sets.1,
         config,

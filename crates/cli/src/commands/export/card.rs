@@ -4,7 +4,7 @@ use lenet_data::{Source, registry};
 use lenet_model::Weights;
 use lenet_model::export::{Card, CardDataset, Figures};
 use lenet_report::read_summary;
-use lenet_train::evaluate;
+use lenet_train::{Backend, evaluate};
 use tracing::{info, warn};
 
 use super::{check_classes, data, in_run};
@@ -44,7 +44,12 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
             let (source, loaded) = data(arguments, weights)?;
             let test = loaded.splits.test;
             check_classes(&source.name(), &test, weights)?;
-            let metrics = evaluate(&weights.model, &test, normalization(weights))?;
+            let metrics = evaluate(
+                &weights.model,
+                &Backend::default(),
+                &test,
+                normalization(weights),
+            )?;
             info!("evaluated on the {} test images", metrics.count());
             let figures = Figures {
                 count: metrics.count(),

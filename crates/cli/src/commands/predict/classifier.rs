@@ -3,8 +3,9 @@
 use candle_core::{Device, Tensor};
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
-use lenet_model::{Engine, Weights, softmax};
+use lenet_model::{Weights, softmax};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_train::Backend;
 
 use super::answer::{Answer, ranked};
 use crate::commands::normalization;
@@ -15,19 +16,19 @@ pub struct Classifier<'a> {
     weights: &'a Weights,
     device: &'a Device,
     table: [f32; 256],
-    /// The network on the CPU's fast engine, where that is what computes it.
+    /// The network on the engine, unless candle computes it.
     single: Option<Single>,
 }
 
 impl<'a> Classifier<'a> {
-    pub fn new(weights: &'a Weights, device: &'a Device) -> Outcome<Self> {
+    pub fn new(weights: &'a Weights, device: &'a Device, backend: &Backend) -> Outcome<Self> {
         Ok(Self {
             weights,
             device,
             table: normalization(weights).table(),
-            single: match weights.model.engine() {
-                Engine::Fused => Some(weights.model.to_single()?),
-                Engine::Candle => None,
+            single: match backend {
+                Backend::Fused(_) => Some(weights.model.to_single()?),
+                Backend::Candle => None,
             },
         })
     }
