@@ -20,14 +20,10 @@ mod architecture;
 mod diagram;
 mod engine;
 mod error;
-#[cfg(feature = "export")]
-pub mod export;
 mod init;
 mod lenet5;
 mod parameters;
 pub mod pretrained;
-#[cfg(feature = "export")]
-pub mod quantize;
 mod softmax;
 pub mod store;
 mod summary;

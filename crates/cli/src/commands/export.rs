@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lenet_data::{Dataset, Error, Loaded, Search, Source, write_atomic};
+use lenet_export::OnnxInput;
 use lenet_model::Weights;
-use lenet_model::export::{self, OnnxInput};
 
 use crate::arguments::{Export, ExportFormat};
 use crate::commands;
@@ -32,10 +32,12 @@ pub fn run(arguments: &Export) -> Outcome {
                 arguments.output
             )));
         }
-        ExportFormat::Onnx => export::onnx(&weights, input)?,
-        ExportFormat::OnnxInt8 => export::onnx_int8(&int8::quantized(arguments, &weights)?, input)?,
+        ExportFormat::Onnx => lenet_export::onnx(&weights, input)?,
+        ExportFormat::OnnxInt8 => {
+            lenet_export::onnx_int8(&int8::quantized(arguments, &weights)?, input)?
+        }
         ExportFormat::CHeader => {
-            export::c_header(&int8::quantized(arguments, &weights)?).into_bytes()
+            lenet_export::c_header(&int8::quantized(arguments, &weights)?).into_bytes()
         }
         ExportFormat::Safetensors => weights.to_bytes()?,
     };
@@ -46,7 +48,7 @@ pub fn run(arguments: &Export) -> Outcome {
 /// The layout of the Hugging Face hub.
 fn folder(arguments: &Export, weights: &Weights) -> Outcome {
     let card = card::card(arguments, weights)?;
-    let files = export::hugging_face(weights, &card)?;
+    let files = lenet_export::hugging_face(weights, &card)?;
     let files = files.map(|(name, bytes)| (arguments.output.join(name), bytes));
     let io = |source| Error::Io {
         operation: "create the folder",

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lenet_data::Sha256;
-use lenet_model::export::pytorch;
+use lenet_export::pytorch;
 use lenet_model::pretrained;
 use serde_json::{Value, json};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lenet_data::embedded;
-use lenet_model::export::c_header;
-use lenet_model::quantize::Quantized;
+use lenet_export::c_header;
+use lenet_export::quantize::Quantized;
 use lenet_model::{InputScaling, Weights};
 
 use crate::{

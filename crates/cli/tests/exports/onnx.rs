@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use lenet_data::embedded;
+use lenet_export::quantize::Quantized;
+use lenet_export::{OnnxInput, onnx, onnx_int8};
 use lenet_model::Weights;
-use lenet_model::export::{OnnxInput, onnx, onnx_int8};
-use lenet_model::quantize::Quantized;
 
 use crate::{
     IMAGES, PYTHON, TRACT, bytes_of, checked, embedded_network, fails, floats, normalized, other,

@@ -1,8 +1,8 @@
 //! What goes on the model card beside the network.
 
 use lenet_data::{Source, registry};
+use lenet_export::{Card, CardDataset, Figures};
 use lenet_model::Weights;
-use lenet_model::export::{Card, CardDataset, Figures};
 use lenet_report::read_summary;
 use lenet_train::{Backend, evaluate};
 use tracing::{info, warn};

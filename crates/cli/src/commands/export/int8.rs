@@ -2,8 +2,8 @@
 
 use lenet_data::{batches, order};
 use lenet_engine::Pixels;
+use lenet_export::quantize::Quantized;
 use lenet_model::Weights;
-use lenet_model::quantize::Quantized;
 use tracing::info;
 
 use super::{check_classes, data};

@@ -13,8 +13,8 @@ mod integer;
 
 use candle_core::{Device, Tensor};
 
-use crate::{Activation, Error, InputScaling, LeNet5, Metadata, Result, Weights};
 use calibrate::{Range, Ranges, ranges};
+use lenet_model::{Activation, Error, InputScaling, LeNet5, Metadata, Result, Weights};
 
 pub use integer::{FRACTION_BITS, Multiplier, Plan, Pool};
 

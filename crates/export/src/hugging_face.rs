@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::pytorch;
-use crate::{Metadata, Result, Summary, Weights};
+use crate::pytorch;
+use lenet_model::{Metadata, Result, Summary, Weights};
 
 /// What a model card says that the weights do not know.
 #[derive(Debug, Clone, Default)]

@@ -4,10 +4,10 @@
 
 use prost::Message as _;
 
-use super::graph::{Attribute, Graph, batch_of};
-use super::messages::{DataType, ModelProto, OperatorSetIdProto, StringStringEntryProto};
+use crate::graph::{Attribute, Graph, batch_of};
+use crate::messages::{DataType, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 use crate::quantize::{Affine, Layer, Output, Quantized};
-use crate::{Activation, Architecture, Error, Metadata, Result, Weights};
+use lenet_model::{Activation, Architecture, Error, Metadata, Result, Weights};
 
 /// The set of operators: the one of ONNX 1.12 (2022), so that older runtimes read it as well.
 const OPSET: i64 = 17;

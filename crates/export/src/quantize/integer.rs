@@ -1,7 +1,7 @@
 //! Inference in integers alone: the reference of the exports.
 
 use super::{Affine, Layer, Output, Quantized};
-use crate::Architecture;
+use lenet_model::Architecture;
 
 /// Bits behind the point of the logits.
 pub const FRACTION_BITS: u32 = 16;

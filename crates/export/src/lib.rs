@@ -6,9 +6,10 @@
 //! | a C header, int8 | [`c_header`] | microcontrollers |
 //! | a folder of three files | [`hugging_face`] | the Hugging Face hub |
 //!
-//! The safetensors file of [`Weights::to_bytes`](crate::Weights::to_bytes) is a format of other
-//! tools too: [`pytorch`] is the code that loads it. The functions make bytes and text; whoever
-//! calls them writes files.
+//! The safetensors file of [`Weights::to_bytes`](lenet_model::Weights::to_bytes) is a format of other
+//! tools too: [`pytorch`] is the code that loads it. The functions return bytes and text; the caller
+//! writes files.
+#![forbid(unsafe_code)]
 
 mod c_header;
 mod graph;
@@ -16,6 +17,7 @@ mod hugging_face;
 mod messages;
 mod onnx;
 mod pytorch;
+pub mod quantize;
 
 pub use c_header::c_header;
 pub use hugging_face::{Card, CardDataset, Figures, hugging_face};

@@ -1,6 +1,6 @@
 //! The weights file in PyTorch.
 
-use crate::{Activation, Metadata, Summary};
+use lenet_model::{Activation, Metadata, Summary};
 
 /// Four statements of Python that make the network in PyTorch, load the weights file of this name,
 /// and compute logits. The module's names are those of the file.

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::Affine;
-use crate::{Error, LeNet5, Result};
+use lenet_model::{Error, LeNet5, Result};
 
 /// The smallest and the largest value; 0 is always between them.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! A graph of ONNX that grows from its input to its output.
 
-use super::messages::{
+use crate::messages::{
     AttributeProto, DataType, DimensionProto, GraphProto, NodeProto, TensorProto, TensorShapeProto,
     TensorTypeProto, TypeProto, ValueInfoProto,
 };
