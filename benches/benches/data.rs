@@ -18,7 +18,6 @@ use lenet_picture::{IMAGE_PIXELS, Normalization};
 const BATCH_SIZE: usize = 128;
 
 fn main() {
-    lenet_benches::register_typeface();
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_secs(1))

@@ -15,7 +15,6 @@ use lenet_engine::pool::{Pool, physical_cores};
 const JOBS: [u64; 3] = [200_000, 25_000, 5_000];
 
 fn main() {
-    lenet_benches::register_typeface();
     let mut criterion = Criterion::default().sample_size(30).configure_from_args();
     steps(&mut criterion);
     criterion.final_summary();

@@ -27,7 +27,6 @@ fn main() {
         assert_eq!(train.len() % size, 0);
     }
 
-    lenet_benches::register_typeface();
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     forward(&mut criterion, &train);
     forward_backward(&mut criterion, &train);

@@ -3,14 +3,14 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::run::{PROFILE, Workspace, checked, empty_folder};
-use crate::{aarch64, exports, golden, tensorboard, tidy, trainings, usage_error, web};
+use crate::run::{Workspace, checked, output};
+use crate::{python, trainings, usage_error, web};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
@@ -27,325 +27,262 @@ impl fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-struct Step {
-    name: &'static str,
-    about: &'static str,
-    run: fn(&Workspace) -> Result<()>,
-}
+/// Name, what it checks, and how.
+type Step = (&'static str, &'static str, Way);
 
-/// The benches, as cargo selects them.
-const BENCHES: &str = "--bench throughput --bench kernels --bench pool --bench data";
+enum Way {
+    /// These commands of cargo, one after another, see [`Workspace::cargo`].
+    Cargo(&'static [&'static str]),
+    Task(fn(&Workspace) -> Result<()>),
+}
+use Way::{Cargo, Task};
 
 /// The daily steps, in the order in which they run: the quick ones first.
 const STEPS: &[Step] = &[
-    Step {
-        name: "tidy",
-        about: "the sources as text: unfinished code, unexplained exceptions, long files",
-        run: tidy::check,
-    },
-    Step {
-        name: "fmt",
-        about: "the sources are formatted",
-        run: |workspace| checked(workspace.cargo("fmt").args(["--all", "--check"])),
-    },
-    Step {
-        name: "web",
-        about: "the committed WebAssembly is up to date with its sources",
-        run: web::check,
-    },
-    Step {
-        name: "clippy",
-        about: "no lint, in any target of any crate",
-        run: |workspace| {
-            checked(
-                quick(workspace, "clippy", "--workspace --all-targets")
-                    .args(words("-- -D warnings")),
-            )
-        },
-    },
-    Step {
-        name: "doc",
-        about: "the documentation builds without a warning",
-        run: |workspace| {
-            checked(
-                quick(workspace, "doc", "--workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"),
-            )
-        },
-    },
-    Step {
-        name: "bench",
-        about: "every bench runs once",
-        run: |workspace| {
-            let mut command = quick(workspace, "bench", "--workspace");
-            checked(command.args(words(BENCHES)).args(words("-- --test")))
-        },
-    },
-    Step {
-        name: "package",
-        about: "lenet-data with its embedded MNIST fits the registry's limit",
-        run: package,
-    },
-    Step {
-        name: "determinism",
-        about: "two trainings from one seed, on one thread and on all, write the same bytes",
-        run: trainings::determinism,
-    },
-    Step {
-        name: "accuracy",
-        about: "recipes reach their accuracies: digits, clothes, a folder of letters",
-        run: trainings::accuracy,
-    },
-    Step {
-        name: "exports",
-        about: "onnxruntime, ONNX's checker, the hub's library and a C compiler read the exports",
-        run: exports::check,
-    },
+    (
+        "fmt",
+        "the sources are formatted",
+        Cargo(&["fmt --all --check"]),
+    ),
+    (
+        "web",
+        "the committed WebAssembly is up to date with its sources",
+        Task(web::check),
+    ),
+    (
+        "clippy",
+        "no lint, in any target of any crate",
+        Cargo(&["clippy --profile quick --workspace --all-targets -- -D warnings"]),
+    ),
+    (
+        "doc",
+        "the documentation builds without a warning",
+        Cargo(&["RUSTDOCFLAGS=-Dwarnings doc --profile quick --workspace --no-deps"]),
+    ),
+    (
+        "bench",
+        "every bench runs once",
+        Cargo(&[
+            "bench --profile quick --workspace --bench throughput --bench kernels \
+                 --bench pool --bench data -- --test",
+        ]),
+    ),
+    (
+        "package",
+        "the crates can be packaged and fit the registry's limit",
+        Task(package),
+    ),
+    (
+        "determinism",
+        "two trainings from one seed, on one thread and on all, write the same bytes",
+        Task(trainings::determinism),
+    ),
+    (
+        "accuracy",
+        "recipes reach their accuracies: digits, clothes, a folder of letters",
+        Task(trainings::accuracy),
+    ),
+    (
+        "exports",
+        "onnxruntime, ONNX's checker, the hub's library and a C compiler read the exports",
+        Task(python::exports),
+    ),
 ];
 
 /// The steps that compile all dependencies once more, install gigabytes or take an hour: only
 /// `--nightly` and their names run them.
 const NIGHTLY: &[Step] = &[
-    Step {
-        name: "portable",
-        about: "nightly: data, kernels and model compile without their default features",
-        run: |workspace| {
-            let crates = "-p lenet-data -p lenet-engine -p lenet-model --no-default-features";
-            checked(&mut quick(workspace, "check", crates))?;
-            let crates = "-p lenet -p lenet-train --no-default-features --all-targets";
-            checked(&mut quick(workspace, "check", crates))
-        },
-    },
-    Step {
-        name: "hub",
-        about: "nightly: lints and tests of lenet-data with the Hugging Face hub",
-        run: |workspace| {
-            // The hub's client changes the features of many dependencies.
-            let lints = "-p lenet-data --all-targets --features hub -- -D warnings";
-            checked(&mut quick(workspace, "clippy", lints))?;
-            let tests = "-p lenet-data --features hub --test hub --test download";
-            checked(&mut quick(workspace, "test", tests))
-        },
-    },
-    Step {
-        name: "assertions",
-        about: "nightly: all tests with debug assertions and overflow checks",
-        run: |workspace| {
-            checked(
-                workspace
-                    .cargo("test")
-                    .args(words("--workspace --no-fail-fast")),
-            )
-        },
-    },
-    Step {
-        name: "aarch64",
-        about: "nightly: the kernels' tests on an emulated aarch64; the program compiles for it",
-        run: aarch64::check,
-    },
-    Step {
-        name: "tensorboard",
-        about: "nightly: TensorBoard reads what a training wrote for it",
-        run: tensorboard::check,
-    },
-    Step {
-        name: "golden",
-        about: "nightly: PyTorch still computes what the golden file says",
-        run: golden::check,
-    },
-    Step {
-        name: "exports-all",
-        about: "nightly: the step exports, and tract and PyTorch read the exports too",
-        run: exports::check_all,
-    },
-    Step {
-        name: "faults",
-        about: "nightly: trainings killed, starved and damaged at every place; a server under siege",
-        run: |workspace| {
-            let tests = "--workspace --no-fail-fast --test faults --test damaged";
-            checked(quick(workspace, "test", tests).env("LENET_NIGHTLY", "1"))?;
-            // One after the other: the descriptors of a thousand clients and of the server are those
-            // of one process.
-            let tests = "--workspace --test server -- --test-threads 1 --nocapture";
-            checked(quick(workspace, "test", tests).env("LENET_NIGHTLY", "1"))
-        },
-    },
+    (
+        "portable",
+        "nightly: the crates compile without their default features",
+        Cargo(&[
+            "check --profile quick -p lenet-data -p lenet-engine -p lenet-model --no-default-features",
+            "check --profile quick -p lenet -p lenet-train --no-default-features --all-targets",
+        ]),
+    ),
+    (
+        "hub",
+        "nightly: lints and tests of lenet-data with the Hugging Face hub",
+        Cargo(&[
+            "clippy --profile quick -p lenet-data --all-targets --features hub -- -D warnings",
+            "test --profile quick -p lenet-data --features hub --test hub --test download",
+        ]),
+    ),
+    (
+        "assertions",
+        "nightly: all tests with debug assertions and overflow checks",
+        Cargo(&["test --workspace --no-fail-fast"]),
+    ),
+    (
+        "aarch64",
+        "nightly: the engine's tests on an emulated aarch64; the program compiles for it",
+        Task(aarch64),
+    ),
+    (
+        "tensorboard",
+        "nightly: TensorBoard reads what a training wrote for it",
+        Task(python::tensorboard),
+    ),
+    (
+        "golden",
+        "nightly: PyTorch still computes what the golden file says",
+        Task(|workspace| python::golden(workspace, vec!["--check".into()]).map(drop)),
+    ),
+    (
+        "exports-all",
+        "nightly: the step exports, and tract and PyTorch read the exports too",
+        Task(python::all_exports),
+    ),
+    (
+        "faults",
+        "nightly: trainings killed, starved and damaged at every place; a server under siege",
+        Cargo(&[
+            "LENET_NIGHTLY=1 test --profile quick --workspace --no-fail-fast --test faults --test damaged",
+            // One after the other: the descriptors of a thousand clients and of the server are
+            // those of one process.
+            "LENET_NIGHTLY=1 test --profile quick --workspace --test server -- --test-threads 1 --nocapture",
+        ]),
+    ),
 ];
 
-/// `cargo SUBCOMMAND` in the profile of the program and the tests.
-fn quick(workspace: &Workspace, subcommand: &str, arguments: &str) -> Command {
-    let mut command = workspace.cargo(subcommand);
-    command.args(["--profile", PROFILE]).args(words(arguments));
-    command
+/// The engine's tests under QEMU, so that the kernels in NEON are tested on x86-64 too.
+fn aarch64(workspace: &Workspace) -> Result<()> {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    const LINKER: &str = "aarch64-linux-gnu-gcc";
+    let runs = |program: &&str| output(Command::new(program).arg("--version")).is_ok();
+    // Debian's qemu-user-static has the one, its qemu-user the other.
+    let emulator = ["qemu-aarch64-static", "qemu-aarch64"]
+        .into_iter()
+        .find(runs);
+    let libraries = ["--print", "target-libdir", "--target", TARGET];
+    let libraries = output(Command::new("rustc").args(libraries))?;
+    let (Some(emulator), true, true) = (
+        emulator,
+        runs(&LINKER),
+        Path::new(libraries.trim()).exists(),
+    ) else {
+        let reason = "needs `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+                      qemu-user-static` and `rustup target add aarch64-unknown-linux-gnu`";
+        bail!(Skipped(reason.to_owned()));
+    };
+    // Property tests that name no number of cases draw this many.
+    for line in [
+        "PROPTEST_CASES=16 test -p lenet-engine --tests",
+        "check -p lenet",
+    ] {
+        let mut command = workspace.cargo(line);
+        command
+            .args(["--profile", "quick", "--target", TARGET])
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER)
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", emulator)
+            .env("CC_aarch64_unknown_linux_gnu", LINKER)
+            // Where Debian's cross compiler keeps the target's C library.
+            .env("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu");
+        checked(&mut command)?;
+    }
+    Ok(())
+}
+
+/// Packages the crates as for publishing and weighs the results.
+fn package(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.empty_folder("package")?;
+    let mut command = workspace.cargo(
+        "package --workspace --exclude lenet-benches --exclude lenet-web --exclude xtask \
+         --no-verify --allow-dirty --offline --target-dir",
+    );
+    checked(command.arg(&folder))?;
+    for entry in fs::read_dir(folder.join("package"))? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "crate")
+        {
+            let size = fs::metadata(&path)?.len();
+            let name = path.file_name().unwrap_or_default().display();
+            println!("{name}: {size} bytes, limit {CRATE_LIMIT}");
+            ensure!(
+                size < CRATE_LIMIT,
+                "{name} has {size} bytes, limit {CRATE_LIMIT}"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// `cargo xtask ci [--list] [--nightly] [STEP]...`.
 pub fn main(workspace: &Workspace, mut arguments: Vec<OsString>) -> Result<ExitCode> {
+    let all = || STEPS.iter().chain(NIGHTLY);
     if arguments.iter().any(|argument| argument == "--list") {
-        for step in STEPS.iter().chain(NIGHTLY) {
-            println!("{:<12} {}", step.name, step.about);
+        for (name, about, _) in all() {
+            println!("{name:<12} {about}");
         }
         return Ok(ExitCode::SUCCESS);
     }
     let count = arguments.len();
     arguments.retain(|argument| argument != "--nightly");
-    if arguments.is_empty() && count > 0 {
-        let all: Vec<&Step> = STEPS.iter().chain(NIGHTLY).collect();
-        return Ok(run_all(&all, workspace));
+    if arguments.is_empty() {
+        let nightly = if count > 0 { NIGHTLY } else { &[] };
+        return Ok(run_all(STEPS.iter().chain(nightly), workspace));
     }
-    match chosen(&arguments) {
-        Ok(steps) => Ok(run_all(&steps, workspace)),
-        Err(unknown) => {
-            let message = format!("no step {unknown:?}; `cargo xtask ci --list` prints them");
-            Ok(usage_error("ci", &message))
+    let mut chosen = Vec::new();
+    for argument in arguments {
+        match all().find(|(name, ..)| argument == *name) {
+            Some(step) => chosen.push(step),
+            None => {
+                let message = format!("no step {argument:?}; `cargo xtask ci --list` prints them");
+                return Ok(usage_error("ci", &message));
+            }
         }
     }
-}
-
-/// The steps of these names, or all; an unknown name is the error.
-fn chosen(names: &[OsString]) -> Result<Vec<&'static Step>, OsString> {
-    if names.is_empty() {
-        return Ok(STEPS.iter().collect());
-    }
-    let find = |name: &OsString| {
-        STEPS
-            .iter()
-            .chain(NIGHTLY)
-            .find(|step| *name == *step.name)
-            .ok_or_else(|| name.clone())
-    };
-    names.iter().map(find).collect()
+    Ok(run_all(chosen, workspace))
 }
 
 /// Runs the steps, whatever fails, and prints a line for each at the end.
-fn run_all(steps: &[&Step], workspace: &Workspace) -> ExitCode {
-    let mut lines = Vec::new();
-    let (mut failures, mut skipped) = (0, 0);
-    for step in steps {
-        eprintln!("\n== {}: {}", step.name, step.about);
+fn run_all<'a>(steps: impl IntoIterator<Item = &'a Step>, workspace: &Workspace) -> ExitCode {
+    let mut lines = String::new();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (name, about, way) in steps {
+        eprintln!("\n== {name}: {about}");
         let start = Instant::now();
-        let result = (step.run)(workspace);
-        let seconds = start.elapsed().as_secs_f64();
-        let verdict = match &result {
-            Ok(()) => "ok".to_owned(),
-            Err(error) if error.is::<Skipped>() => {
-                skipped += 1;
-                eprintln!("ci: skipped {}: {error}", step.name);
-                format!("skipped: {error}")
-            }
-            Err(error) => {
-                failures += 1;
-                eprintln!("{}: {error:#}", step.name);
-                format!("FAILED: {error:#}")
+        let result = match way {
+            Task(task) => task(workspace),
+            Cargo(lines) => {
+                let mut lines = lines.iter();
+                lines.try_for_each(|line| checked(&mut workspace.cargo(line)))
             }
         };
-        lines.push(format!("{:<12} {seconds:>6.1} s  {verdict}", step.name));
+        let (count, verdict) = match result {
+            Ok(()) => (&mut passed, "ok".to_owned()),
+            Err(error) if error.is::<Skipped>() => (&mut skipped, format!("skipped: {error}")),
+            Err(error) => (&mut failed, format!("FAILED: {error:#}")),
+        };
+        *count += 1;
+        let seconds = start.elapsed().as_secs_f64();
+        lines += &format!("{name:<12} {seconds:>6.1} s  {verdict}\n");
     }
-    println!("\n{}", lines.join("\n"));
-    let passed = steps.len() - failures - skipped;
-    println!("ci: {passed} passed, {failures} failed, {skipped} skipped");
-    if failures == 0 {
+    println!("\n{lines}ci: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// The arguments of a command line that quotes nothing.
-pub fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.split_whitespace()
-}
-
-/// Packages lenet-data as for publishing and weighs the result.
-fn package(workspace: &Workspace) -> Result<()> {
-    let folder = empty_folder(workspace, "package")?;
-    let mut command = workspace.cargo("package");
-    command
-        .args(words(
-            "-p lenet-data --no-verify --allow-dirty --target-dir",
-        ))
-        .arg(&folder);
-    // All that the lock file names is here by now: publishing is not what is checked.
-    checked(command.arg("--offline"))?;
-    let files = fs::read_dir(folder.join("package")).context("cargo package wrote no folder")?;
-    let files: Vec<PathBuf> = files
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "crate")
-        })
-        .collect();
-    ensure!(
-        files.len() == 1,
-        "cargo package wrote {} .crate files",
-        files.len()
-    );
-    files.iter().try_for_each(|file| weigh(file, CRATE_LIMIT))
-}
-
-fn weigh(file: &Path, limit: u64) -> Result<()> {
-    let size = fs::metadata(file)?.len();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    println!("{name}: {size} bytes, limit {limit}");
-    ensure!(size < limit, "{name} has {size} bytes, limit {limit}");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use anyhow::bail;
-
     use super::*;
-
-    fn names(arguments: &[&str]) -> Result<Vec<&'static str>, OsString> {
-        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
-        Ok(chosen(&arguments)?.iter().map(|step| step.name).collect())
-    }
-
-    #[test]
-    fn steps_are_chosen_by_name() {
-        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
-        assert_eq!(names(&["fmt", "tidy"]).unwrap(), ["fmt", "tidy"]);
-        assert_eq!(names(&["faults"]).unwrap(), ["faults"]);
-        assert_eq!(names(&["fmt", "tydi"]).unwrap_err(), "tydi");
-    }
 
     #[test]
     fn a_failure_does_not_stop_the_next_step() {
-        let workspace = Workspace::scratch("steps");
-        let fails = Step {
-            name: "fails",
-            about: "",
-            run: |_| bail!("on purpose"),
-        };
-        let writes = Step {
-            name: "writes",
-            about: "",
-            run: |workspace| empty_folder(workspace, "proof").map(drop),
-        };
-        assert_eq!(run_all(&[&fails, &writes], &workspace), ExitCode::FAILURE);
-        assert!(
-            workspace.target.join("xtask/proof").is_dir(),
-            "the second step ran"
+        let workspace = Workspace::of_this_program();
+        let fails: Step = ("fails", "", Task(|_| bail!("on purpose")));
+        let lacks: Step = (
+            "lacks",
+            "",
+            Task(|_| bail!(Skipped("no emulator".to_owned()))),
         );
-        assert_eq!(run_all(&[&writes], &workspace), ExitCode::SUCCESS);
-        let lacks = Step {
-            name: "lacks",
-            about: "",
-            run: |_| bail!(Skipped("no emulator".to_owned())),
-        };
-        assert_eq!(run_all(&[&lacks], &workspace), ExitCode::SUCCESS);
-        assert_eq!(run_all(&[&fails, &lacks], &workspace), ExitCode::FAILURE);
-        fs::remove_dir_all(&workspace.target).unwrap();
-    }
-
-    #[test]
-    fn a_crate_at_the_limit_fails() {
-        let workspace = Workspace::scratch("weight");
-        let file = empty_folder(&workspace, "weight").unwrap().join("a.crate");
-        fs::write(&file, [0; 8]).unwrap();
-        weigh(&file, 9).unwrap();
-        let error = weigh(&file, 8).unwrap_err().to_string();
-        assert!(error.contains("8 bytes, limit 8"), "{error}");
-        fs::remove_dir_all(&workspace.target).unwrap();
+        let works: Step = ("works", "", Cargo(&["locate-project"]));
+        assert_eq!(run_all([&fails, &works], &workspace), ExitCode::FAILURE);
+        assert_eq!(run_all([&works, &lacks], &workspace), ExitCode::SUCCESS);
     }
 }

@@ -1,36 +1,37 @@
-//! Python environments in target/, each made once from a file of requirements.
+//! Python environments in target/, each made once from a file of requirements, and what runs in
+//! them: the golden file, and other programs reading our exports and event files.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::run::checked;
+use crate::ci::Skipped;
+use crate::run::{PROFILE, Workspace, cargo_on, checked, output};
+use crate::usage_error;
 
-/// The interpreter of an environment with these requirements, which is made unless it is there.
-pub fn install(environment: &Path, requirements: &Path) -> Result<PathBuf> {
-    let python = environment.join(if cfg!(windows) {
-        "Scripts/python.exe"
-    } else {
-        "bin/python"
-    });
-    let wanted = fs::read(requirements)
-        .with_context(|| format!("cannot read {}", requirements.display()))?;
+const GOLDEN: &str = "crates/model/tests/golden";
+
+/// The interpreter of the environment `target/NAME-venv`, which is made unless it is there and has
+/// what the file lists.
+pub fn install(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf> {
+    let environment = workspace.target.join(format!("{name}-venv"));
+    let python = environment.join("bin/python");
+    let requirements = workspace.root.join(requirements);
+    let wanted = fs::read(&requirements)?;
     // Written last: an installation that was interrupted has none.
     let installed = environment.join("installed.txt");
     if fs::read(&installed).is_ok_and(|text| text == wanted) && python.exists() {
         return Ok(python);
     }
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    require_python(system)?;
-    checked(
-        Command::new(system)
-            .args(["-m", "venv", "--clear"])
-            .arg(environment),
-    )
-    .context("no Python environment (Debian and Ubuntu need the package python3-venv)")?;
+    if output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_err() {
+        let reason = "needs python3 and its venv module (Debian's package python3-venv)";
+        bail!(Skipped(reason.to_owned()));
+    }
+    let mut venv = Command::new("python3");
+    checked(venv.args(["-m", "venv", "--clear"]).arg(&environment))?;
     let mut pip = Command::new(&python);
     pip.args([
         "-m",
@@ -38,51 +39,68 @@ pub fn install(environment: &Path, requirements: &Path) -> Result<PathBuf> {
         "install",
         "--quiet",
         "--disable-pip-version-check",
-        "--requirement",
     ]);
-    checked(pip.arg(requirements))
-        .with_context(|| format!("cannot install what {} lists", requirements.display()))?;
-    fs::write(&installed, wanted)
-        .with_context(|| format!("cannot write {}", installed.display()))?;
+    checked(pip.arg("--requirement").arg(&requirements))?;
+    fs::write(&installed, wanted)?;
     Ok(python)
 }
 
-/// Why no environment can be made on this machine, where that is so.
-pub fn why_missing() -> Option<String> {
-    let system = if cfg!(windows) { "python" } else { "python3" };
-    if let Err(error) = require_python(system) {
-        return Some(format!("{error:#}"));
-    }
-    // Debian's python3 has the one, and an error message in place of the other.
-    let modules = Command::new(system)
-        .args(["-c", "import venv, ensurepip"])
-        .output();
-    match modules {
-        Ok(output) if output.status.success() => None,
-        _ => Some(format!(
-            "{system} has no venv module (Debian and Ubuntu need the package python3-venv)"
-        )),
-    }
-}
-
-fn require_python(program: &str) -> Result<()> {
-    match Command::new(program).arg("--version").output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{program} is not on PATH: install Python 3.11 or newer with its venv module")
+/// `cargo xtask golden [--check]`; crates/model/tests/golden/README.md says what the file holds.
+pub fn golden(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode> {
+    let file = workspace.root.join(GOLDEN).join("lenet5.safetensors");
+    let mut script = Command::new(torch(workspace)?);
+    script.arg(workspace.root.join(GOLDEN).join("golden.py"));
+    match arguments.as_slice() {
+        [] => checked(script.arg("--output").arg(file))?,
+        [flag] if flag == "--check" => {
+            let again = workspace.target.join("golden.safetensors");
+            checked(script.arg("--check").arg(file).arg("--output").arg(again))?;
         }
-        Ok(output) => bail!("{program} --version fails with {}", output.status),
-        Err(error) => Err(error).with_context(|| format!("cannot run {program}")),
+        _ => return Ok(usage_error("golden", "golden takes --check or nothing")),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The interpreter of an environment with PyTorch.
+fn torch(workspace: &Workspace) -> Result<PathBuf> {
+    install(workspace, "golden", &format!("{GOLDEN}/requirements.txt"))
+}
 
-    #[test]
-    fn a_missing_python_is_named() {
-        let error = require_python("no-such-python").unwrap_err().to_string();
-        assert!(error.contains("no-such-python is not on PATH"), "{error}");
-    }
+/// Has onnxruntime, ONNX's checker, the hub's library and a C compiler read exported files.
+pub fn exports(workspace: &Workspace) -> Result<()> {
+    checked(&mut export_tests(workspace)?)
+}
+
+/// The same with PyTorch and tract.
+pub fn all_exports(workspace: &Workspace) -> Result<()> {
+    let target = workspace.target.join("exports-tract");
+    let manifest = workspace
+        .root
+        .join("crates/cli/tests/exports/tract/Cargo.toml");
+    let mut build = cargo_on(&manifest, "build --locked --target-dir");
+    checked(build.arg(&target))?;
+    let mut tests = export_tests(workspace)?;
+    tests.env("LENET_TORCH_PYTHON", torch(workspace)?);
+    checked(tests.env("LENET_TRACT", target.join("debug/exports-tract")))
+}
+
+fn export_tests(workspace: &Workspace) -> Result<Command> {
+    let python = install(
+        workspace,
+        "exports",
+        "crates/cli/tests/exports/requirements.txt",
+    )?;
+    let tests = format!("test --workspace --profile {PROFILE} --test exports -- --nocapture");
+    let mut tests = workspace.cargo(&tests);
+    tests.env("LENET_EXPORTS_PYTHON", python);
+    Ok(tests)
+}
+
+/// Has TensorBoard read the event files of a training.
+pub fn tensorboard(workspace: &Workspace) -> Result<()> {
+    let requirements = "crates/cli/tests/tensorboard/requirements.txt";
+    let python = install(workspace, "tensorboard", requirements)?;
+    let tests = "--test cli -- --nocapture tensorboard";
+    let mut tests = workspace.cargo(&format!("test --workspace --profile {PROFILE} {tests}"));
+    checked(tests.env("LENET_TENSORBOARD_PYTHON", python))
 }

@@ -1,7 +1,6 @@
 //! Trains every recipe with several seeds and tabulates what comes out.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
@@ -18,7 +17,6 @@ const RECIPES: [(&str, u32); 4] = [("classic", 5), ("fast", 20), ("best", 5), ("
 /// What a run came to.
 struct Run {
     accuracy: f64,
-    errors: u64,
     train_seconds: f64,
     /// From the start of the process to its end, evaluation and pictures included.
     seconds: f64,
@@ -27,51 +25,35 @@ struct Run {
 /// `cargo xtask reproduce [--recipe NAME] [--seeds N] [-- ARGS]`.
 pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode> {
     let mut chosen = RECIPES.to_vec();
-    let mut passed_on = Vec::new();
     let mut arguments = arguments.into_iter();
-    while let Some(argument) = arguments.next() {
-        let value = |arguments: &mut std::vec::IntoIter<OsString>| {
-            arguments.next().and_then(|value| value.into_string().ok())
-        };
-        match argument.to_str() {
-            Some("--recipe") => {
-                let name = value(&mut arguments);
-                chosen.retain(|(recipe, _)| name.as_deref() == Some(recipe));
-                if chosen.is_empty() {
-                    return Ok(usage_error(
-                        "reproduce",
-                        "--recipe is followed by classic, fast, best or fashion",
-                    ));
-                }
-            }
-            Some("--seeds") => {
-                let Some(seeds) = value(&mut arguments).and_then(|seeds| seeds.parse().ok()) else {
-                    return Ok(usage_error("reproduce", "--seeds is followed by a number"));
-                };
-                if seeds == 0 {
-                    return Ok(usage_error("reproduce", "--seeds is at least 1"));
-                }
+    while let Some(argument) = arguments.next().filter(|argument| argument != "--") {
+        let value = arguments.next().unwrap_or_default();
+        let value = value.to_string_lossy();
+        match (argument.to_str(), value.parse::<u32>()) {
+            (Some("--recipe"), _) => chosen.retain(|(recipe, _)| *recipe == value),
+            (Some("--seeds"), Ok(1..)) => {
+                let seeds = value.parse()?;
                 chosen.iter_mut().for_each(|(_, own)| *own = seeds);
             }
-            Some("--") => passed_on.extend(arguments.by_ref()),
-            _ => {
-                return Ok(usage_error(
-                    "reproduce",
-                    "reproduce takes --recipe, --seeds and -- ARGS",
-                ));
-            }
+            _ => chosen.clear(),
         }
     }
+    if chosen.is_empty() {
+        let message =
+            "reproduce takes --recipe classic, fast, best or fashion, --seeds N and -- ARGS";
+        return Ok(usage_error("reproduce", message));
+    }
+    let passed_on: Vec<OsString> = arguments.collect();
     let program = workspace.build_program("release")?;
     let mut table = String::new();
     for (recipe, seeds) in chosen {
         let mut runs = Vec::new();
         for seed in 1..=seeds {
-            let run = train(workspace, &program, recipe, seed, &passed_on)?;
+            let run = train(workspace, &program, recipe, seed, &passed_on)
+                .with_context(|| format!("{recipe}, seed {seed}"))?;
             eprintln!(
-                "{recipe}, seed {seed}: {:.2} %, {} errors, trained in {:.2} s, process {:.2} s",
+                "{recipe}, seed {seed}: {:.2} %, trained in {:.2} s, process {:.2} s",
                 100. * run.accuracy,
-                run.errors,
                 run.train_seconds,
                 run.seconds
             );
@@ -94,37 +76,22 @@ fn train(
     seed: u32,
     passed_on: &[OsString],
 ) -> Result<Run> {
-    let folder = workspace.target.join("reproduce");
-    let output = folder.join(format!("{recipe}-{seed}"));
-    if output.exists() {
-        fs::remove_dir_all(&output).with_context(|| format!("cannot remove {output:?}"))?;
-    }
+    let output = workspace.empty_folder(&format!("reproduce/{recipe}-{seed}"))?;
     let mut command = Command::new(program);
     command
         .args(["train", "--quiet", "--format", "json", "--recipe", recipe])
-        .args(["--seed", &seed.to_string()])
-        .arg("--output")
-        .arg(&output)
-        .args(passed_on)
-        .stdout(Stdio::piped());
+        .args(["--seed", &seed.to_string(), "--output"])
+        .arg(output.join("run"))
+        .args(passed_on);
     let begun = Instant::now();
-    let run = command.spawn().and_then(|child| child.wait_with_output());
-    let run = run.with_context(|| format!("cannot run {program:?}"))?;
+    let run = command.stderr(Stdio::inherit()).output()?;
     let seconds = begun.elapsed().as_secs_f64();
-    ensure!(
-        run.status.success(),
-        "{recipe}, seed {seed}: {}",
-        run.status
-    );
+    ensure!(run.status.success(), "{}", run.status);
     let summary: Value = serde_json::from_slice(&run.stdout)?;
-    let number = |path: &str| {
-        let value = summary.pointer(path).and_then(Value::as_f64);
-        value.with_context(|| format!("{recipe}, seed {seed}: no {path} in the summary"))
-    };
+    let number = |path: &str| summary.pointer(path).and_then(Value::as_f64);
     Ok(Run {
-        accuracy: number("/test/accuracy")?,
-        errors: number("/test/errors")? as u64,
-        train_seconds: number("/train_seconds")?,
+        accuracy: number("/test/accuracy").context("the summary has no accuracy")?,
+        train_seconds: number("/train_seconds").context("the summary has no time")?,
         seconds,
     })
 }
@@ -163,7 +130,6 @@ mod tests {
     fn rows() {
         let run = |accuracy, train_seconds| Run {
             accuracy,
-            errors: 0,
             train_seconds,
             seconds: 2. * train_seconds,
         };

@@ -38,8 +38,7 @@ pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode>
 fn build(workspace: &Workspace) -> Result<()> {
     let target = &workspace.target;
     let bindgen = wasm_bindgen(workspace)?;
-    let mut cargo = workspace.cargo("build");
-    cargo.args(["--package", "lenet-web", "--profile", "web"]);
+    let mut cargo = workspace.cargo("build --package lenet-web --profile web");
     cargo.args(["--target", TARGET, "--target-dir"]).arg(target);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)?);
     checked(&mut cargo).with_context(|| format!("no module (`rustup target add {TARGET}`?)"))?;
@@ -99,7 +98,7 @@ fn flags(workspace: &Workspace) -> Result<String> {
 /// The program that writes the module's JavaScript, of the version of the library; it is installed
 /// below target/ unless it is on PATH.
 fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf> {
-    let library = output(workspace.cargo("pkgid").args(["--package", "wasm-bindgen"]))?;
+    let library = output(&mut workspace.cargo("pkgid --package wasm-bindgen"))?;
     let (_, version) = library.trim().rsplit_once('@').context("cargo pkgid")?;
     let is_it = |program: &Path| {
         output(Command::new(program).arg("--version"))

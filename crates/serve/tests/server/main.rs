@@ -4,7 +4,6 @@
 
 mod answers;
 mod bodies;
-#[path = "../../examples/load/client.rs"]
 mod client;
 mod load;
 mod paths;
