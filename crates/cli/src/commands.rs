@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use lenet_data::Source;
 use lenet_model::{Metadata, Weights, pretrained};
-use lenet_picture::Normalization;
 
 use crate::failure::Outcome;
 
@@ -74,13 +73,4 @@ fn read_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
         path.to_owned()
     };
     Ok(Weights::load(&file, device)?)
-}
-
-/// How the network of a weights file takes its input.
-fn normalization(weights: &Weights) -> Normalization {
-    let input = weights.metadata.input;
-    Normalization {
-        mean: input.mean,
-        std: input.std,
-    }
 }

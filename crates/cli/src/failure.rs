@@ -18,9 +18,6 @@ pub enum Failure {
     /// The error of a file or a picture.
     #[error(transparent)]
     Files(#[from] lenet_files::Error),
-    /// The model's error.
-    #[error(transparent)]
-    Model(#[from] lenet_model::Error),
     /// The report's error.
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
@@ -81,7 +78,6 @@ impl Failure {
             Failure::Usage(_) => USAGE,
             Failure::Data(error) => data_code(error),
             Failure::Files(error) => code(error.kind()),
-            Failure::Model(error) => model_code(error),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
             Failure::Serve(error) => serve_code(error),
@@ -121,15 +117,6 @@ fn data_code(error: &lenet_data::Error) -> u8 {
     }
 }
 
-fn model_code(error: &lenet_model::Error) -> u8 {
-    use lenet_model::Error;
-    match error {
-        Error::Io { .. } => IO,
-        Error::Candle(_) => INTERNAL,
-        _ => BAD_INPUT,
-    }
-}
-
 fn train_code(error: &lenet_train::Error) -> u8 {
     use lenet_train::Error;
     match error {
@@ -142,7 +129,7 @@ fn train_code(error: &lenet_train::Error) -> u8 {
         Error::Busy { .. } => BUSY,
         Error::Io { .. } => IO,
         Error::Data(error) => data_code(error),
-        Error::Model(error) => model_code(error),
+        Error::Model(error) => code(error.kind()),
         _ => INTERNAL,
     }
 }
@@ -160,7 +147,7 @@ fn serve_code(error: &lenet_serve::Error) -> u8 {
     use lenet_serve::Error;
     match error {
         Error::Bind { .. } => IO,
-        Error::Model(error) => model_code(error),
+        Error::Model(error) => code(error.kind()),
         _ => INTERNAL,
     }
 }

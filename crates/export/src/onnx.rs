@@ -186,7 +186,7 @@ fn int8_activation(
     let (x, after) = match layer.output {
         Output::Relu(after) => (x.to_owned(), after),
         Output::Tanh { before, after } => (quantized_as(graph, layer.name, before, x), after),
-        Output::Logits => return Err(Error::MissingTensor { name: "logits" }),
+        Output::Logits => return Err(Error::internal("logits in the middle of a network")),
     };
     let x = activation(graph, architecture.activation, layer.name, &x);
     let name = format!("{}.{}", layer.name, architecture.activation);

@@ -14,7 +14,8 @@ mod integer;
 use candle_core::{Device, Tensor};
 
 use calibrate::{Range, Ranges, ranges};
-use lenet_model::{Activation, Error, InputScaling, LeNet5, Metadata, Result, Weights};
+use lenet_model::{Activation, Error, LeNet5, Metadata, Result, Weights};
+use lenet_picture::Normalization;
 
 pub use integer::{FRACTION_BITS, Multiplier, Plan, Pool};
 
@@ -88,23 +89,25 @@ impl Quantized {
     /// accuracy is measured on should not be among them.
     ///
     /// # Errors
-    /// Images of another shape, or none; [`Error::QuantizedScaling`]; and candle's own.
+    /// Images of another shape, or none; an input scaling with a mean outside 0 to 1 or a negative
+    /// std; and candle's own.
     pub fn new(weights: &Weights, images: &Tensor) -> Result<Self> {
         let images = images.to_device(&Device::Cpu)?;
         match images.dims() {
             [count, 1, 28, 28] if *count > 0 => {}
             found => {
-                return Err(Error::Shape {
-                    name: "images".to_owned(),
-                    expected: vec![1_000, 1, 28, 28],
-                    found: found.to_vec(),
-                });
+                return Err(Error::internal(format!(
+                    "images to calibrate with should be (B, 1, 28, 28), got {found:?}"
+                )));
             }
         }
         let metadata = weights.metadata.clone();
-        let InputScaling { mean, std } = metadata.input;
+        let Normalization { mean, std } = metadata.input;
         if !(0. ..=1.).contains(&mean) || std <= 0. {
-            return Err(Error::QuantizedScaling { mean, std });
+            return Err(Error::input(format!(
+                "int8 needs an input scaling with a mean from 0 to 1 and a std above 0, not mean \
+                 {mean}, std {std}"
+            )));
         }
         let on_cpu = on_cpu(&weights.model)?;
         let outgoing = |ranges: Ranges| {
@@ -200,7 +203,7 @@ fn on_cpu(model: &LeNet5) -> Result<LeNet5> {
 fn layer(model: &LeNet5, name: &'static str, input: Affine, outgoing: &Outgoing) -> Result<Layer> {
     let parameter = |suffix: &str| {
         let found = model.parameters().get(&format!("{name}.{suffix}"));
-        found.ok_or(Error::MissingTensor { name })
+        found.ok_or_else(|| Error::internal(format!("no parameter {name}.{suffix}")))
     };
     let weight = parameter("weight")?;
     let dims = weight.dims().to_vec();

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Result};
+
 /// The form of the network; everything else about LeNet-5 is fixed.
 ///
 /// The default is the network of the classic recipe: 61,706 parameters.
@@ -87,17 +89,30 @@ impl fmt::Display for Activation {
 }
 
 impl Architecture {
-    /// Rows and columns of the maps that the second pooling leaves: 5, or 4 without padding.
-    pub(crate) fn pooled_side(&self) -> usize {
+    /// # Errors
+    /// A number of classes other than 1 to 256.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.classes {
+            1..=256 => Ok(()),
+            found => Err(Error::input(format!(
+                "{found} classes, the number must be between 1 and 256"
+            ))),
+        }
+    }
+
+    /// Rows, and columns, of the maps after conv1, pool1, conv2 and pool2: 28, 14, 10 and 5, or
+    /// without padding 24, 12, 8 and 4.
+    pub(crate) fn sides(&self) -> [usize; 4] {
         let conv1 = 28 + 2 * self.padding.pixels() - 4;
         let conv2 = conv1 / 2 - 4;
-        conv2 / 2
+        [conv1, conv1 / 2, conv2, conv2 / 2]
     }
 
     /// The parameters in the order of the forward pass, by PyTorch's names and shapes: weights of
     /// convolutions (out, in, rows, columns), weights of linear layers (out, in).
     pub(crate) fn parameter_shapes(&self) -> [(&'static str, Vec<usize>); 10] {
-        let flat = 16 * self.pooled_side() * self.pooled_side();
+        let [.., side] = self.sides();
+        let flat = 16 * side * side;
         [
             ("conv1.weight", vec![6, 1, 5, 5]),
             ("conv1.bias", vec![6]),

@@ -7,7 +7,7 @@ use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer};
 
-use crate::{Architecture, LeNet5, Result};
+use crate::{Architecture, Error, LeNet5, Result};
 
 impl Architecture {
     /// The layers in the words of lenet-engine.
@@ -40,7 +40,7 @@ impl Architecture {
             linear(120, 84, activation),
             linear(84, self.classes, Activation::Identity),
         ];
-        Ok(Layers::new(vec![conv1, conv2], linears)?)
+        Layers::new(vec![conv1, conv2], linears).map_err(of_engine)
     }
 }
 
@@ -62,9 +62,11 @@ impl LeNet5 {
         let layers = self.architecture().layers()?;
         let mut engine = match precision {
             Precision::F32 => Engine::new(layers, purpose, most_images, pool, Isa::current()),
-            _ => Engine::with_precision(precision, layers, purpose, most_images, pool)?,
+            _ => Engine::with_precision(precision, layers, purpose, most_images, pool)
+                .map_err(of_engine)?,
         };
-        engine.set_parameters(&slices(&self.parameters().values()?))?;
+        let values = self.parameters().values()?;
+        engine.set_parameters(&slices(&values)).map_err(of_engine)?;
         Ok(engine)
     }
 
@@ -87,11 +89,16 @@ impl LeNet5 {
     /// Parameters that are not f32.
     pub fn to_single(&self) -> Result<Single> {
         let mut single = Single::new(self.architecture().layers()?, Isa::current());
-        single.set_parameters(&slices(&self.parameters().values()?))?;
+        let values = self.parameters().values()?;
+        single.set_parameters(&slices(&values)).map_err(of_engine)?;
         Ok(single)
     }
 }
 
 fn slices(values: &[Vec<f32>]) -> Vec<&[f32]> {
     values.iter().map(Vec::as_slice).collect()
+}
+
+fn of_engine(error: impl Into<candle_core::Error>) -> Error {
+    error.into().into()
 }

@@ -3,10 +3,10 @@
 use candle_core::{Device, Module, Result as CandleResult, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig, Linear};
 
+use crate::Result;
 use crate::architecture::{Activation, Architecture};
 use crate::init::Init;
 use crate::parameters::Parameters;
-use crate::{Error, Result};
 
 /// LeNet-5: two convolutions of 5x5, each with average pooling, and three linear layers.
 ///
@@ -109,7 +109,7 @@ impl LeNet5 {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        check_classes(architecture)?;
+        architecture.check()?;
         let parameters = Parameters::draw(architecture, init, seed, device)?;
         Ok(Self::with_parameters(architecture, parameters))
     }
@@ -122,7 +122,7 @@ impl LeNet5 {
         architecture: &Architecture,
         tensor: impl Fn(&str) -> Option<Tensor>,
     ) -> Result<Self> {
-        check_classes(architecture)?;
+        architecture.check()?;
         let parameters = Parameters::from_tensors(architecture, tensor)?;
         Ok(Self::with_parameters(architecture, parameters))
     }
@@ -170,13 +170,6 @@ impl LeNet5 {
 impl Module for LeNet5 {
     fn forward(&self, images: &Tensor) -> CandleResult<Tensor> {
         LeNet5::forward(self, images)
-    }
-}
-
-fn check_classes(architecture: &Architecture) -> Result<()> {
-    match architecture.classes {
-        1..=256 => Ok(()),
-        found => Err(Error::ClassCount { found }),
     }
 }
 

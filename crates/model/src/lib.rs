@@ -19,7 +19,6 @@
 mod architecture;
 mod diagram;
 mod engine;
-mod error;
 mod init;
 mod lenet5;
 mod parameters;
@@ -30,10 +29,10 @@ mod summary;
 mod weights;
 
 pub use architecture::{Activation, Architecture, Padding};
-pub use error::{Error, Result};
 pub use init::Init;
+pub use lenet_files::{Error, Kind, Result};
 pub use lenet5::{LeNet5, Outputs};
 pub use parameters::Parameters;
 pub use softmax::softmax;
 pub use summary::{Layer, Summary};
-pub use weights::{InputScaling, Metadata, Weights};
+pub use weights::{Metadata, Weights};

@@ -4,6 +4,7 @@ use candle_core::{Device, Tensor, Var};
 
 use crate::architecture::Architecture;
 use crate::init::Init;
+use crate::weights::missing;
 use crate::{Error, Result};
 
 /// The parameters of a network by PyTorch's names, in the order of the forward pass.
@@ -39,7 +40,7 @@ impl Parameters {
         tensor: impl Fn(&str) -> Option<Tensor>,
     ) -> Result<Self> {
         Self::make(architecture, |_, name, dims| {
-            let found = tensor(name).ok_or(Error::MissingTensor { name })?;
+            let found = tensor(name).ok_or_else(|| missing(name))?;
             check_shape(name, dims, found.dims())?;
             Ok(Var::from_tensor(&found)?)
         })
@@ -60,7 +61,7 @@ impl Parameters {
     }
 
     /// Weight and bias of each layer, sharing storage and identity with the variables.
-    pub(crate) fn layers(&self) -> [(Tensor, Tensor); 5] {
+    pub fn layers(&self) -> [(Tensor, Tensor); 5] {
         let tensor = |index: usize| self.0[index].1.as_tensor().clone();
         std::array::from_fn(|layer| (tensor(2 * layer), tensor(2 * layer + 1)))
     }
@@ -126,14 +127,14 @@ impl Parameters {
     /// Sets the values to those of a [`Parameters::snapshot`]; the model sees them at once.
     ///
     /// # Errors
-    /// [`Error::Snapshot`] where it has another number of tensors, [`Error::Shape`] where one has
-    /// another shape, and the device's own.
+    /// Another number of tensors, a tensor of another shape, and the device's own.
     pub fn restore(&self, snapshot: &[Tensor]) -> Result<()> {
         if snapshot.len() != self.0.len() {
-            return Err(Error::Snapshot {
-                expected: self.0.len(),
-                found: snapshot.len(),
-            });
+            return Err(Error::internal(format!(
+                "a snapshot of {} parameters for a network of {}",
+                snapshot.len(),
+                self.0.len()
+            )));
         }
         for ((name, var), value) in std::iter::zip(&self.0, snapshot) {
             check_shape(name, var.dims(), value.dims())?;
@@ -149,9 +150,7 @@ fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Error::Shape {
-        name: name.to_owned(),
-        expected: expected.to_vec(),
-        found: found.to_vec(),
-    })
+    Err(Error::input(format!(
+        "the tensor {name} has the shape {found:?}, expected {expected:?}"
+    )))
 }

@@ -8,8 +8,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -33,57 +35,53 @@ pub struct Contents {
     pub object: Option<Value>,
 }
 
-/// The bytes of a file with these tensors and this object; equal arguments give equal bytes.
+/// The bytes of a file with these tensors and this object, a struct or a map; equal arguments give
+/// equal bytes.
 ///
 /// # Errors
-/// candle's own, as for a tensor that is not f32, and [`Error::Metadata`] for an object that JSON
-/// cannot hold.
-pub fn encode(tensors: &Tensors, object: Value) -> Result<Vec<u8>> {
+/// A tensor that is not f32, and an object that JSON cannot hold.
+pub fn encode(tensors: &Tensors, object: &impl Serialize) -> Result<Vec<u8>> {
     let mut raw = BTreeMap::new();
     for (name, tensor) in tensors {
-        let values = tensor
-            .to_device(&Device::Cpu)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
+        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
         let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
         raw.insert(name.as_str(), (tensor.dims(), bytes));
     }
-    let mut object = match object {
-        Value::Object(map) => map,
-        other => Map::from_iter([("value".to_owned(), other)]),
+    let mut views = BTreeMap::new();
+    for (name, (dims, bytes)) in &raw {
+        let view = TensorView::new(Dtype::F32, dims.to_vec(), bytes).map_err(not_safetensors)?;
+        views.insert(*name, view);
+    }
+    let Value::Object(mut object) = serde_json::to_value(object).map_err(unreadable)? else {
+        return Err(Error::internal(
+            "the metadata of a file should be an object",
+        ));
     };
-    let views = raw
-        .iter()
-        .map(|(&name, (dims, bytes))| (name, *dims, bytes.as_slice()));
-    let digest = digest(&object, views)?;
+    let digest = digest(&object, &views);
     object.insert(DIGEST.to_owned(), Value::String(digest));
-    let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&object)?)]);
-    let views = raw
-        .iter()
-        .map(|(&name, (dims, bytes))| {
-            Ok((name, TensorView::new(Dtype::F32, dims.to_vec(), bytes)?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(safetensors::serialize(views, Some(metadata))?)
+    let metadata = HashMap::from([(KEY.to_owned(), Value::Object(object).to_string())]);
+    safetensors::serialize(views, Some(metadata)).map_err(not_safetensors)
 }
 
 /// Reads the bytes of a file.
 ///
 /// # Errors
-/// Bytes that are no safetensors file, tensors that are not f32 or hold a value that is no number,
-/// and an object that does not fit to its digest.
+/// Bytes that are not a safetensors file, tensors that are not f32 or hold NaN or an infinity, and
+/// contents that differ from their digest.
 pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
-    let (_, header) = SafeTensors::read_metadata(bytes)?;
-    let file = SafeTensors::deserialize(bytes)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
+    let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
     let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
     let metadata = header.metadata().as_ref();
-    // A sealed object under another key is ours too: then it is the key that is damaged.
+    // An object with a digest under another key is ours too: then it is the key that is damaged.
     let sealed = |text: &&String| text.starts_with('{') && text.contains(DIGEST);
-    let object = metadata.and_then(|map| map.get(KEY).or_else(|| map.values().find(sealed)));
-    if metadata.is_some_and(|map| !map.contains_key(KEY)) && object.is_some() {
-        return Err(Error::MetadataKey);
-    }
-    let object = object.map(|text| unseal(text, &views)).transpose()?;
+    let object = match metadata.and_then(|map| map.get(KEY)) {
+        Some(text) => Some(unseal(text, &views)?),
+        None if metadata.is_some_and(|map| map.values().any(|text| sealed(&text))) => {
+            return Err(damaged("its key is not \"lenet\""));
+        }
+        None => None,
+    };
     let mut tensors = Tensors::new();
     for (name, view) in views {
         tensors.insert(name.to_owned(), tensor(name, &view, device)?);
@@ -91,64 +89,84 @@ pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
     Ok(Contents { tensors, object })
 }
 
-/// Parses the object, and takes its digest out after having checked it.
+/// Refuses an object whose member `format` is newer than this release reads.
+///
+/// # Errors
+/// A later format.
+pub fn check_format(object: &Value, supported: u32) -> Result<()> {
+    match object.get("format").and_then(Value::as_u64) {
+        Some(found) if found > u64::from(supported) => Err(Error::input(format!(
+            "written in format {found} by a later release of lenet; this one reads up to \
+             {supported}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Parses the object, checks its digest and removes it.
 fn unseal(text: &str, views: &BTreeMap<&str, TensorView<'_>>) -> Result<Value> {
-    let mut object: Map<String, Value> = serde_json::from_str(text)?;
-    // Some damage to a text leaves its meaning, which is what the digest is of.
-    if serde_json::to_string(&object)? != text {
-        return Err(Error::MetadataText);
+    let mut object: Map<String, Value> = serde_json::from_str(text).map_err(unreadable)?;
+    // The digest is of the meaning, which some damage to the text preserves: `1E-8` for `1e-8`.
+    if serde_json::to_string(&object).map_err(unreadable)? != text {
+        return Err(damaged("its text is not as it was written"));
     }
     let expected = match object.remove(DIGEST) {
         Some(Value::String(digest)) => digest,
         _ => String::new(),
     };
-    let views = views
-        .iter()
-        .map(|(&name, view)| (name, view.shape(), view.data()));
-    let found = digest(&object, views)?;
+    let found = digest(&object, views);
     if found != expected {
-        return Err(Error::Digest { found, expected });
+        return Err(Error::input(format!(
+            "the tensors are damaged: SHA-256 {found}, the file says {expected}"
+        )));
     }
     Ok(Value::Object(object))
 }
 
 /// SHA-256 over the object in its canonical form (sorted keys) and, in the order of their names,
 /// each tensor's name, shape and bytes.
-fn digest<'a>(
-    object: &Map<String, Value>,
-    tensors: impl Iterator<Item = (&'a str, &'a [usize], &'a [u8])>,
-) -> Result<String> {
+fn digest(object: &Map<String, Value>, views: &BTreeMap<&str, TensorView<'_>>) -> String {
     let mut hasher = Sha256::new();
-    hasher.update(serde_json::to_string(object)?);
-    for (name, dims, bytes) in tensors {
+    hasher.update(serde_json::to_string(object).expect("an object of strings and values"));
+    for (name, view) in views {
         hasher.update([0]);
         hasher.update(name);
-        for &dim in dims {
+        for &dim in view.shape() {
             hasher.update((dim as u64).to_le_bytes());
         }
-        hasher.update(bytes);
+        hasher.update(view.data());
     }
     let digest = hasher.finalize();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn tensor(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> {
     if view.dtype() != Dtype::F32 {
-        return Err(Error::DType {
-            name: name.to_owned(),
-            found: format!("{:?}", view.dtype()),
-        });
+        return Err(Error::input(format!(
+            "the tensor {name} holds {:?} numbers, expected F32",
+            view.dtype()
+        )));
     }
     let (words, _) = view.data().as_chunks::<4>();
     let values: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
-    if let Some((index, &value)) = values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-        return Err(Error::NotFinite {
-            name: name.to_owned(),
-            index,
-            value,
-        });
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(Error::input(format!(
+            "the tensor {name} holds the value {} at index {index}",
+            values[index]
+        )));
     }
-    let tensor = Tensor::from_vec(values, view.shape(), device)?;
-    debug_assert_eq!(tensor.dtype(), DType::F32);
-    Ok(tensor)
+    Ok(Tensor::from_vec(values, view.shape(), device)?)
+}
+
+fn not_safetensors(source: SafeTensorError) -> Error {
+    Error::input("not a safetensors file").caused_by(source)
+}
+
+/// The error for metadata that is not what this program writes.
+pub(crate) fn unreadable(source: serde_json::Error) -> Error {
+    Error::input("the metadata cannot be read").caused_by(source)
+}
+
+fn damaged(why: &str) -> Error {
+    Error::input(format!("the metadata is damaged: {why}"))
 }

@@ -1,10 +1,13 @@
 //! The one function in which a pixel becomes a number.
 
+use serde::{Deserialize, Serialize};
+
 /// How a pixel 0..=255 becomes the network's input: `(pixel / 255 - mean) / std`.
 ///
 /// The default scales to [0, 1], as the classic recipe does: the background stays 0, which is also
 /// what a convolution pads with.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Normalization {
     /// Subtracted from the pixel on the scale of 0 to 1.
     pub mean: f32,

@@ -83,11 +83,7 @@ impl Network {
     /// # Errors
     /// Parameters that are not f32.
     pub fn new(weights: &Weights) -> Result<Self> {
-        let input = weights.metadata.input;
-        let normalization = Normalization {
-            mean: input.mean,
-            std: input.std,
-        };
+        let normalization = weights.metadata.input;
         // The other cores have the connections and the pictures to care for.
         let pool = Arc::new(Pool::new(1));
         let engine = weights

@@ -179,8 +179,7 @@ pub fn encode(model: &LeNet5, progress: &Progress, identity: &Identity) -> Resul
         averaged: progress.average.count,
         not_identical: progress.not_identical,
     };
-    let numbers = serde_json::to_value(&numbers).map_err(lenet_model::Error::from)?;
-    Ok(store::encode(&tensors, numbers)?)
+    Ok(store::encode(&tensors, &numbers)?)
 }
 
 /// Reads a checkpoint whole, and only then sets the model's parameters to those in it.
@@ -198,13 +197,7 @@ pub fn decode(
     let object = contents
         .object
         .ok_or_else(|| Error::CheckpointForm("it lacks lenet's metadata".to_owned()))?;
-    let format = object.get("format").and_then(serde_json::Value::as_u64);
-    if let Some(format) = format.filter(|&format| format > u64::from(FORMAT)) {
-        return Err(Error::Model(lenet_model::Error::Version {
-            found: u32::try_from(format).unwrap_or(u32::MAX),
-            supported: FORMAT,
-        }));
-    }
+    store::check_format(&object, FORMAT)?;
     let numbers: Numbers =
         serde_json::from_value(object).map_err(|error| Error::CheckpointForm(error.to_string()))?;
     let is_same = check_identity(identity, &numbers, other)?;
@@ -237,9 +230,9 @@ pub fn decode(
         }
     };
     if let Some(name) = tensors.keys().next() {
-        return Err(Error::Model(lenet_model::Error::ExtraTensor {
-            name: name.clone(),
-        }));
+        return Err(Error::CheckpointForm(format!(
+            "the tensor {name} does not belong to it"
+        )));
     }
     let epoch_metrics = match numbers.epoch_metrics {
         Some(sums) => {
@@ -321,11 +314,11 @@ fn take_all(tensors: &mut Tensors, prefix: &str, parameters: &Parameters) -> Res
             .remove(&full)
             .ok_or_else(|| Error::CheckpointForm(format!("it lacks the tensor {full}")))?;
         if tensor.dims() != var.dims() {
-            return Err(Error::Model(lenet_model::Error::Shape {
-                name: full,
-                expected: var.dims().to_vec(),
-                found: tensor.dims().to_vec(),
-            }));
+            return Err(Error::CheckpointForm(format!(
+                "its tensor {full} has the shape {:?}, expected {:?}",
+                tensor.dims(),
+                var.dims()
+            )));
         }
         taken.push(tensor);
     }

@@ -234,10 +234,8 @@ fn pixels(dataset: &Dataset, index: usize) -> String {
 }
 
 fn filters(model: &LeNet5) -> Result<Maps> {
-    let name = "conv1.weight";
-    let weight = model.parameters().get(name);
-    let weight = weight.ok_or(lenet_model::Error::MissingTensor { name })?;
-    maps("conv1", weight)
+    let [(weight, _), ..] = model.parameters().layers();
+    maps("conv1", &weight)
 }
 
 fn feature_maps(

@@ -110,7 +110,7 @@ fn a5_no_cut_off_file_is_accepted() {
 fn changed(bytes: &[u8], change: impl FnOnce(&mut store::Contents)) -> Vec<u8> {
     let mut contents = store::decode(bytes, &Device::Cpu).unwrap();
     change(&mut contents);
-    store::encode(&contents.tensors, contents.object.unwrap()).unwrap()
+    store::encode(&contents.tensors, &contents.object.unwrap()).unwrap()
 }
 
 /// A6: a whole checkpoint of another network, and whole files that are no checkpoint.

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{network, small, train, values};
-use lenet_model::{InputScaling, LeNet5, Metadata, Weights};
+use lenet_model::{LeNet5, Metadata, Weights};
+use lenet_picture::Normalization;
 use lenet_train::{Config, Error, Identity, OtherTraining, Progress, RunFolder};
 
 fn identity(config: &Config) -> Identity {
@@ -23,11 +24,7 @@ fn identity(config: &Config) -> Identity {
 
 fn metadata(config: &Config) -> Metadata {
     let names = (0..10).map(|class| class.to_string()).collect();
-    Metadata::new(
-        config.architecture(10),
-        names,
-        InputScaling { mean: 0., std: 1. },
-    )
+    Metadata::new(config.architecture(10), names, Normalization::default())
 }
 
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {

@@ -3,13 +3,13 @@
 use candle_core::Device;
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
-use lenet_model::{LeNet5, pretrained, softmax};
+use lenet_model::{pretrained, softmax};
+use lenet_picture::IMAGE_PIXELS;
 use lenet_picture::{Form, Ink, Picture, to_mnist_form};
-use lenet_picture::{IMAGE_PIXELS, Normalization};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Error;
-use crate::maps::{Conv, feature_maps};
+use crate::maps::Convs;
 
 /// The network, ready for one picture after the other.
 pub(crate) struct Classifier {
@@ -18,22 +18,17 @@ pub(crate) struct Classifier {
     /// For the probabilities.
     single: Single,
     /// For the feature maps.
-    convs: Vec<Conv>,
+    convs: Convs,
 }
 
 impl Classifier {
     pub(crate) fn new() -> Result<Self, Error> {
         let weights = pretrained::mnist(&Device::Cpu)?;
-        let input = weights.metadata.input;
-        let normalization = Normalization {
-            mean: input.mean,
-            std: input.std,
-        };
         Ok(Self {
             class_names: weights.metadata.class_names,
-            table: normalization.table(),
+            table: weights.metadata.input.table(),
             single: weights.model.to_single()?,
-            convs: convs(&weights.model)?,
+            convs: Convs::new(&weights.model)?,
         })
     }
 
@@ -49,7 +44,7 @@ impl Classifier {
         let probabilities = softmax(logits);
         let input = image.map(|pixel| self.table[usize::from(pixel)]);
         // (6, 28, 28) and (16, 10, 10)
-        let maps = feature_maps(&self.convs, &input)?;
+        let maps = self.convs.maps(&input)?;
         Ok(Answer {
             seen: Some(Seen {
                 image,
@@ -59,27 +54,6 @@ impl Classifier {
             picture: None,
         })
     }
-}
-
-/// The network's convolutions with their parameters.
-///
-/// # Errors
-/// None for parameters that are f32.
-pub(crate) fn convs(model: &LeNet5) -> Result<Vec<Conv>, Error> {
-    let layers = model.architecture().layers()?;
-    let value = |name: String| -> Result<Vec<f32>, Error> {
-        let var = model.parameters().get(&name);
-        let values = var.map(|var| var.flatten_all()?.to_vec1());
-        Ok(values.transpose()?.unwrap_or_default())
-    };
-    let convs = (1..).zip(layers.convs()).map(|(number, &layer)| {
-        Ok(Conv {
-            layer,
-            weight: value(format!("conv{number}.weight"))?,
-            bias: value(format!("conv{number}.bias"))?,
-        })
-    });
-    convs.collect()
 }
 
 /// What a picture comes to.

@@ -37,6 +37,7 @@ impl From<lenet_files::Error> for Error {
         let name = match error.kind() {
             Kind::PictureFormat => Self::FORMAT,
             Kind::PictureTooLarge => Self::TOO_LARGE,
+            Kind::Internal => "Network",
             _ => "Picture",
         };
         let message = error.to_string();
@@ -44,23 +45,10 @@ impl From<lenet_files::Error> for Error {
     }
 }
 
-impl From<lenet_model::Error> for Error {
-    fn from(error: lenet_model::Error) -> Self {
-        let message = error.to_string();
-        let name = "Network";
-        Self { name, message }
-    }
-}
-
 impl From<lenet_engine::Error> for Error {
     fn from(error: lenet_engine::Error) -> Self {
-        lenet_model::Error::from(error).into()
-    }
-}
-
-impl From<candle_core::Error> for Error {
-    fn from(error: candle_core::Error) -> Self {
-        lenet_model::Error::from(error).into()
+        let (name, message) = ("Network", error.to_string());
+        Self { name, message }
     }
 }
 

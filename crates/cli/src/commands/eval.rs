@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::arguments::{Eval, Format, Split};
-use crate::commands::{load_weights, normalization, source};
+use crate::commands::{load_weights, source};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -61,7 +61,7 @@ pub fn run(arguments: &Eval) -> Outcome {
         &weights.model,
         &arguments.hardware.backend(),
         &dataset,
-        normalization(&weights),
+        weights.metadata.input,
     )?;
     let evaluation = Evaluation {
         dataset: source.name(),

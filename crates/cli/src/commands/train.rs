@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::{Dataset, Loaded, Origin, Search, Source, Splits};
-use lenet_model::{InputScaling, LeNet5, Metadata};
+use lenet_model::{LeNet5, Metadata};
 use lenet_train::{
     Backend, ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics,
     OtherTraining, Precision, Progress, RunFolder, Scores, fit, inspect,
@@ -303,16 +303,15 @@ fn announce(
 }
 
 fn metadata(config: &Config, model: &LeNet5, data: &Data) -> Metadata {
-    let normalization = config.normalization();
-    let input = InputScaling {
-        mean: normalization.mean,
-        std: normalization.std,
-    };
     let class_names = data.train.class_names().to_vec();
     Metadata {
         dataset: Some(data.source.name()),
         data_sha256: data.sha256.clone(),
-        ..Metadata::new(model.architecture().clone(), class_names, input)
+        ..Metadata::new(
+            model.architecture().clone(),
+            class_names,
+            config.normalization(),
+        )
     }
 }
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use lenet_data::embedded;
 use lenet_export::c_header;
 use lenet_export::quantize::Quantized;
-use lenet_model::{InputScaling, Weights};
+use lenet_model::Weights;
+use lenet_picture::Normalization;
 
 use crate::{
     IMAGES, embedded_network, fails, floats, normalized, other_network, pixels, succeeds,
@@ -186,7 +187,7 @@ fn degenerate_networks() {
     for (mean, std) in [(-0.1, 1.), (1.1, 1.), (0.5, -1.)] {
         let mut weights = embedded_network();
         let images = normalized(&weights, &test, 1);
-        weights.metadata.input = InputScaling { mean, std };
+        weights.metadata.input = Normalization { mean, std };
         let error = Quantized::new(&weights, &images).unwrap_err().to_string();
         assert!(error.contains("int8 needs"), "{error}");
     }

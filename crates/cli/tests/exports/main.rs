@@ -18,7 +18,7 @@ use std::process::{Command, Output};
 
 use candle_core::{Device, Tensor};
 use lenet_data::{Dataset, batches, embedded};
-use lenet_model::{Activation, Architecture, Init, InputScaling, LeNet5, Metadata, Padding};
+use lenet_model::{Activation, Architecture, Init, LeNet5, Metadata, Padding};
 use lenet_model::{Weights, pretrained};
 use lenet_picture::Normalization;
 
@@ -104,13 +104,13 @@ fn other_network() -> Weights {
     let names = [
         "a\"b", "c\\d", "ö", "??/", "*/", "'", "{", "-", "#", "", " x ",
     ];
-    let input = InputScaling {
-        mean: 0.1307,
-        std: 0.3081,
-    };
     Weights {
         model: LeNet5::new(&architecture, Init::PyTorch, 3, &Device::Cpu).unwrap(),
-        metadata: Metadata::new(architecture, names.map(str::to_owned).to_vec(), input),
+        metadata: Metadata::new(
+            architecture,
+            names.map(str::to_owned).to_vec(),
+            Normalization::MNIST,
+        ),
     }
 }
 
@@ -122,9 +122,8 @@ fn pixels(dataset: &Dataset, count: usize) -> Vec<u8> {
 
 /// The first images of a set as the network takes them.
 fn normalized(weights: &Weights, dataset: &Dataset, count: usize) -> Tensor {
-    let InputScaling { mean, std } = weights.metadata.input;
     let order = 0..u32::try_from(count).unwrap();
-    let mut batches = batches(dataset, order, count, Normalization { mean, std });
+    let mut batches = batches(dataset, order, count, weights.metadata.input);
     batches.next().unwrap().unwrap().images
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use candle_core::{D, Device, Tensor};
 use lenet_model::{LeNet5, Weights};
+use lenet_picture::IMAGE_PIXELS;
 use lenet_picture::{Form, Ink, Picture, to_mnist_form};
-use lenet_picture::{IMAGE_PIXELS, Normalization};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -85,12 +85,7 @@ pub fn post(kind: &str, body: &[u8]) -> Vec<u8> {
 
 /// What candle's own operations say of an image.
 fn probabilities(weights: &Weights, model: &LeNet5, image: &[u8; IMAGE_PIXELS]) -> Vec<f32> {
-    let input = weights.metadata.input;
-    let scaling = Normalization {
-        mean: input.mean,
-        std: input.std,
-    };
-    let table = scaling.table();
+    let table = weights.metadata.input.table();
     let input = image.map(|pixel| table[usize::from(pixel)]);
     let computed = || -> lenet_model::Result<Vec<f32>> {
         let image = Tensor::from_slice(&input, (1, 1, 28, 28), &Device::Cpu)?;

@@ -9,7 +9,6 @@ use tracing::{info, warn};
 
 use super::{check_classes, data, in_run};
 use crate::arguments::Export;
-use crate::commands::normalization;
 use crate::failure::Outcome;
 
 /// The licence of the weights that come with the program, one of its two.
@@ -48,7 +47,7 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
                 &weights.model,
                 &Backend::default(),
                 &test,
-                normalization(weights),
+                weights.metadata.input,
             )?;
             info!("evaluated on the {} test images", metrics.count());
             let figures = Figures {

@@ -8,7 +8,6 @@ use tracing::info;
 
 use super::{check_classes, data};
 use crate::arguments::Export;
-use crate::commands::normalization;
 use crate::failure::{Failure, Outcome};
 
 /// Images to calibrate on where nobody asks for another number.
@@ -30,7 +29,7 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
         &train,
         order.iter().copied().take(count),
         count,
-        normalization(weights),
+        weights.metadata.input,
     );
     let Some(batch) = calibration.next() else {
         return Err(Failure::Inputs(format!(
@@ -46,7 +45,7 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
         source.name()
     );
 
-    let table = normalization(weights).table();
+    let table = weights.metadata.input.table();
     let mut single = weights.model.to_single()?;
     let (mut same, mut seen) = (0, 0);
     let others = order.iter().skip(count).take(COMPARED_IMAGES);

@@ -8,7 +8,6 @@ use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_train::Backend;
 
 use super::answer::{Answer, ranked};
-use crate::commands::normalization;
 use crate::failure::Outcome;
 use crate::output::percent;
 
@@ -25,7 +24,7 @@ impl<'a> Classifier<'a> {
         Ok(Self {
             weights,
             device,
-            table: normalization(weights).table(),
+            table: weights.metadata.input.table(),
             single: match backend {
                 Backend::Fused(_) => Some(weights.model.to_single()?),
                 Backend::Candle => None,
