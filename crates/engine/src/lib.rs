@@ -9,6 +9,7 @@
 //! Arrays are dense and row-major, images in the order N, C, H, W. In a shape, N is the batch, C
 //! the input channels, K the output channels, H and W an image's and R and S a kernel's height and
 //! width. `d_x` is the derivative of the scalar that is being minimised by `x`.
+#![allow(unsafe_code, reason = "SIMD, and memory that threads share")]
 
 #[cfg(target_arch = "x86_64")]
 mod amx;

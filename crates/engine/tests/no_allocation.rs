@@ -1,6 +1,7 @@
 //! A training step allocates nothing, on no thread: all memory is the engine's, from the start.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
