@@ -1,4 +1,4 @@
-//! A graph of ONNX that grows from its input to its output.
+//! An ONNX graph, built from its input to its output.
 
 use crate::messages::{
     AttributeProto, DataType, DimensionProto, GraphProto, NodeProto, TensorProto, TensorShapeProto,
@@ -12,7 +12,7 @@ pub enum Attribute<'a> {
     Ints(&'a [i64]),
 }
 
-/// Nodes in the order of the computation, and the tensors that they take.
+/// Nodes in the order of the computation, and their constant tensors.
 #[derive(Debug, Default)]
 pub struct Graph {
     nodes: Vec<NodeProto>,
@@ -92,7 +92,7 @@ impl Graph {
     }
 }
 
-/// An input or output with any number of rows of these dimensions.
+/// An input or output: a batch of any size of these dimensions.
 pub fn batch_of(dims: &[usize], name: &str, kind: DataType, about: String) -> ValueInfoProto {
     let batch = DimensionProto {
         dim_param: Some("batch".to_owned()),

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::pytorch;
 use lenet_model::{Metadata, Result, Summary, Weights};
 
-/// What a model card says that the weights do not know.
+/// What a model card says beyond the metadata of the weights.
 #[derive(Debug, Clone, Default)]
 pub struct Card {
-    /// The licence of the weights by the hub's identifier, as `mit`; none is named otherwise.
+    /// The licence of the weights by the hub's identifier, such as `mit`.
     pub licence: Option<String>,
     /// The data that the network was trained on.
     pub dataset: Option<CardDataset>,
-    /// What was measured on the data's test images.
+    /// The figures measured on the test images.
     pub figures: Option<Figures>,
 }
 
@@ -36,14 +36,14 @@ pub struct CardDataset {
 pub struct Figures {
     /// Number of images.
     pub count: u64,
-    /// How many were taken for something else.
+    /// How many were misclassified.
     pub errors: u64,
-    /// Mean cross-entropy in nats, where it is a number.
+    /// Mean cross-entropy in nats, if it is finite.
     pub loss: Option<f64>,
 }
 
 impl Figures {
-    /// The part of the images that was recognised.
+    /// The share that was classified correctly.
     fn accuracy(self) -> f64 {
         self.count.saturating_sub(self.errors) as f64 / self.count as f64
     }
@@ -86,7 +86,7 @@ fn config(metadata: &Metadata) -> String {
     format!("{config:#}\n")
 }
 
-/// The number of the fewest digits that is this f32: 0.1307 instead of 0.13070000708103180.
+/// The shortest decimal that reads back as this f32: 0.1307 instead of 0.13070000708103180.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or(f64::from(value))
 }

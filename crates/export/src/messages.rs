@@ -1,4 +1,4 @@
-//! The part of ONNX's messages that a network of this crate needs.
+//! The messages of ONNX that these networks need.
 //!
 //! Names, tags and types are those of
 //! <https://github.com/onnx/onnx/blob/v1.17.0/onnx/onnx.proto3>. That file serves both versions of

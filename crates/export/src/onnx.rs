@@ -1,6 +1,6 @@
 //! ONNX: <https://onnx.ai>.
 //!
-//! The input is `input` (batch, 1, 28, 28), the output `logits` (batch, classes), with any batch.
+//! The input is `input` (batch, 1, 28, 28), the output `logits` (batch, classes), with any batch size.
 
 use prost::Message as _;
 
@@ -15,14 +15,14 @@ const OPSET: i64 = 17;
 /// The format of the file that came with that set.
 const IR_VERSION: i64 = 8;
 
-/// What the graph takes.
+/// The input of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnnxInput {
     /// f32, normalised as the network was trained: `(pixel / 255 - mean) / std`.
     #[default]
     Normalized,
-    /// u8, the pixels 0 to 255 of a white digit on black: the graph normalises. Another type than
-    /// that of normalised input, so that a runtime refuses the one in place of the other.
+    /// u8, the pixels 0 to 255 of a white digit on black; the graph normalises. The type differs
+    /// from that of normalised input, so that a runtime refuses one in place of the other.
     Pixels,
 }
 
@@ -33,32 +33,23 @@ pub enum OnnxInput {
 pub fn onnx(weights: &Weights, input: OnnxInput) -> Result<Vec<u8>> {
     let architecture = weights.model.architecture();
     let mut graph = Graph::default();
-    let x = start(&mut graph, &weights.metadata, input);
+    let mut x = start(&mut graph, &weights.metadata, input);
     for (name, var) in weights.model.parameters().iter() {
         let values = var.to_device(&candle_core::Device::Cpu)?.flatten_all()?;
         graph.floats(name, var.dims(), &values.to_vec1::<f32>()?);
     }
-    let x = conv(
-        &mut graph,
-        architecture,
-        "conv1",
-        [&x, "conv1.weight", "conv1.bias"],
-    );
-    let x = activation(&mut graph, architecture.activation, "conv1", &x);
-    let x = pool(&mut graph, "pool1", &x);
-    let x = conv(
-        &mut graph,
-        architecture,
-        "conv2",
-        [&x, "conv2.weight", "conv2.bias"],
-    );
-    let x = activation(&mut graph, architecture.activation, "conv2", &x);
-    let x = pool(&mut graph, "pool2", &x);
-    let x = flatten(&mut graph, &x);
-    let x = linear(&mut graph, "fc1", [&x, "fc1.weight", "fc1.bias"]);
-    let x = activation(&mut graph, architecture.activation, "fc1", &x);
-    let x = linear(&mut graph, "fc2", [&x, "fc2.weight", "fc2.bias"]);
-    let x = activation(&mut graph, architecture.activation, "fc2", &x);
+    for (layer, pooled) in [("conv1", "pool1"), ("conv2", "pool2")] {
+        let [weight, bias] = ["weight", "bias"].map(|kind| format!("{layer}.{kind}"));
+        x = conv(&mut graph, architecture, layer, [&x, &weight, &bias]);
+        x = activation(&mut graph, architecture.activation, layer, &x);
+        x = pool(&mut graph, pooled, &x);
+    }
+    x = flatten(&mut graph, &x);
+    for layer in ["fc1", "fc2"] {
+        let [weight, bias] = ["weight", "bias"].map(|kind| format!("{layer}.{kind}"));
+        x = linear(&mut graph, layer, [&x, &weight, &bias]);
+        x = activation(&mut graph, architecture.activation, layer, &x);
+    }
     linear(&mut graph, "logits", [&x, "fc3.weight", "fc3.bias"]);
     Ok(finish(graph, &weights.metadata, input, "f32"))
 }
@@ -68,7 +59,7 @@ pub fn onnx(weights: &Weights, input: OnnxInput) -> Result<Vec<u8>> {
 /// arguments give equal bytes.
 ///
 /// # Errors
-/// None for what [`Quantized::new`] made.
+/// None for a network that [`Quantized::new`] made.
 pub fn onnx_int8(quantized: &Quantized, input: OnnxInput) -> Result<Vec<u8>> {
     let metadata = quantized.metadata();
     let architecture = &metadata.architecture;
@@ -145,7 +136,7 @@ fn linear(graph: &mut Graph, name: &str, inputs: [&str; 3]) -> String {
     graph.node(name, "Gemm", &inputs, &[("transB", Attribute::Int(1))])
 }
 
-/// A convolution, its activation and its pooling, each behind its quantisation.
+/// A convolution, its activation and its pooling, each followed by quantisation.
 fn int8_conv(
     graph: &mut Graph,
     architecture: &Architecture,
@@ -176,7 +167,7 @@ fn int8_linear(
     Ok(int8_activation(graph, architecture, layer, &x)?.0)
 }
 
-/// The activation of a layer and how its values are quantised.
+/// The activation of a layer, and the quantisation of its values.
 fn int8_activation(
     graph: &mut Graph,
     architecture: &Architecture,

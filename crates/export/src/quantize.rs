@@ -1,12 +1,12 @@
-//! The network in integers of 8 bits, made from a trained one and some images.
+//! The network in 8-bit integers, made from a trained one and calibration images.
 //!
 //! The scheme is the usual one of post-training quantisation, as of Jacob et al. 2018,
 //! "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference",
 //! <https://doi.org/10.1109/CVPR.2018.00286>: a real number is `scale * (q - zero_point)`. Weights
-//! have a scale for each output channel and the zero point 0, what flows between layers has one
-//! scale and one zero point for a whole layer, from the smallest and largest value that the
-//! calibration images bring about. Sums are of 32 bits. [`Quantized::logits`] computes in integers
-//! alone and is the reference for every export; it rounds where the ONNX file does.
+//! have one scale for each output channel and the zero point 0; activations have one scale and one
+//! zero point for each layer, from the smallest and largest value over the calibration images. Sums
+//! have 32 bits. [`Quantized::logits`] computes only in integers and is the reference for every
+//! export; it rounds where the ONNX file does.
 
 mod calibrate;
 mod integer;
@@ -19,12 +19,12 @@ use lenet_picture::Normalization;
 
 pub use integer::{FRACTION_BITS, Multiplier, Plan, Pool};
 
-/// How real numbers stand as integers: `scale * (q - zero_point)`.
+/// The real number of an integer q: `scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine {
-    /// The distance of two neighbours, more than 0.
+    /// The distance between two neighbours, more than 0.
     pub scale: f32,
-    /// What stands for 0.
+    /// The integer that stands for 0.
     pub zero_point: i8,
 }
 
@@ -35,9 +35,9 @@ pub enum Output {
     Relu(Affine),
     /// Rounded to int8, the hyperbolic tangent, and rounded to int8 again.
     Tanh {
-        /// What goes into the function.
+        /// The input of the function.
         before: Affine,
-        /// What comes out of it.
+        /// Its output.
         after: Affine,
     },
     /// The sums are the logits.
@@ -57,13 +57,13 @@ pub struct Layer {
     pub weight_scales: Vec<f32>,
     /// The bias in units of input scale times weight scale.
     pub bias: Vec<i32>,
-    /// What comes in.
+    /// The layer's input.
     pub input: Affine,
-    /// What becomes of the sums.
+    /// What is made of the sums.
     pub output: Output,
-    /// What goes out of the pooling, where there is one. Its scale is its own: means lie closer
-    /// together, and in the scale of what is pooled every fourth would fall between two integers,
-    /// where runtimes round either way.
+    /// The output of the pooling, if there is one. It has a scale of its own: means lie closer
+    /// together, and in the scale of the input every fourth would fall between two integers, where
+    /// runtimes round either way.
     pub pooled: Option<Affine>,
     plan: Plan,
 }
@@ -84,9 +84,9 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// Quantises a network; `images`, normalised (B, 1, 28, 28), decide the scales of what flows
-    /// between its layers. Some hundred images of the training data are enough; those that an
-    /// accuracy is measured on should not be among them.
+    /// Quantises a network; `images`, normalised (B, 1, 28, 28), decide the scales of the
+    /// activations. A few hundred training images are enough; they should not include the images
+    /// that an accuracy is measured on.
     ///
     /// # Errors
     /// Images of another shape, or none; an input scaling with a mean outside 0 to 1 or a negative
@@ -143,7 +143,7 @@ impl Quantized {
         Ok(Self { metadata, layers })
     }
 
-    /// What the network's file says about it.
+    /// The metadata of the network's weights file.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -155,22 +155,22 @@ impl Quantized {
 }
 
 impl Affine {
-    /// What is not quantised: every integer for itself.
+    /// Not quantised: every integer stands for itself.
     const UNIT: Self = Self {
         scale: 1.,
         zero_point: 0,
     };
 }
 
-/// What a layer passes on.
+/// The output of a layer.
 struct Outgoing {
     output: Output,
     pooled: Option<Affine>,
-    /// How the next layer's input stands as integers.
+    /// The quantisation of the next layer's input.
     affine: Affine,
 }
 
-/// Pixels 0 to 255 as -128 to 127; the scaling of the input is what makes real numbers of them.
+/// Pixels 0 to 255 as -128 to 127; the real numbers are those after normalisation.
 fn pixels(metadata: &Metadata) -> Affine {
     Affine {
         scale: 1. / (255. * metadata.input.std),
@@ -178,8 +178,8 @@ fn pixels(metadata: &Metadata) -> Affine {
     }
 }
 
-/// The zero point is a whole pixel, the mean need not be: what the difference adds to every sum
-/// goes into the bias.
+/// The zero point is a whole pixel value, the mean need not be: the bias takes what the difference
+/// adds to every sum.
 fn absorb_mean(conv1: &mut Layer, metadata: &Metadata) {
     let exact = 255. * f64::from(metadata.input.mean) - 128.;
     let difference = f64::from(conv1.input.zero_point) - exact;
@@ -233,7 +233,7 @@ fn layer(model: &LeNet5, name: &'static str, input: Affine, outgoing: &Outgoing)
 }
 
 /// The scale by which the largest of a channel's weights becomes 127. A channel whose weights are
-/// nearly 0 gets a larger one, so that its bias, in units of it, leaves room in 32 bits for the
+/// nearly 0 gets a larger one, so that its bias, in units of it, leaves space in 32 bits for the
 /// sum.
 fn weight_scale(weights: &[f32], bias: f32, input_scale: f32) -> f32 {
     let largest = weights

@@ -1,4 +1,4 @@
-//! What the layers of a network bring about on some images.
+//! The ranges of a network's activations over the calibration images.
 
 use candle_core::Tensor;
 

@@ -1,17 +1,17 @@
-//! Inference in integers alone: the reference of the exports.
+//! Inference in integers only: the reference of the exports.
 
 use super::{Affine, Layer, Output, Quantized};
 use lenet_model::Architecture;
 
-/// Bits behind the point of the logits.
+/// Bits of the logits after the binary point.
 pub const FRACTION_BITS: u32 = 16;
 
 /// A positive real factor as `mantissa / 2^shift`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Multiplier {
-    /// With 31 bits wherever the factor is not tiny.
+    /// 31 bits unless the factor is tiny.
     pub mantissa: i32,
-    /// 1 to 62, so that the product of two numbers of 32 bits can be rounded in 64.
+    /// 1 to 62, so that the product of two 32-bit numbers can be rounded in 64 bits.
     pub shift: u8,
 }
 
@@ -26,14 +26,14 @@ impl Multiplier {
                 };
             }
         }
-        // More than 2^30: whatever is not 0 becomes the largest or the smallest number.
+        // More than 2^30: every value but 0 saturates.
         Self {
             mantissa: i32::MAX,
             shift: 1,
         }
     }
 
-    /// The product, rounded to the nearest integer, halves up, and held in 32 bits.
+    /// The product, rounded to the nearest integer, halves up, saturating in 32 bits.
     pub(super) fn times(self, value: i32) -> i32 {
         let half = 1_i64 << (self.shift - 1);
         let product = (i64::from(value) * i64::from(self.mantissa) + half) >> self.shift;
@@ -41,30 +41,30 @@ impl Multiplier {
     }
 }
 
-/// What inference needs of a layer beside its weight.
+/// What inference needs of a layer in addition to its weight.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// For each output channel: the bias less the input's zero point times the weights, so that
-    /// sums run over what the integers are instead of what they stand for.
+    /// sums run over the integers themselves.
     pub bias: Vec<i32>,
-    /// For each output channel: from sums to the integers that go out.
+    /// For each output channel: from sums to the output's integers.
     pub multipliers: Vec<Multiplier>,
-    /// What is added behind the multiplication.
+    /// Added after the multiplication.
     pub zero_point: i32,
     /// The hyperbolic tangent of each integer from -128 on.
     pub table: Option<Vec<i8>>,
-    /// The mean of four integers; of use where there is pooling.
+    /// The mean of four integers, for layers with pooling.
     pub pool: Pool,
 }
 
 /// From the sum of four integers to their mean in the pooling's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pool {
-    /// Added to the sum: four times what stands for 0, negated.
+    /// Added to the sum: the zero point times -4.
     pub offset: i32,
     /// A quarter, and from one scale to the other.
     pub multiplier: Multiplier,
-    /// What is added behind the multiplication.
+    /// Added after the multiplication.
     pub zero_point: i32,
 }
 
@@ -127,7 +127,7 @@ fn tanh(before: Affine, after: Affine) -> Vec<i8> {
 }
 
 impl Layer {
-    /// What inference needs beside the weight.
+    /// What inference needs in addition to the weight.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -140,7 +140,7 @@ impl Layer {
         self.plan.bias[channel] + products.sum::<i32>()
     }
 
-    /// The integer that goes out for a sum. The zero point of ReLU is -128 or, where all is 0, any
+    /// The output's integer for a sum. The zero point of ReLU is -128 or, where all is 0, any
     /// sum gives it: the bounds of int8 are the function.
     fn activated(&self, channel: usize, sum: i32) -> i8 {
         let scaled = self.plan.multipliers[channel].times(sum);
@@ -164,9 +164,10 @@ impl Layer {
                     let (map, tap) = (place / 25, place % 25);
                     let row = (row + tap / 5).wrapping_sub(padding);
                     let column = (column + tap % 5).wrapping_sub(padding);
-                    *cell = match row < side && column < side {
-                        true => image[(map * side + row) * side + column],
-                        false => self.input.zero_point,
+                    *cell = if row < side && column < side {
+                        image[(map * side + row) * side + column]
+                    } else {
+                        self.input.zero_point
                     };
                 }
                 for channel in 0..channels {
