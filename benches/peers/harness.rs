@@ -5,8 +5,6 @@
 //! not promised.
 
 use std::error::Error;
-use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -21,121 +19,104 @@ pub trait Peer {
     /// One step of training on these images of u8 pixels.
     fn step(&mut self, pixels: &[u8], labels: &[u8]) -> Result<()>;
 
+    /// Called between training and inference.
+    fn trained(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// The logits of these images, one row after another.
     fn logits(&mut self, pixels: &[u8]) -> Result<Vec<f32>>;
-
-    /// Trains until both `steps` and `time` are reached; returns images a second.
-    fn train(&mut self, arguments: &mut Arguments, steps: usize, time: Duration) -> Result<f64> {
-        let begun = Instant::now();
-        let mut done = 0;
-        while done < steps || begun.elapsed() < time {
-            let (pixels, labels) = arguments.next_batch();
-            self.step(&pixels, &labels)?;
-            done += 1;
-        }
-        Ok((done * arguments.batch) as f64 / begun.elapsed().as_secs_f64())
-    }
 }
 
-/// The arguments that every peer is called with, and what they name.
+/// The arguments that every peer is called with, and the data that they name.
 pub struct Arguments {
     pub batch: usize,
     pub threads: usize,
-    /// The rest of the command line.
     pub mode: String,
+    /// Training lasts as many steps and seconds, whichever is longer.
     steps: usize,
     time: Duration,
     train: (Vec<u8>, Vec<u8>),
     test: (Vec<u8>, Vec<u8>),
-    order: Vec<usize>,
-    at: usize,
-    random: u64,
 }
 
 impl Arguments {
     /// Reads `FOLDER BATCH THREADS STEPS SECONDS [MODE]`.
     pub fn read() -> Result<Self> {
-        let mut words = std::env::args().skip(1);
-        let mut next = || words.next().ok_or("an argument is missing");
-        let folder = PathBuf::from(next()?);
-        let batch: usize = next()?.parse()?;
-        let threads = next()?.parse()?;
-        let steps = next()?.parse()?;
-        let time = Duration::try_from_secs_f64(next()?.parse()?)?;
+        let words: Vec<String> = std::env::args().collect();
+        let [_, folder, batch, threads, steps, seconds, mode @ ..] = &words[..] else {
+            return Err("FOLDER BATCH THREADS STEPS SECONDS [MODE]".into());
+        };
         // The files are our own: headers of 16 and 8 bytes are trusted.
         let read = |name: &str, header| -> Result<Vec<u8>> {
-            Ok(fs::read(folder.join(name))?.split_off(header))
+            Ok(std::fs::read(format!("{folder}/{name}-ubyte"))?.split_off(header))
         };
-        let set = |name: &str| -> Result<_> {
-            let images = read(&format!("{name}-images-idx3-ubyte"), 16)?;
-            Ok((images, read(&format!("{name}-labels-idx1-ubyte"), 8)?))
-        };
-        let (train, test) = (set("train")?, set("t10k")?);
-        let order: Vec<usize> = (0..train.1.len() / batch * batch).collect();
         Ok(Self {
-            mode: next().unwrap_or_default(),
-            at: order.len(),
-            random: 42,
-            batch,
-            threads,
-            steps,
-            time,
-            train,
-            test,
-            order,
+            batch: batch.parse()?,
+            threads: threads.parse()?,
+            mode: mode.first().cloned().unwrap_or_default(),
+            steps: steps.parse()?,
+            time: Duration::try_from_secs_f64(seconds.parse()?)?,
+            train: (
+                read("train-images-idx3", 16)?,
+                read("train-labels-idx1", 8)?,
+            ),
+            test: (read("t10k-images-idx3", 16)?, read("t10k-labels-idx1", 8)?),
         })
-    }
-
-    /// The next full batch of the training set, which is shuffled for each epoch.
-    fn next_batch(&mut self) -> (Vec<u8>, Vec<u8>) {
-        if self.at == self.order.len() {
-            self.at = 0;
-            for last in (1..self.order.len()).rev() {
-                // Knuth's generator; nothing here depends on how well it shuffles.
-                self.random = self
-                    .random
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                let other = (self.random >> 33) as usize % (last + 1);
-                self.order.swap(last, other);
-            }
-        }
-        let indices = &self.order[self.at..self.at + self.batch];
-        self.at += self.batch;
-        let image = |&index: &usize| &self.train.0[index * PIXELS..][..PIXELS];
-        let pixels = indices.iter().flat_map(image).copied().collect();
-        (
-            pixels,
-            indices.iter().map(|&index| self.train.1[index]).collect(),
-        )
     }
 }
 
 /// The pixels scaled to [0, 1].
 pub fn scaled(pixels: &[u8]) -> Vec<f32> {
-    pixels
-        .iter()
-        .map(|&pixel| f32::from(pixel) * (1. / 255.))
-        .collect()
+    let scaled = |&pixel: &u8| f32::from(pixel) * (1. / 255.);
+    pixels.iter().map(scaled).collect()
+}
+
+/// Trains on full batches in a new order each epoch; returns images a second.
+fn train(peer: &mut impl Peer, arguments: &Arguments) -> Result<f64> {
+    let (images, labels) = &arguments.train;
+    let mut order: Vec<usize> = (0..labels.len() / arguments.batch * arguments.batch).collect();
+    let (mut done, mut random, mut begun) = (0, 42_u64, Instant::now());
+    loop {
+        for last in (1..order.len()).rev() {
+            // Knuth's generator; nothing here depends on how well it shuffles.
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            order.swap(last, (random >> 33) as usize % (last + 1));
+        }
+        for batch in order.chunks(arguments.batch) {
+            if done == WARM_UP {
+                begun = Instant::now();
+            }
+            if done >= WARM_UP + arguments.steps && begun.elapsed() >= arguments.time {
+                let images = (done - WARM_UP) * arguments.batch;
+                return Ok(images as f64 / begun.elapsed().as_secs_f64());
+            }
+            let image = |&index: &usize| &images[index * PIXELS..][..PIXELS];
+            let pixels: Vec<u8> = batch.iter().flat_map(image).copied().collect();
+            let labels: Vec<u8> = batch.iter().map(|&index| labels[index]).collect();
+            peer.step(&pixels, &labels)?;
+            done += 1;
+        }
+    }
 }
 
 /// Measures the peer and prints the answer.
-pub fn run(peer: &mut impl Peer, mut arguments: Arguments, version: &str) -> Result<()> {
-    peer.train(&mut arguments, WARM_UP, Duration::ZERO)?;
-    let (steps, time) = (arguments.steps, arguments.time);
-    let train = peer.train(&mut arguments, steps, time)?;
+pub fn run(peer: &mut impl Peer, arguments: Arguments, version: &str) -> Result<()> {
+    let rate = train(peer, &arguments)?;
+    peer.trained()?;
 
     let (pixels, labels) = &arguments.test;
+    let full = labels.len() / arguments.batch * arguments.batch;
     let (mut images, mut right) = (0, 0);
     let begun = Instant::now();
     // Once through the test images at least, in full batches.
-    while images < labels.len() / arguments.batch * arguments.batch || begun.elapsed() < time / 4 {
-        let first = images % (labels.len() / arguments.batch * arguments.batch);
+    while images < full || begun.elapsed() < arguments.time / 4 {
+        let first = images % full;
         let logits = peer.logits(&pixels[first * PIXELS..][..arguments.batch * PIXELS])?;
-        for (row, &label) in logits
-            .chunks(logits.len() / arguments.batch)
-            .zip(&labels[first..])
-        {
+        let rows = logits.chunks(logits.len() / arguments.batch);
+        for (row, &label) in rows.zip(&labels[first..]) {
             let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
             right += usize::from(best == Some(label.into()));
         }
@@ -150,10 +131,14 @@ pub fn run(peer: &mut impl Peer, mut arguments: Arguments, version: &str) -> Res
         times.push(begun.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
+    let latency = times[times.len() / 2];
     let accuracy = right as f64 / images as f64;
-    let [latency, p99] = [times.len() / 2, times.len() * 99 / 100].map(|at| times[at]);
+    let about = format!(
+        "{version} {}, {} threads",
+        arguments.mode, arguments.threads
+    );
     println!(
-        r#"{{"version":"{version}","train":{train:.1},"infer":{infer:.1},"latency":{latency:.2},"p99":{p99:.2},"accuracy":{accuracy:.4}}}"#
+        r#"{{"version":"{about}","train":{rate},"infer":{infer},"latency":{latency},"accuracy":{accuracy}}}"#
     );
     Ok(())
 }

@@ -1,16 +1,13 @@
-"""LeNet-5 in PyTorch and ONNX Runtime; what is measured, and how, is harness.rs's twin.
+# LeNet-5 in PyTorch and ONNX Runtime; what is measured, and how, is harness.rs's twin.
+#
+# The modes of PyTorch differ in how much TorchInductor compiles: nothing ("eager"), the network and
+# its loss, as people do it ("compile"), or the whole step, from gathering the batch to Adam
+# ("step"); and in the precision of the products: f32, or bf16 through autocast. All keep
+# activations in channels_last, the faster layout here.
 
-The modes of PyTorch differ in how much TorchInductor compiles: nothing ("eager"), the network and
-its loss, as people do it ("compile"), or the whole step, from gathering the batch to Adam ("step");
-and in the precision of the products: f32, or bf16 through autocast. All keep activations in
-channels_last, the faster layout here.
-"""
-
-import functools
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -19,132 +16,96 @@ WARM_UP = 10
 
 
 def main():
-    folder, batch, threads, steps, seconds, mode, *rest = sys.argv[1:]
+    folder, batch, threads, steps, seconds, mode, *file = sys.argv[1:]
     batch, threads, steps, seconds = int(batch), int(threads), int(steps), float(seconds)
 
     # The files are our own: headers of 16 and 8 bytes are trusted.
     def load(name):
-        images = np.fromfile(Path(folder, f"{name}-images-idx3-ubyte"), np.uint8)[16:]
-        labels = np.fromfile(Path(folder, f"{name}-labels-idx1-ubyte"), np.uint8)[8:]
+        images = np.fromfile(f"{folder}/{name}-images-idx3-ubyte", np.uint8)[16:]
+        labels = np.fromfile(f"{folder}/{name}-labels-idx1-ubyte", np.uint8)[8:]
         return images.reshape(-1, 1, 28, 28), labels
 
     images, labels = load("t10k")
+    answer = {}
     if mode == "onnxruntime":
-        peer = OnnxRuntime(rest[0], threads, images)
+        answer["version"], logits = onnx_runtime(*file, threads, images)
     else:
-        peer = PyTorch(mode, batch, threads, *load("train"))
-        peer.train(WARM_UP, 0)
+        answer["version"], step, logits = pytorch(mode, batch, threads, *load("train"))
+        for _ in range(WARM_UP):
+            step()
+        begun, done = time.perf_counter(), 0
+        while done < steps or time.perf_counter() - begun < seconds:
+            loss = step()
+            done += 1
+        loss.item()
+        answer["train"] = done * batch / (time.perf_counter() - begun)
 
-    answer = {"version": peer.version}
     for _ in range(WARM_UP):
-        peer.logits(images[:batch])
-        peer.logits(images[:1])
-    if mode != "onnxruntime":
-        answer["train"] = peer.train(steps, seconds)
-
+        logits(images[:batch])
+        logits(images[:1])
     # Once through the test images at least, in full batches: another shape is compiled again.
     count, right, full = 0, 0, len(images) // batch * batch
     begun = time.perf_counter()
     while count < full or time.perf_counter() - begun < seconds / 4:
         span = slice(count % full, count % full + batch)
-        right += (peer.logits(images[span]).argmax(1) == labels[span]).sum()
+        right += (logits(images[span]).argmax(1) == labels[span]).sum()
         count += batch
     answer["infer"] = count / (time.perf_counter() - begun)
     answer["accuracy"] = right / count
-
-    times = []
-    for index in range(2000):
-        begun = time.perf_counter()
-        peer.logits(images[index : index + 1])
-        times.append((time.perf_counter() - begun) * 1e6)
-    answer["latency"], answer["p99"] = np.percentile(times, [50, 99], method="nearest")
+    answer["latency"] = latency(logits, images)
     print(json.dumps(answer, default=float))
 
 
-class PyTorch:
-    def __init__(self, mode, batch, threads, images, labels):
-        import torch
-        from torch import nn
+# The median of single images in microseconds.
+def latency(logits, images):
+    times = []
+    for index in range(2000):
+        begun = time.perf_counter()
+        logits(images[index : index + 1])
+        times.append((time.perf_counter() - begun) * 1e6)
+    return np.median(times)
 
-        self.torch = torch
-        torch.set_num_threads(threads)
-        torch.manual_seed(42)
-        compiled, _, precision = mode.partition("-")
-        self.version = f"{torch.__version__} {mode} {torch.backends.cpu.get_cpu_capability()}"
-        self.images, self.labels = torch.from_numpy(images), torch.from_numpy(labels).long()
-        self.batch, self.batches = batch, iter(())
-        model = nn.Sequential(  # from images (B, 1, 28, 28)
-            nn.Conv2d(1, 6, 5, padding=2),
-            nn.ReLU(),
-            nn.AvgPool2d(2),  # (B, 6, 14, 14)
-            nn.Conv2d(6, 16, 5),
-            nn.ReLU(),
-            nn.AvgPool2d(2),  # (B, 16, 5, 5)
-            nn.Flatten(),  # (B, 400)
-            nn.Linear(400, 120),
-            nn.ReLU(),
-            nn.Linear(120, 84),
-            nn.ReLU(),
-            nn.Linear(84, 10),
-        )
-        self.model = model.to(memory_format=torch.channels_last)
-        self.autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
-        # Two shapes, the batch and the single image, each with kernels of its own.
-        compile = functools.partial(torch.compile, dynamic=False)
-        self.network = self.forward if compiled == "eager" else compile(self.forward)
-        self.loss = self.mean_loss if compiled == "eager" else compile(self.mean_loss)
-        self.parameters = dict(self.model.named_parameters())
-        if compiled == "step":
-            zeros = lambda: {name: torch.zeros_like(p) for name, p in self.parameters.items()}
-            self.moments = zeros(), zeros()
-            # A tensor, for a number would be compiled into the code.
-            self.steps_done = torch.zeros((), dtype=torch.float64)
-            self.compiled_step = compile(self.pure_step)
-            self.step = self.step_without_autograd
-        else:
-            betas = (BETA1, BETA2)
-            self.adam = torch.optim.Adam(
-                self.model.parameters(), LEARNING_RATE, betas, EPSILON, fused=True
-            )
-            self.step = self.step_with_autograd
 
-    def scaled(self, pixels):
-        return pixels.float().div(255).contiguous(memory_format=self.torch.channels_last)
+# The version, a function that makes a step and returns its loss, and one for logits.
+def pytorch(mode, batch, threads, images, labels):
+    import torch
+    from torch import func, nn
+    from torch.nn.functional import cross_entropy
 
-    def forward(self, pixels):
-        with self.autocast:
-            return self.model(self.scaled(pixels))
+    torch.set_num_threads(threads)
+    torch.manual_seed(42)
+    images, labels = torch.from_numpy(images), torch.from_numpy(labels).long()
+    compiled, _, precision = mode.partition("-")
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+    # Two shapes, the batch and the single image, each with kernels of its own.
+    compile = lambda function: torch.compile(function, dynamic=False)
+    model = nn.Sequential(  # from images (B, 1, 28, 28)
+        *(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.AvgPool2d(2)),  # (B, 6, 14, 14)
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()),  # (B, 400)
+        *(nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)),
+    ).to(memory_format=torch.channels_last)
+    parameters = dict(model.named_parameters())
+    moments = [{name: torch.zeros_like(p) for name, p in parameters.items()} for _ in range(2)]
+    # A tensor, for a number would be compiled into the code.
+    steps_done = torch.zeros((), dtype=torch.float64)
 
-    def mean_loss(self, pixels, labels):
-        return self.torch.nn.functional.cross_entropy(self.forward(pixels), labels)
+    def forward(pixels, parameters=None):
+        images = pixels.float().div(255).contiguous(memory_format=torch.channels_last)
+        with autocast:
+            if parameters is None:
+                return model(images)
+            return func.functional_call(model, parameters, (images,))
 
-    def step_with_autograd(self, indices):
-        pixels = self.images.index_select(0, indices)
-        loss = self.loss(pixels, self.labels.index_select(0, indices))
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
-        return loss
+    def mean_loss(pixels, labels, parameters=None):
+        with autocast:
+            return cross_entropy(forward(pixels, parameters), labels)
 
-    def step_without_autograd(self, indices):
-        with self.torch.no_grad():
-            self.steps_done += 1
-            arguments = self.images, self.labels, indices, self.steps_done
-            return self.compiled_step(self.parameters, *self.moments, *arguments)
-
-    def pure_step(self, parameters, first, second, images, labels, indices, t):
-        """A step as one graph: gradients through torch.func, Adam written out."""
+    # A step as one graph: gradients through torch.func, Adam written out.
+    def pure_step(parameters, first, second, images, labels, indices, t):
         pixels, labels = images.index_select(0, indices), labels.index_select(0, indices)
-
-        def loss_of(parameters):
-            with self.autocast:
-                call = self.torch.func.functional_call
-                logits = call(self.model, parameters, (self.scaled(pixels),))
-                return self.torch.nn.functional.cross_entropy(logits, labels)
-
-        gradients, loss = self.torch.func.grad_and_value(loss_of)(parameters)
-        correction1 = (1 - BETA1**t).float()
-        correction2 = (1 - BETA2**t).float()
+        loss_of = lambda parameters: mean_loss(pixels, labels, parameters)
+        gradients, loss = func.grad_and_value(loss_of)(parameters)
+        correction1, correction2 = (1 - BETA1**t).float(), (1 - BETA2**t).float()
         for name, gradient in gradients.items():
             m = first[name].lerp_(gradient, 1 - BETA1)
             v = second[name].mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
@@ -152,56 +113,55 @@ class PyTorch:
             parameters[name].sub_(LEARNING_RATE * change)
         return loss
 
-    def train(self, steps, seconds):
-        begun, done = time.perf_counter(), 0
-        while done < steps or time.perf_counter() - begun < seconds:
-            loss = self.step(self.next_batch())
-            done += 1
-        loss.item()
-        return done * self.batch / (time.perf_counter() - begun)
+    # The constants above are its defaults.
+    adam = torch.optim.Adam(model.parameters(), fused=True)
+    loss_function = mean_loss if compiled == "eager" else compile(mean_loss)
+    compiled_step = compile(pure_step)
 
-    def next_batch(self):
-        """The indices of the next full batch; a new order each epoch."""
-        if (indices := next(self.batches, None)) is None:
-            full = len(self.images) // self.batch * self.batch
-            self.batches = iter(self.torch.randperm(full).split(self.batch))
-            indices = next(self.batches)
-        return indices
+    # The indices of full batches, in a new order each epoch.
+    def orders():
+        while True:
+            yield from torch.randperm(len(images) // batch * batch).split(batch)
 
-    def logits(self, images):
-        with self.torch.inference_mode():
-            return self.network(self.torch.from_numpy(images)).float().numpy()
+    batches = orders()
 
+    def step():
+        indices = next(batches)
+        if compiled == "step":
+            with torch.no_grad():
+                steps_done.add_(1)
+                return compiled_step(parameters, *moments, images, labels, indices, steps_done)
+        loss = loss_function(images.index_select(0, indices), labels.index_select(0, indices))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        return loss
 
-class OnnxRuntime:
-    """Inference alone, of the network that `lenet export --format onnx --normalize` wrote."""
+    network = forward if compiled == "eager" else compile(forward)
 
-    def __init__(self, file, threads, images):
-        import onnxruntime
+    def logits(images):
+        with torch.inference_mode():
+            return network(torch.from_numpy(images)).float().numpy()
 
-        def session(threads):
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = threads
-            return onnxruntime.InferenceSession(
-                file, options, providers=["CPUExecutionProvider"]
-            )
-
-        self.version = f"{onnxruntime.__version__} f32"
-        self.all, self.one = session(threads), session(threads)
-        # One thread may answer a single image sooner than all of them, which have to be woken.
-        if self.seconds(single := session(1), images) < self.seconds(self.all, images):
-            self.one = single
-
-    def seconds(self, session, images):
-        begun = time.perf_counter()
-        for image in images[:500]:
-            session.run(None, {"input": image[None]})
-        return time.perf_counter() - begun
-
-    def logits(self, images):
-        session = self.one if len(images) == 1 else self.all
-        return session.run(None, {"input": images})[0]
+    isa = torch.backends.cpu.get_cpu_capability()
+    return f"{torch.__version__} {mode} {isa}", step, logits
 
 
-if __name__ == "__main__":
-    main()
+# The version, and a function for the logits of what `lenet export --normalize` wrote.
+def onnx_runtime(file, threads, images):
+    import onnxruntime
+
+    def session(threads):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+    run = lambda session: lambda images: session.run(None, {"input": images})[0]
+    # One thread may answer a single image sooner than all of them, which have to be woken.
+    every, one = run(session(threads)), run(session(1))
+    single = min(every, one, key=lambda logits: latency(logits, images))
+    logits = lambda images: (single if len(images) == 1 else every)(images)
+    return f"{onnxruntime.__version__} f32", logits
+
+
+main()

@@ -4,12 +4,11 @@
 //! turn follows one of ours, and ratios are of these neighbours, so that what slows the machine for
 //! some seconds slows both. How it is measured: benches/peers/harness.rs.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::run::{PROFILE, Workspace, cargo_on, checked, output};
@@ -17,20 +16,17 @@ use crate::{python, usage_error};
 
 /// Name, program and mode; our own first.
 const PEERS: [(&str, &str, &str); 10] = [
-    ("lenet", OURS, "f32"),
-    ("candle", OURS, "candle"),
-    ("burn", BURN, ""),
-    ("pytorch-eager", PYTHON, "eager"),
-    ("pytorch-compile", PYTHON, "compile"),
-    ("pytorch-step", PYTHON, "step"),
-    ("pytorch-bf16", PYTHON, "eager-bf16"),
-    ("pytorch-bf16-step", PYTHON, "step-bf16"),
-    ("pytorch-avx2", PYTHON, "step"),
-    ("onnxruntime", PYTHON, "onnxruntime"),
+    ("lenet", "peer", "f32"),
+    ("candle", "peer", "candle"),
+    ("burn", "burn", "f32"),
+    ("pytorch-eager", "python", "eager"),
+    ("pytorch-compile", "python", "compile"),
+    ("pytorch-step", "python", "step"),
+    ("pytorch-bf16", "python", "eager-bf16"),
+    ("pytorch-bf16-step", "python", "step-bf16"),
+    ("pytorch-avx2", "python", "step"),
+    ("onnxruntime", "python", "onnxruntime"),
 ];
-const OURS: &str = "peer";
-const BURN: &str = "burn";
-const PYTHON: &str = "python";
 
 /// Keeps ATen, oneDNN, MKL and TorchInductor from AVX-512.
 const AVX2: [(&str, &str); 4] = [
@@ -40,8 +36,8 @@ const AVX2: [(&str, &str); 4] = [
     ("TORCHINDUCTOR_CPP_MARCH", "x86-64-v3"),
 ];
 
-/// Each turn of training makes at least so many steps, after which a network that learns has long
-/// passed this accuracy; a guess has 0.1.
+/// Each turn trains at least so many steps, after which a network that learns is far above this
+/// accuracy; a guess has 0.1.
 const STEPS: &str = "150";
 const ACCURACY: f64 = 0.8;
 
@@ -52,241 +48,161 @@ const MEASURES: [(&str, &str, bool); 3] = [
     ("latency", "one image, us", false),
 ];
 
-/// What the command line asks for.
-struct Options {
-    rounds: usize,
-    batch: String,
-    threads: String,
-    seconds: String,
-    only: Option<String>,
-    precision: String,
-}
+/// What the figures hold for.
+const MACHINE: &str = "date -u +%F; git describe --always --dirty; rustc --version; uptime
+    lscpu | grep -E '^(Model name|CPU family|Model|CPU.s.):'";
 
-impl Options {
-    fn parse(arguments: &[OsString]) -> Result<Self> {
-        let cores = std::thread::available_parallelism()?.to_string();
-        let mut options = Options {
-            rounds: 5,
-            batch: "128".to_owned(),
-            threads: cores,
-            seconds: "4".to_owned(),
-            only: None,
-            precision: "f32".to_owned(),
-        };
-        for pair in arguments.chunks(2) {
-            let [name, value] = pair else {
-                bail!("{} needs a value", pair[0].display());
-            };
-            let value = value.to_string_lossy().into_owned();
-            match name.to_str() {
-                Some("--rounds") => options.rounds = value.parse()?,
-                Some("--batch") => options.batch = value,
-                Some("--threads") => options.threads = value,
-                Some("--seconds") => options.seconds = value,
-                Some("--only") => options.only = Some(value),
-                Some("--precision") => options.precision = value,
-                _ => bail!("no argument {}", name.display()),
-            }
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        let only = self.only.as_deref();
-        only.is_none_or(|only| only.split(',').any(|start| name.starts_with(start)))
-    }
-}
+/// A peer: its name, the command of a turn, and the answers of the turns, each after ours.
+type Peer = (&'static str, Command, Vec<[Value; 2]>);
 
 /// `cargo xtask bench --peers ...`, without the `--peers`.
 pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
-    let options = match Options::parse(arguments) {
-        Ok(options) => options,
-        Err(error) => return Ok(usage_error("bench", &error.to_string())),
-    };
-    let folder = workspace.target.join("peers");
-    checked(&mut workspace.cargo("build --release --package lenet-benches --bin peer"))?;
-    let ours = workspace.target.join("release/peer");
-    checked(
-        Command::new(&ours)
-            .arg("write-data")
-            .arg(folder.join("mnist")),
-    )?;
-
-    let mut peers = Vec::new();
-    for (name, program, mode) in PEERS {
-        if name != "lenet" && !options.wants(name) {
-            continue;
-        }
-        let mut command = match program {
-            PYTHON => {
-                let mut command = Command::new(python::install(
-                    workspace,
-                    "peers",
-                    "benches/peers/requirements.txt",
-                )?);
-                command.arg(workspace.root.join("benches/peers/peers.py"));
-                command
-            }
-            BURN => Command::new(burn(workspace, &folder)?),
-            _ => Command::new(&ours),
+    let mut options = BTreeMap::from([
+        ("--rounds", "5".to_owned()),
+        ("--seconds", "4".to_owned()),
+        ("--batch", "128".to_owned()),
+        (
+            "--threads",
+            std::thread::available_parallelism()?.to_string(),
+        ),
+        ("--precision", "f32".to_owned()),
+        ("--only", String::new()),
+    ]);
+    for pair in arguments.chunks(2) {
+        let option = options.get_mut(&*pair[0].to_string_lossy());
+        let (Some(option), Some(value)) = (option, pair.get(1)) else {
+            let message = format!("not understood: {}", pair[0].display());
+            return Ok(usage_error("bench", &message));
         };
-        command.arg(folder.join("mnist"));
-        command.args([&options.batch, &options.threads, STEPS, &options.seconds]);
-        command.arg(if name == "lenet" {
-            &options.precision
-        } else {
-            mode
-        });
-        if name == "onnxruntime" {
-            command.arg(export(workspace, &folder)?);
-        }
-        if name == "pytorch-avx2" {
-            command.envs(AVX2);
-        }
-        // What the libraries make their threads with, and where TorchInductor keeps its kernels.
-        for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-            command.env(name, &options.threads);
-        }
-        command.env("TORCHINDUCTOR_CACHE_DIR", folder.join("inductor"));
-        peers.push((name, command, Vec::new()));
+        *option = value.to_string_lossy().into_owned();
     }
-    for round in 0..options.rounds {
-        let (ours, others) = peers.split_first_mut().context("no peers")?;
-        for (name, command, turns) in others {
-            let before = turn("lenet", &mut ours.1)?;
-            let answer = turn(name, command)?;
-            eprintln!(
-                "round {}, lenet: {before}\nround {0}, {name}: {answer}",
-                round + 1
-            );
-            ours.2.push((before.clone(), before.clone()));
-            turns.push((before, answer));
+    let rounds: usize = options["--rounds"].parse()?;
+
+    checked(&mut workspace.cargo("build --release --package lenet-benches --bin peer"))?;
+    let mut ours = command(workspace, &options, PEERS[0])?;
+    let mut peers: Vec<Peer> = Vec::new();
+    for peer in &PEERS[1..] {
+        let mut starts = options["--only"].split(',');
+        if starts.any(|start| peer.0.starts_with(start)) {
+            peers.push((peer.0, command(workspace, &options, *peer)?, Vec::new()));
         }
     }
-    print!("\n{}", machine(workspace)?);
+    for round in 1..=rounds {
+        for (name, command, turns) in &mut peers {
+            let turn = [turn("lenet", &mut ours)?, turn(name, command)?];
+            eprintln!("round {round}: {} | {name}: {}", turn[0], turn[1]);
+            turns.push(turn);
+        }
+    }
     println!(
-        "- batch {}, {} threads, {} rounds",
-        options.batch, options.threads, options.rounds
+        "{}\n{options:?}",
+        output(Command::new("sh").args(["-c", MACHINE]))?
     );
-    for (name, _, turns) in &peers {
-        let version = turns
-            .first()
-            .and_then(|(_, answer)| answer["version"].as_str());
-        println!("- {name}: {}", version.unwrap_or_default());
-    }
     for measure in MEASURES {
         print!("\n{}", table(measure, &peers));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Turns of ours, each with the peer's that followed it.
-type Turns = Vec<(Value, Value)>;
+/// Builds or installs what a peer needs, and returns the command of its turns.
+fn command(
+    workspace: &Workspace,
+    options: &BTreeMap<&str, String>,
+    (name, program, mode): (&str, &str, &str),
+) -> Result<Command> {
+    let folder = workspace.target.join("peers");
+    let data = folder.join("mnist");
+    let ours = workspace.target.join("release/peer");
+    let mut command = match program {
+        "python" => {
+            let requirements = "benches/peers/requirements.txt";
+            let mut command = Command::new(python::install(workspace, "peers", requirements)?);
+            command.arg(workspace.root.join("benches/peers/peers.py"));
+            command
+        }
+        "burn" => {
+            let manifest = workspace.root.join("benches/peers/burn/Cargo.toml");
+            let mut build = cargo_on(&manifest, "build --release --target-dir");
+            checked(build.arg(folder.join("burn")))?;
+            Command::new(folder.join("burn/release/peer-burn"))
+        }
+        _ => Command::new(&ours),
+    };
+    checked(Command::new(ours).arg("write-data").arg(&data))?;
+    let precision = &options["--precision"];
+    command
+        .arg(data)
+        .args([&options["--batch"], &options["--threads"]])
+        .args([STEPS, &options["--seconds"]])
+        .arg(if name == "lenet" { precision } else { mode })
+        // Where TorchInductor keeps its kernels.
+        .env("TORCHINDUCTOR_CACHE_DIR", folder.join("inductor"));
+    for variable in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
+        command.env(variable, &options["--threads"]);
+    }
+    command.envs(AVX2.into_iter().filter(|_| name == "pytorch-avx2"));
+    if name == "onnxruntime" {
+        let file = folder.join("lenet.onnx");
+        let mut export = Command::new(workspace.build_program(PROFILE)?);
+        export.args([
+            "export",
+            "--quiet",
+            "--force",
+            "--normalize",
+            "--format",
+            "onnx",
+        ]);
+        checked(export.arg("--output").arg(&file))?;
+        command.arg(file);
+    }
+    Ok(command)
+}
 
 /// Runs a peer and returns its answer.
 fn turn(name: &str, command: &mut Command) -> Result<Value> {
     let run = command.stderr(Stdio::inherit()).output();
     let run = run.with_context(|| format!("cannot run {name}"))?;
-    ensure!(run.status.success(), "{name} ends with {}", run.status);
+    ensure!(run.status.success(), "{name}: {}", run.status);
     let answer: Value = serde_json::from_slice(&run.stdout)?;
     let accuracy = answer["accuracy"].as_f64().unwrap_or_default();
-    ensure!(
-        accuracy > ACCURACY,
-        "{name} has not learned: accuracy {accuracy}"
-    );
+    ensure!(accuracy > ACCURACY, "{name} has not learned: {answer}");
     Ok(answer)
 }
 
-fn burn(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
-    let manifest = workspace.root.join("benches/peers/burn/Cargo.toml");
-    let mut build = cargo_on(&manifest, "build --release --target-dir");
-    checked(build.arg(folder.join("burn")))?;
-    Ok(folder.join("burn/release/peer-burn"))
-}
-
-/// The network that comes with the program, as ONNX Runtime reads it.
-fn export(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
-    let file = folder.join("lenet.onnx");
-    let mut export = Command::new(workspace.build_program(PROFILE)?);
-    export.args([
-        "export",
-        "--quiet",
-        "--force",
-        "--normalize",
-        "--format",
-        "onnx",
-        "--output",
-    ]);
-    checked(export.arg(&file))?;
-    Ok(file)
-}
-
 /// A Markdown table of one measure: medians, extremes and the ratio of neighbouring turns.
-fn table(
-    (key, heading, more_is_better): (&str, &str, bool),
-    peers: &[(&str, Command, Turns)],
-) -> String {
+fn table((key, heading, more_is_better): (&str, &str, bool), peers: &[Peer]) -> String {
     let mut text = format!(
-        "| {heading} | median | min - max | lenet is so many times as fast |\n|---|---|---|---|\n"
+        "| {heading} | median | min - max | lenet | lenet is so many times as fast |\n\
+         |---|---|---|---|---|\n"
     );
     for (name, _, turns) in peers {
-        let (mut figures, mut ratios) = (Vec::new(), Vec::new());
-        for (ours, theirs) in turns {
-            if let (Some(ours), Some(theirs)) = (ours[key].as_f64(), theirs[key].as_f64()) {
-                figures.push(theirs);
-                ratios.push(if more_is_better {
-                    ours / theirs
-                } else {
-                    theirs / ours
-                });
-            }
-        }
-        if let (Some(figures), Some(ratios)) = (quantiles(figures), quantiles(ratios)) {
-            let [least, median, most] = figures;
-            text += &format!("| {name} | {median:.1} | {least:.1} - {most:.1} | ");
-            let [least, median, most] = ratios;
-            text += &format!("{median:.2} ({least:.2} - {most:.2}) |\n");
+        let figures = |index: usize| {
+            turns
+                .iter()
+                .filter_map(move |turn| turn[index][key].as_f64())
+        };
+        let sign = if more_is_better { 1 } else { -1 };
+        let ratio = |(ours, theirs): (f64, f64)| (ours / theirs).powi(sign);
+        let ratios = figures(0).zip(figures(1)).map(ratio).collect();
+        if let (Some([_, ours, _]), Some([least, theirs, most]), Some(ratio)) = (
+            extremes(figures(0).collect()),
+            extremes(figures(1).collect()),
+            extremes(ratios),
+        ) {
+            text += &format!(
+                "| {name} | {theirs:.1} | {least:.1} - {most:.1} | {ours:.1} | {:.2} ({:.2} - {:.2}) |\n",
+                ratio[1], ratio[0], ratio[2]
+            );
         }
     }
     text
 }
 
-/// Minimum, median and maximum.
-fn quantiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
+/// Minimum, median and maximum, if there are values.
+fn extremes(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.sort_by(f64::total_cmp);
-    let middle =
-        (values.get(values.len().saturating_sub(1) / 2)? + values.get(values.len() / 2)?) / 2.;
-    Some([*values.first()?, middle, *values.last()?])
-}
-
-/// What the figures hold for.
-fn machine(workspace: &Workspace) -> Result<String> {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let field = |name: &str| {
-        let line = cpu.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_once(": "))
-            .map_or("unknown", |(_, value)| value)
-    };
-    let flags = field("flags").split(' ');
-    let vector = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"];
-    let flags: Vec<_> = flags.filter(|flag| vector.contains(flag)).collect();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let mut git = Command::new("git");
-    let revision = output(
-        git.args(["describe", "--always", "--dirty"])
-            .current_dir(&workspace.root),
-    );
-    Ok(format!(
-        "- {}: {} (family {}, model {}), {}\n- {}, revision {}; load at the end {}\n",
-        output(Command::new("date").args(["-u", "+%F"]))?.trim(),
-        field("model name"),
-        field("cpu family"),
-        field("model\t"),
-        flags.join(" "),
-        output(Command::new("rustc").arg("--version"))?.trim(),
-        revision.as_deref().unwrap_or("unknown").trim(),
-        load.split(' ').next().unwrap_or("unknown"),
-    ))
+    let middle = values.get(values.len() / 2)?;
+    Some([*values.first()?, *middle, *values.last()?])
 }
 
 #[cfg(test)]
@@ -295,10 +211,10 @@ mod tests {
 
     #[test]
     fn a_table_has_medians_and_ratios_of_neighbours() {
-        let answer = |train: f64| serde_json::json!({ "train": train });
-        let turns = vec![(answer(300.), answer(100.)), (answer(400.), answer(200.))];
+        let answers = |train: [f64; 2]| train.map(|train| serde_json::json!({ "train": train }));
+        let turns = [[300., 100.], [400., 200.], [1., 1.]].map(answers).into();
         let text = table(MEASURES[0], &[("candle", Command::new("candle"), turns)]);
-        let row = "| candle | 150.0 | 100.0 - 200.0 | 2.50 (2.00 - 3.00) |";
+        let row = "| candle | 100.0 | 1.0 - 200.0 | 300.0 | 2.00 (1.00 - 3.00) |";
         assert_eq!(text.lines().last(), Some(row), "{text}");
     }
 }

@@ -1,12 +1,11 @@
 //! LeNet-5 in burn on its CPU backend `flex`, with all the speed that its features offer.
-#![forbid(unsafe_code)]
 
 #[path = "../../harness.rs"]
 mod harness;
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
@@ -17,7 +16,7 @@ use harness::{Arguments, PIXELS, Peer, Result, scaled};
 
 fn main() -> Result<()> {
     // burn's flex takes the number of threads from RAYON_NUM_THREADS, which the driver sets.
-    harness::run(&mut Burn::new(), Arguments::read()?, "0.22.1 flex f32")
+    harness::run(&mut Burn::new(), Arguments::read()?, "0.22.1 flex")
 }
 
 #[derive(Module, Debug)]
@@ -58,7 +57,6 @@ struct Burn {
     /// Absent only within a step, for the optimiser consumes it.
     model: Option<LeNet5>,
     optimizer: ModuleOptimizer,
-    loss: CrossEntropyLoss,
     /// That of tensors of which a graph is recorded.
     recording: Device,
     /// The network without a graph, made for the first inference after a step.
@@ -73,7 +71,6 @@ impl Burn {
             model: Some(LeNet5::new(&recording)),
             // PyTorch's epsilon; burn's own default is 1e-5.
             optimizer: AdamConfig::new().with_epsilon(1e-8).init(),
-            loss: CrossEntropyLossConfig::new().init(&recording),
             recording,
             inference: None,
         }
@@ -89,7 +86,9 @@ impl Peer for Burn {
             [labels.len()],
         );
         let labels = Tensor::<1, Int>::from_data(labels, &self.recording);
-        let loss = self.loss.forward(model.forward(images), labels);
+        let loss = CrossEntropyLossConfig::new()
+            .init(&self.recording)
+            .forward(model.forward(images), labels);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         self.model = Some(self.optimizer.step(1e-3, model, gradients));
         self.inference = None;
