@@ -19,6 +19,7 @@
 mod architecture;
 mod diagram;
 mod engine;
+mod fused;
 mod init;
 mod lenet5;
 mod parameters;
@@ -29,6 +30,7 @@ mod summary;
 mod weights;
 
 pub use architecture::{Activation, Architecture, Padding};
+pub use fused::Fused;
 pub use init::Init;
 pub use lenet_files::{Error, Kind, Result};
 pub use lenet5::{LeNet5, Outputs};
