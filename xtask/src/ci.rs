@@ -63,8 +63,8 @@ const STEPS: &[Step] = &[
         "bench",
         "every bench runs once",
         Cargo(&[
-            "bench --profile quick --workspace --bench throughput --bench kernels \
-                 --bench pool --bench data -- --test",
+            "bench --profile quick --workspace --bench throughput --bench pool \
+                 --bench data -- --test",
         ]),
     ),
     (

@@ -15,8 +15,8 @@ use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 use lenet_data::embedded;
 use lenet_data::registry::MNIST;
 use lenet_engine::engine::{Engine, Images, Precision, Purpose};
+use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
-use lenet_engine::reference::adam::Settings;
 use lenet_engine::single::Single;
 use lenet_engine::{Isa, Pixels};
 use lenet_model::{Architecture, Init, LeNet5};
@@ -68,7 +68,7 @@ impl Peer for Lenet {
         let labels: Vec<u32> = labels.iter().map(|&label| label.into()).collect();
         self.engine
             .gradients(&Bytes(pixels, &self.table), &labels, 0.)?;
-        self.engine.adam(&Settings::default());
+        self.engine.update(&Optimizer::Adam(Adam::default()), 1.);
         Ok(())
     }
 

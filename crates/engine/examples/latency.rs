@@ -7,9 +7,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use lenet_engine::engine::Layers;
 use lenet_engine::single::Single;
-use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer, Pixels, Result};
+use lenet_engine::{Activation, ConvLayer, Isa, Layers, LinearLayer, Pixels, Result};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -77,10 +76,8 @@ fn lenet() -> Result<Layers> {
         height: side,
         width: side,
         out_channels,
-        kernel: 5,
         padding,
         activation: Activation::Relu,
-        pool: true,
     };
     let linear = |in_features, out_features, activation| LinearLayer {
         in_features,

@@ -17,9 +17,10 @@
     reason = "iterators go through closures, which do not inherit the instruction set"
 )]
 
-pub(crate) mod conv;
-pub(crate) mod convert;
-pub(crate) mod linear;
+pub(crate) mod bf16;
+mod conv;
+mod convert;
+mod linear;
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid_count, _xgetbv};

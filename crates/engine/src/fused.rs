@@ -5,26 +5,24 @@
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor, Var};
-//! use lenet_engine::engine::Layers;
 //! use lenet_engine::pool::Pool;
-//! use lenet_engine::{Activation, ConvLayer, FusedNetwork, LinearLayer};
+//! use lenet_engine::{Activation, ConvLayer, FusedNetwork, Layers, LinearLayer};
 //!
 //! let conv = ConvLayer {
 //!     in_channels: 1,
 //!     height: 28,
 //!     width: 28,
 //!     out_channels: 4,
-//!     kernel: 5,
 //!     padding: 0,
 //!     activation: Activation::Relu,
-//!     pool: true,
 //! };
 //! let linear = LinearLayer {
 //!     in_features: 4 * 12 * 12,
 //!     out_features: 3,
 //!     activation: Activation::Identity,
 //! };
-//! let network = FusedNetwork::new(Layers::new(vec![conv], vec![linear])?, Pool::global().clone());
+//! let layers = Layers::new(vec![conv], vec![linear])?;
+//! let network = FusedNetwork::new(layers, Pool::global().clone())?;
 //!
 //! let device = Device::Cpu;
 //! let parameters = [
@@ -53,11 +51,12 @@ use candle_core::backend::BackendStorage as _;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 
 use crate::Isa;
-use crate::engine::{Engine, FloatImages, Layers, Purpose};
+use crate::engine::{Engine, FloatImages, Precision, Purpose, Setup};
+use crate::layers::Layers;
 use crate::pool::Pool;
 
-/// A network for [`Tensor::apply_op2`]: of images (B, C, H, W) and a vector of all parameters, one
-/// after the other in the order of [`Layers::parameters`], it makes the logits (B, K).
+/// A network for [`Tensor::apply_op2`]: the logits (B, K) of images (B, C, H, W) and a vector of
+/// all parameters, one after the other in the order of [`Layers::parameters`].
 ///
 /// Clones share one [`Engine`], which grows to the largest batch; passes of several threads wait
 /// for each other. Networks that should run side by side are made apart, each with its own pool.
@@ -66,9 +65,19 @@ pub struct FusedNetwork(Arc<Mutex<Engine>>);
 
 impl FusedNetwork {
     /// The network of these layers, on the threads of this pool.
-    pub fn new(layers: Layers, pool: Arc<Pool>) -> Self {
-        let engine = Engine::new(layers, Purpose::Training, 0, pool, Isa::current());
-        Self(Arc::new(Mutex::new(engine)))
+    ///
+    /// # Errors
+    /// None in f32.
+    pub fn new(layers: Layers, pool: Arc<Pool>) -> Result<Self> {
+        let setup = Setup {
+            purpose: Purpose::Training,
+            precision: Precision::F32,
+            most_images: 0,
+            pool,
+            isa: Isa::current(),
+        };
+        let engine = Engine::new(layers, setup)?;
+        Ok(Self(Arc::new(Mutex::new(engine))))
     }
 
     /// The logits (B, K) of images (B, C, H, W) with these parameters, in the order of the layers:
@@ -98,13 +107,13 @@ impl FusedNetwork {
         use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Calls `pass` with an engine that has room for the images and holds the parameters, and with
+    /// Calls `pass` with an engine that has memory for the images and holds the parameters, and with
     /// the number of images.
     fn pass<T>(
         &self,
         shape: &[usize],
         parameters: &[f32],
-        pass: impl FnOnce(&mut Engine, usize) -> crate::Result<T>,
+        pass: impl FnOnce(&mut Engine, usize) -> Result<T>,
     ) -> Result<T> {
         self.with_engine(|engine| {
             let layers = engine.layers();
@@ -120,24 +129,28 @@ impl FusedNetwork {
                     first.width
                 );
             }
+            let lengths = layers.parameters();
+            let expected: usize = lengths.iter().sum();
+            if parameters.len() != expected {
+                let found = parameters.len();
+                bail!("fused network: there should be {expected} parameters, got {found}");
+            }
             let mut left = parameters;
             let mut values = Vec::new();
-            for len in layers.parameters() {
-                let Some((value, rest)) = left.split_at_checked(len) else {
-                    bail!("fused network: {} parameters are too few", parameters.len())
-                };
+            for len in lengths {
+                let (value, rest) = left.split_at(len);
                 values.push(value);
                 left = rest;
             }
-            if !left.is_empty() {
-                bail!(
-                    "fused network: {} parameters are too many",
-                    parameters.len()
-                );
+            if count > engine.setup().most_images {
+                let setup = Setup {
+                    most_images: count,
+                    ..engine.setup().clone()
+                };
+                *engine = Engine::new(engine.layers().clone(), setup)?;
             }
-            engine.reserve(count);
             engine.set_parameters(&values)?;
-            Ok(pass(engine, count)?)
+            pass(engine, count)
         })
     }
 }
@@ -172,7 +185,7 @@ impl CustomOp2 for FusedNetwork {
         _logits: &Tensor,
         d_logits: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        // candle takes no gradient for one of 0, and would go on without a word.
+        // Without one, candle would silently leave the images out.
         if images.track_op() {
             bail!("fused network: there is no gradient of the images; detach() them first");
         }

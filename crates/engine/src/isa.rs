@@ -4,15 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use candle_core::bail;
+
 use crate::simd::{self, Simd as _};
+use crate::{Error, Result};
 
 /// Forces an instruction set, by its [name](Isa::name), for tests and comparisons.
 pub const ISA_VARIABLE: &str = "LENET_ISA";
 
 /// An instruction set that this machine has.
 ///
-/// There is no way to get one that it has not: that a value exists is the proof which the kernels
-/// need before they run its instructions.
+/// There is no way to get another one: that a value exists is the proof which the kernels need before
+/// they run its instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Isa(pub(crate) Kind);
 
@@ -28,8 +31,8 @@ pub(crate) enum Kind {
 }
 
 impl Isa {
-    /// Every instruction set of this machine that there are kernels for, the fastest first; the last
-    /// is `portable`, which every machine has.
+    /// Every instruction set of this machine for which there are kernels, the fastest first; the
+    /// last is `portable`, which every machine has.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -52,8 +55,8 @@ impl Isa {
 
     /// The one that the kernels use: what the variable [`ISA_VARIABLE`] names, or the fastest.
     ///
-    /// Looked up once a process. A name that this machine has not is ignored here; programs should
-    /// ask [`Isa::from_environment`] first, which says so.
+    /// Looked up once a process. A name of none of this machine's is ignored here; programs should
+    /// ask [`Isa::from_environment`] first, which returns an error.
     pub fn current() -> Self {
         static CURRENT: OnceLock<Isa> = OnceLock::new();
         *CURRENT.get_or_init(|| match Self::from_environment() {
@@ -62,11 +65,11 @@ impl Isa {
         })
     }
 
-    /// What the variable [`ISA_VARIABLE`] names, or the fastest where it is not set or empty.
+    /// What the variable [`ISA_VARIABLE`] names, or the fastest if it is not set or empty.
     ///
     /// # Errors
-    /// [`UnknownIsa`] where the variable names none of this machine's.
-    pub fn from_environment() -> Result<Self, UnknownIsa> {
+    /// A name of none of this machine's.
+    pub fn from_environment() -> Result<Self> {
         match std::env::var_os(ISA_VARIABLE) {
             Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
             _ => Ok(Self::fastest()),
@@ -124,28 +127,19 @@ impl fmt::Display for Isa {
 }
 
 impl FromStr for Isa {
-    type Err = UnknownIsa;
+    type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, UnknownIsa> {
+    fn from_str(name: &str) -> Result<Self> {
         let available = Self::available();
         match available.iter().find(|isa| isa.name() == name) {
             Some(isa) => Ok(*isa),
-            None => Err(UnknownIsa {
-                name: name.to_owned(),
-                available: available.into_iter().map(Self::name).collect(),
-            }),
+            None => {
+                let names: Vec<&str> = available.into_iter().map(Self::name).collect();
+                let names = names.join(", ");
+                bail!("the instruction set {name:?} is not one of this machine's: {names}")
+            }
         }
     }
-}
-
-/// A name that is not one of this machine's instruction sets.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the instruction set {name:?} is not one of this machine's: {}", .available.join(", "))]
-pub struct UnknownIsa {
-    /// What was asked for.
-    pub name: String,
-    /// What there is.
-    pub available: Vec<&'static str>,
 }
 
 #[cfg(test)]
@@ -158,12 +152,12 @@ mod tests {
         assert_eq!(available.last().map(|isa| isa.name()), Some("portable"));
         assert_eq!(available.first().copied(), Some(Isa::fastest()));
         for isa in available {
-            assert_eq!(isa.name().parse(), Ok(isa));
+            assert_eq!(isa.name().parse::<Isa>().unwrap(), isa);
         }
     }
 
     #[test]
-    fn an_unknown_name_is_told_what_there_is() {
+    fn an_unknown_name_is_an_error_that_lists_the_known() {
         let error = "mmx".parse::<Isa>().unwrap_err().to_string();
         assert!(
             error.contains("\"mmx\"") && error.ends_with("portable"),

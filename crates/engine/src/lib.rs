@@ -1,37 +1,44 @@
-//! The operations of LeNet-5, forward and backward, with a naive reference of each.
+//! A network of convolutions and linear layers, fast on the CPU: forward, backward and optimiser.
 //!
-//! [`reference`](mod@reference) defines every operation in plain loops over slices, for `f32` and
-//! `f64`. It is the specification that a reader checks against the papers, and the oracle of the
-//! fast operations' tests: it stays, however fast they become.
+//! - [`layers`](Layers): what a network consists of. The kernels are for LeNet-5 and its variants:
+//!   convolutions of 5x5 with ReLU or tanh and average pooling, then linear layers.
+//! - [`engine`]: a network in batches, for training and inference, without a tensor between.
+//! - [`fused`]: the same as one operation on candle's tensors, with a gradient.
+//! - [`single`]: one image at a time, with the lowest latency.
+//! - [`optimizer`]: the settings of Adam and SGD.
+//! - [`pool`]: the threads.
+//! - [`reference`](mod@reference): every operation in plain loops, for `f32` and `f64`. It is the
+//!   specification that a reader checks against the papers, and the oracle of the fast kernels'
+//!   tests: it stays, however fast they become.
 //!
-//! This crate never learns what LeNet-5 is: an operation receives its sizes in a shape.
+//! Within: `blocked` holds the kernels on blocks of 16 images, `amx` those in bf16, `simd` and `isa`
+//! the instruction sets.
+//!
+//! This crate does not know LeNet-5: it computes the layers that it is given.
 //!
 //! Arrays are dense and row-major, images in the order N, C, H, W. In a shape, N is the batch, C
-//! the input channels, K the output channels, H and W an image's and R and S a kernel's height and
-//! width. `d_x` is the derivative of the scalar that is being minimised by `x`.
+//! the input channels, K the output channels or the classes, H and W an image's and R and S a
+//! kernel's height and width. `d_x` is the derivative by `x` of the scalar that is being minimised.
 #![allow(unsafe_code, reason = "SIMD, and memory that threads share")]
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod blocked;
+mod buffer;
 pub mod engine;
-mod error;
 mod float;
 pub mod fused;
-mod geometry;
 mod isa;
-#[cfg(feature = "measure")]
-pub mod measure;
-pub mod ops;
+mod layers;
+pub mod optimizer;
 pub mod pool;
 pub mod reference;
 mod simd;
 pub mod single;
 
-pub use blocked::pack::Pixels;
-pub use error::{Error, Result};
+pub use candle_core::{Error, Result};
+pub use engine::Pixels;
 pub use float::Float;
 pub use fused::FusedNetwork;
-pub use geometry::{ConvLayer, LinearLayer};
-pub use isa::{ISA_VARIABLE, Isa, UnknownIsa};
-pub use reference::activation::Activation;
+pub use isa::{ISA_VARIABLE, Isa};
+pub use layers::{Activation, ConvLayer, Layers, LinearLayer};

@@ -1,13 +1,9 @@
-//! Threads that wait for work a short time at full speed, and then asleep.
+//! Threads that wait for work at full speed for a short time before they sleep.
 //!
 //! A training step of a small network takes half a millisecond and needs its threads three times:
 //! waking them through the operating system each time would cost a tenth of it. So a thread that has
 //! finished looks for the next job for a while before it goes to sleep, and so does the caller that
 //! waits for the last one.
-//!
-//! While other programs have the cores, it runs on fewer threads.
-
-mod pace;
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,18 +12,16 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pace::Pace;
-
-/// How long a thread looks for work before it goes to sleep: longer than the threads of a training
-/// step differ, shorter than anybody would notice.
+/// How long a thread looks for work before it yields: longer than the threads of a training step
+/// differ, too short to be noticed.
 const PATIENCE: Duration = Duration::from_micros(30);
-/// For how long it then yields to others on its core. A thread that slept would let the system
-/// believe that it may leave two threads on one core, which take turns to sleep there for ever.
+/// For how long it then yields to others on its core before it sleeps. Threads that sleep at once
+/// may stay on one core, where they take turns: the system sees no reason to move one.
 const COURTESY: Duration = Duration::from_millis(1);
 /// Looks between two looks at the clock.
 const LOOKS: usize = 32;
 
-/// What all threads do at once: it gets its number and how many there are.
+/// What all threads do at once, each with its number and the number of threads.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// Some threads, the caller's among them.
@@ -37,22 +31,16 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
     /// Held while a job runs: a second caller does its job alone instead of waiting.
     busy: AtomicBool,
-    /// How many of the threads take part; none where it is always all of them. Only who holds `busy`
-    /// locks it.
-    pace: Option<Mutex<Pace>>,
 }
 
 impl Pool {
-    /// So many threads, but not more than the machine has cores for: a thread more would only make
-    /// the others wait, and the results are the same. For that reason fewer take part in a job while
-    /// other programs have the cores.
+    /// This many threads, but no more than the machine has cores: a thread more would only make the
+    /// others wait, and the results are the same.
     pub fn new(threads: usize) -> Self {
-        let mut pool = Self::exactly(threads.min(cores()));
-        pool.pace = (pool.threads() > 1).then(|| Mutex::new(Pace::new(pool.threads())));
-        pool
+        Self::exactly(threads.min(cores()))
     }
 
-    /// So many threads, whatever the machine has and others do on it. For tests.
+    /// This many threads, whatever the machine has. For tests.
     pub fn exactly(threads: usize) -> Self {
         let seats = (1..threads.max(1)).map(|_| Seat::default()).collect();
         let shared = Arc::new(Shared::new(seats));
@@ -61,23 +49,22 @@ impl Pool {
             let thread = std::thread::Builder::new().name(format!("lenet-{worker}"));
             thread.spawn(move || shared.work(worker))
         });
-        // A thread that the system refuses is done without.
+        // If the system refuses a thread, the others do its work.
         let workers: Vec<_> = workers.map_while(Result::ok).collect();
         Self {
             shared,
             workers,
             busy: AtomicBool::new(false),
-            pace: None,
         }
     }
 
-    /// The pool of the process, which the operations on tensors use: as many threads as
-    /// [`Pool::set_global_threads`] said, or one for each physical core.
+    /// The pool of the process: as many threads as [`Pool::set_global_threads`] said, or one for
+    /// each physical core.
     pub fn global() -> &'static Arc<Self> {
         global().get_or_init(|| Arc::new(Self::new(physical_cores())))
     }
 
-    /// Sets the number of threads of [`Pool::global`], before its first use. Gives the number that
+    /// Sets the number of threads of [`Pool::global`], before its first use. Returns the number that
     /// it has, which is another one if it was in use already or the machine has fewer cores.
     pub fn set_global_threads(threads: usize) -> usize {
         let pool = global().get_or_init(|| Arc::new(Self::new(threads)));
@@ -90,8 +77,7 @@ impl Pool {
     }
 
     /// Runs the job on the threads and returns when all have ended. The job learns how many take
-    /// part, which may be another number each time: where another thread's job is running already,
-    /// the caller does its own alone.
+    /// part: if another thread's job is running already, the caller does its own alone.
     ///
     /// # Panics
     /// If the job does.
@@ -107,16 +93,7 @@ impl Pool {
             }
             return;
         }
-        let pace = || {
-            let pace = self.pace.as_ref()?;
-            Some(pace.lock().unwrap_or_else(PoisonError::into_inner))
-        };
-        let threads = pace().map_or(self.threads(), |pace| pace.threads());
-        let begun = Instant::now();
-        let (own, work) = self.share_out(job, threads);
-        if let Some(mut pace) = pace() {
-            pace.record(begun.elapsed(), work);
-        }
+        let own = self.share_out(job);
         let panicked = self.shared.panicked.swap(false, Ordering::Relaxed);
         self.busy.store(false, Ordering::Release);
         if let Err(panic) = own {
@@ -125,46 +102,33 @@ impl Pool {
         assert!(!panicked, "a thread of the pool panicked");
     }
 
-    /// Runs the job on so many threads; how the caller's part ended, and how long all parts took
-    /// together.
-    fn share_out(&self, job: &Job<'_>, threads: usize) -> (std::thread::Result<()>, Duration) {
+    /// Runs the job on all threads; returns how the caller's part ended.
+    fn share_out(&self, job: &Job<'_>) -> std::thread::Result<()> {
         let shared = &*self.shared;
-        if threads > 1 {
-            // SAFETY: only the lifetime changes. No worker uses the job after it has counted itself
-            // out, and this function does not return or unwind before all that take part have.
-            // While `busy` is set nobody else writes the cell, and workers read it only after the
-            // call below.
-            unsafe {
-                *shared.job.get() = Some((
-                    std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job),
-                    threads,
-                ));
-            }
-            shared.running.store(threads - 1, Ordering::Relaxed);
-            self.call(threads);
+        let threads = self.threads();
+        // SAFETY: only the lifetime changes. No worker uses the job after it has counted itself
+        // out, and this function does not return or unwind before all have. While `busy` is set no
+        // other thread writes the cell, and workers read it only after the call below.
+        unsafe {
+            *shared.job.get() = Some((
+                std::mem::transmute::<*const Job<'_>, *const Job<'static>>(job),
+                threads,
+            ));
         }
-        let begun = Instant::now();
+        shared.running.store(self.workers.len(), Ordering::Relaxed);
+        self.call();
         let own = catch_unwind(AssertUnwindSafe(|| job(0, threads)));
-        let mut work = begun.elapsed();
-        if threads > 1 {
-            shared.await_workers();
-            let parts = shared.seats[..threads - 1].iter();
-            let nanos = parts.map(|seat| seat.nanos.load(Ordering::Relaxed));
-            work += Duration::from_nanos(nanos.sum());
-        }
-        (own, work)
+        shared.await_workers();
+        own
     }
 
-    /// Calls the workers of so many threads.
-    fn call(&self, threads: usize) {
+    /// Calls the workers.
+    fn call(&self) {
         let shared = &*self.shared;
-        let last = shared.call.load(Ordering::Relaxed);
         // Sequentially consistent with the seats: either a worker sees the call before it sleeps, or
         // this thread sees that it sleeps.
-        shared
-            .call
-            .store(next_call(last, threads), Ordering::SeqCst);
-        for (seat, worker) in std::iter::zip(&shared.seats, &self.workers).take(threads - 1) {
+        shared.call.fetch_add(1, Ordering::SeqCst);
+        for (seat, worker) in std::iter::zip(&shared.seats, &self.workers) {
             if seat.asleep.load(Ordering::SeqCst) {
                 worker.thread().unpark();
             }
@@ -175,7 +139,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Relaxed);
-        self.call(self.threads());
+        self.call();
         for worker in self.workers.drain(..) {
             // A worker catches the panics of its jobs.
             let _ = worker.join();
@@ -199,7 +163,7 @@ pub fn physical_cores() -> usize {
     num_cpus::get_physical().clamp(1, cores())
 }
 
-/// Looks for something with patience, and gives it if it came.
+/// Looks for something with patience, and returns it if it came.
 fn look_for<T>(came: impl Fn() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
@@ -220,34 +184,21 @@ fn look_for<T>(came: impl Fn() -> Option<T>) -> Option<T> {
     }
 }
 
-/// A call says which one it is and how many threads it is for.
-const THREADS_BITS: u32 = 16;
-
-fn next_call(last: u64, threads: usize) -> u64 {
-    (((last >> THREADS_BITS) + 1) << THREADS_BITS) | threads as u64
-}
-
-fn threads_of(call: u64) -> usize {
-    (call & ((1 << THREADS_BITS) - 1)) as usize
-}
-
 /// A worker's own, on a line of the cache of its own.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Seat {
     asleep: AtomicBool,
-    /// How long its part of the last job took that it had a part in.
-    nanos: AtomicU64,
 }
 
 /// The threads' common state.
 #[derive(Debug)]
 struct Shared {
-    /// The last call. A worker that it does not concern takes no notice of it.
+    /// Number of the last call.
     call: AtomicU64,
     /// The job of this call and the number of threads.
     job: UnsafeCell<Option<(*const Job<'static>, usize)>>,
-    /// Workers that have not ended their part of this call's job.
+    /// Workers that have not ended their part of it.
     running: AtomicUsize,
     panicked: AtomicBool,
     ends: AtomicBool,
@@ -260,10 +211,10 @@ struct Shared {
 }
 
 // SAFETY: the cell is written by the one thread that holds `busy`, while no worker has a part in a
-// job, and read by workers only after a call that concerns them; what the pointer points to is
+// job, and read by workers only between a call and their counting out; what the pointer points to is
 // `Sync`.
 unsafe impl Sync for Shared {}
-// SAFETY: as above; the pointer is used only while `run` keeps its target alive.
+// SAFETY: the pointer in the cell is used only while `run` keeps its target alive.
 unsafe impl Send for Shared {}
 
 impl Shared {
@@ -285,21 +236,17 @@ impl Shared {
         let seat = &self.seats[worker - 1];
         let mut seen = 0;
         loop {
-            seen = self.await_call(worker, seat, seen);
+            seen = self.await_call(seat, seen);
             if self.ends.load(Ordering::Relaxed) {
                 return;
             }
-            // SAFETY: the call concerns this worker, which has not counted itself out: the caller
-            // waits for it, so that the cell stays as written and its job alive.
+            // SAFETY: after the call and before this worker counts itself out the caller waits for
+            // it, so that the cell stays as written and its job alive.
             let job = unsafe { (*self.job.get()).map(|(job, threads)| (&*job, threads)) };
-            if let Some((job, threads)) = job {
-                let begun = Instant::now();
-                let result = catch_unwind(AssertUnwindSafe(|| job(worker, threads)));
-                let nanos = begun.elapsed().as_nanos() as u64;
-                seat.nanos.store(nanos, Ordering::Relaxed);
-                if result.is_err() {
-                    self.panicked.store(true, Ordering::Relaxed);
-                }
+            if let Some((job, threads)) = job
+                && catch_unwind(AssertUnwindSafe(|| job(worker, threads))).is_err()
+            {
+                self.panicked.store(true, Ordering::Relaxed);
             }
             if self.running.fetch_sub(1, Ordering::SeqCst) == 1
                 && self.caller_asleep.load(Ordering::SeqCst)
@@ -310,11 +257,11 @@ impl Shared {
         }
     }
 
-    /// Waits for a call that concerns this worker and is another than `seen`, and gives it.
-    fn await_call(&self, worker: usize, seat: &Seat, seen: u64) -> u64 {
+    /// Waits for another call than `seen`, and returns it.
+    fn await_call(&self, seat: &Seat, seen: u64) -> u64 {
         let called = |order| {
             let call = self.call.load(order);
-            (call != seen && worker < threads_of(call)).then_some(call)
+            (call != seen).then_some(call)
         };
         if let Some(call) = look_for(|| called(Ordering::Acquire)) {
             return call;
@@ -347,8 +294,8 @@ impl Shared {
     }
 }
 
-/// The part of `count` things that falls to a thread: ranges one behind the other, whose lengths
-/// differ by one at most.
+/// The part of `count` things that falls to a thread: consecutive ranges, whose lengths differ by one
+/// at most.
 pub(crate) fn share(count: usize, thread: usize, threads: usize) -> std::ops::Range<usize> {
     count * thread / threads..count * (thread + 1) / threads
 }

@@ -1,89 +1,46 @@
 //! One image at a time, with the lowest latency.
 //!
 //! The [`Engine`](crate::engine::Engine) takes 16 images at once, and for one image as long as for
-//! 16. A [`Single`] runs the same network with other lanes: those of a register are output
-//! channels or features of one image, or columns of a map. One thread does it all, for waking a
-//! second would take longer than the pass.
+//! 16. A [`Single`] runs the same network with other lanes: those of a register are output channels
+//! or features of one image. One thread does it all, for waking a second would take longer than the
+//! pass.
 //!
-//! - A convolution that is followed by pooling and has few channels has the columns of its pooled
-//!   output as lanes, where it is the first (`columns`).
-//! - Every other convolution has the output channels as lanes (`channels`).
-//! - Linear layers have the output features as lanes (`linear`).
-//!
-//! Each layer writes its output where and how the next reads it; the plan is made once, for the
-//! sizes and the instruction set. Sums run in another order than in the engine, so that logits
-//! differ in the last bits.
+//! A value of the input is broadcast and multiplied with its weights for all channels of a tile: one
+//! or two registers of channels by some pooling windows of a row, or up to eight registers of
+//! features. Maps lie with their channels innermost, so that a tile is stored as it is. Sums run in
+//! another order than in the engine, so that logits differ in the last bits.
 
 #![allow(
     clippy::needless_range_loop,
     reason = "iterators go through closures, which do not inherit the instruction set"
 )]
 
-mod channels;
-mod columns;
-mod linear;
-mod pixels;
+use crate::blocked::conv_forward::activate;
+use crate::buffer::Lines;
+use crate::engine::{Layers, Pixels};
+use crate::layers::{ConvLayer, KERNEL, LinearLayer};
+use crate::simd::{LANES, Simd, dispatch};
+use crate::{Isa, Result};
 
-use crate::blocked::Lines;
-use crate::blocked::pack::Pixels;
-use crate::engine::Layers;
-use crate::geometry::ConvLayer;
-use crate::simd::LANES;
-use crate::{Error, Isa, Result};
-use channels::Target;
-use linear::Features;
-
-/// Where the numbers of a map (C, H, W) lie: columns one behind the other, so many floats between
-/// rows and channels.
-#[derive(Clone, Copy, Debug)]
-struct Planes {
-    /// Where (0, 0, 0) lies, behind the padding.
-    origin: usize,
-    channel: usize,
-    row: usize,
-}
-
-/// How a convolution is computed.
-#[derive(Clone, Copy, Debug)]
-enum Kernel {
-    /// A lane is a column of the pooled output. The input's rows are split into halves of so many
-    /// floats, the even columns and the odd.
-    Columns { half: usize, to: Planes },
-    /// A lane is an output channel. The input's rows are so many floats long.
-    Channels { row: usize, to: Target },
-}
+/// Registers of channels of a convolution's tile.
+const CHANNEL_REGISTERS: usize = 2;
+/// Registers of features of a linear layer's tile.
+const FEATURE_REGISTERS: usize = 8;
 
 /// A layer's numbers and the memory that it reads.
 #[derive(Debug)]
 struct Memory {
-    /// The input; what is padding stays 0.
+    /// Floats of the input that count.
+    inputs: usize,
+    /// The input. Of a convolution (H + 2P, W + 2P, channels), in which the padding stays 0.
     input: Lines,
-    /// As the kernel packs it.
+    /// As [`pack`] packs it.
     weight: Lines,
-    /// With zeros behind it, up to a multiple of 16.
+    /// With zeros after it, up to a multiple of 16.
     bias: Lines,
 }
 
-impl Memory {
-    fn new(input: usize, weight: usize, bias: usize) -> Self {
-        Self {
-            input: Lines::floats(input),
-            weight: Lines::floats(weight),
-            bias: Lines::floats(bias),
-        }
-    }
-
-    fn operands(&self, to: *mut f32) -> Operands {
-        Operands {
-            input: self.input.as_ptr(),
-            weight: self.weight.as_ptr(),
-            bias: self.bias.as_ptr(),
-            to,
-        }
-    }
-}
-
-/// What a kernel works on.
+/// What a kernel reads and writes; the weight and bias are those of the first tile.
 #[derive(Clone, Copy, Debug)]
 struct Operands {
     input: *const f32,
@@ -97,10 +54,6 @@ struct Operands {
 pub struct Single {
     layers: Layers,
     isa: Isa,
-    /// How each convolution is computed.
-    kernels: Vec<Kernel>,
-    /// How the first linear layer finds its input.
-    features: Features,
     /// Of each layer, convolutions first.
     memory: Vec<Memory>,
     logits: Lines,
@@ -109,34 +62,27 @@ pub struct Single {
 impl Single {
     /// A network whose parameters are 0.
     pub fn new(layers: Layers, isa: Isa) -> Self {
-        let convs = layers.convs();
-        let mut kernels = Vec::new();
-        let mut memory = Vec::new();
-        let mut features = Features::dense(0);
-        for (index, conv) in convs.iter().enumerate() {
-            let kernel = plan(index == 0, conv, convs.get(index + 1), isa);
-            let (row, weight) = match kernel {
-                Kernel::Columns { half, .. } => (2 * half, conv.weight_len()),
-                Kernel::Channels { row, .. } => (row, channels::packed_len(conv, isa)),
-            };
-            let input = conv.in_channels * conv.padded()[0] * row;
-            memory.push(Memory::new(input, weight, conv.out_channels));
-            features = written(conv, kernel);
-            kernels.push(kernel);
-        }
-        let mut input = features.floats();
-        for linear in layers.linears() {
-            let weight = linear::packed_len(linear, isa);
-            memory.push(Memory::new(input, weight, linear.out_features));
-            input = linear.out_features;
-        }
+        let memory = |inputs: usize, taps: usize, outputs: usize| Memory {
+            inputs,
+            // The layer before may write whole registers of 16.
+            input: Lines::floats(inputs.next_multiple_of(LANES)),
+            weight: Lines::floats(taps * outputs.next_multiple_of(isa.width())),
+            bias: Lines::floats(outputs),
+        };
+        let convs = layers.convs().iter().enumerate().map(|(index, conv)| {
+            let [height, width] = conv.padded();
+            let input = height * width * input_stride(index, conv, isa);
+            memory(input, conv.taps(), conv.out_channels)
+        });
+        let linears = layers.linears().iter().enumerate().map(|(index, linear)| {
+            let inputs = features_of(&layers, index, isa).count();
+            memory(inputs, inputs, linear.out_features)
+        });
         Self {
+            memory: convs.chain(linears).collect(),
             logits: Lines::floats(layers.classes()),
-            layers,
             isa,
-            kernels,
-            features,
-            memory,
+            layers,
         }
     }
 
@@ -153,51 +99,44 @@ impl Single {
     /// Sets the parameters, in the order of [`Layers::parameters`].
     ///
     /// # Errors
-    /// [`Error::Length`] where one has another number of values, before any is set.
+    /// A parameter with another number of values; then none is set.
     pub fn set_parameters(&mut self, values: &[&[f32]]) -> Result<()> {
-        let lengths = self.layers.parameters();
-        let fits = std::iter::zip(&lengths, values).all(|(&len, value)| len == value.len());
-        if lengths.len() != values.len() || !fits {
-            return Err(Error::Length {
-                op: "single",
-                operand: "parameters",
-                expected: vec![lengths.iter().sum()],
-                got: values.iter().map(|value| value.len()).sum(),
-            });
-        }
-        let (weights, biases) = (values.iter().step_by(2), values.iter().skip(1).step_by(2));
-        for (memory, bias) in std::iter::zip(&mut self.memory, biases) {
+        self.layers.check_parameters("the parameters", values)?;
+        let convs = self.layers.convs().len();
+        let pairs = values.chunks_exact(2).zip(&mut self.memory).enumerate();
+        for (index, (parameters, memory)) in pairs {
+            let [weight, bias] = [parameters[0], parameters[1]];
             memory.bias.as_mut_slice()[..bias.len()].copy_from_slice(bias);
-        }
-        let mut weights = std::iter::zip(&mut self.memory, weights);
-        let convs = std::iter::zip(self.layers.convs(), &self.kernels);
-        for ((conv, kernel), (memory, weight)) in std::iter::zip(convs, &mut weights) {
+            let outputs = bias.len();
+            let taps = weight.len() / outputs;
             let packed = memory.weight.as_mut_slice();
-            match kernel {
-                Kernel::Columns { .. } => columns::pack(conv, self.isa, weight, packed),
-                Kernel::Channels { .. } => channels::pack(conv, self.isa, weight, packed),
+            let number = |output: usize, tap: usize| weight[output * taps + tap];
+            match index.checked_sub(convs) {
+                None => {
+                    let numbers = (0..taps).map(Some);
+                    pack(
+                        outputs,
+                        numbers,
+                        CHANNEL_REGISTERS,
+                        self.isa,
+                        number,
+                        packed,
+                    );
+                }
+                Some(linear) => {
+                    let features = features_of(&self.layers, linear, self.isa);
+                    pack(
+                        outputs,
+                        features,
+                        FEATURE_REGISTERS,
+                        self.isa,
+                        number,
+                        packed,
+                    );
+                }
             }
         }
-        let mut features = self.features;
-        for (linear, (memory, weight)) in std::iter::zip(self.layers.linears(), weights) {
-            let packed = memory.weight.as_mut_slice();
-            linear::pack(linear, self.isa, &features, weight, packed);
-            features = Features::dense(linear.out_features);
-        }
         Ok(())
-    }
-
-    /// What went into the last layer for the last image, in its order: in LeNet-5 the 84 features.
-    pub fn features(&self) -> impl Iterator<Item = f32> {
-        let features = match self.layers.linears() {
-            [_] => self.features,
-            _ => Features::dense(self.layers.features()),
-        };
-        let values = self
-            .memory
-            .last()
-            .map_or(&[][..], |last| last.input.as_slice());
-        (0..self.layers.features()).map(move |feature| values[features.place(feature)])
     }
 
     /// The logits of an image, one for each of [`Layers::classes`]. Allocates nothing.
@@ -206,117 +145,123 @@ impl Single {
     /// If the image has another number of pixels than the first layer takes.
     pub fn logits(&mut self, pixels: Pixels<'_>) -> &[f32] {
         assert_eq!(pixels.len(), self.layers.pixels());
-        let (isa, convs, linears) = (self.isa, self.layers.convs(), self.layers.linears());
-        let mut memory = self.memory.as_mut_slice();
-        if let ([first, ..], [conv, ..], [kernel, ..]) = (&mut *memory, convs, &*self.kernels) {
-            // SAFETY: the input was made for this kernel and has a place for each pixel.
-            unsafe { pixels::write(pixels, conv, *kernel, first.input.as_mut_ptr()) }
+        self.write(pixels);
+        let (isa, convs) = (self.isa, self.layers.convs());
+        for (index, conv) in convs.iter().enumerate() {
+            let stride = input_stride(index, conv, isa);
+            // SAFETY: the operands were made for the layer and this stride.
+            unsafe { convolve(isa, conv, stride, self.operands(index)) }
         }
-        for (conv, kernel) in std::iter::zip(convs, &self.kernels) {
-            let operands = next(&mut memory, &mut self.logits);
-            // SAFETY: input, weight and bias were made for the layer and this kernel, and what it
-            // writes to for what it writes.
-            unsafe {
-                match *kernel {
-                    Kernel::Columns { half, to } => columns::forward(isa, conv, half, operands, to),
-                    Kernel::Channels { row, to } => channels::forward(isa, conv, row, operands, to),
-                }
-            }
-        }
-        let mut features = self.features;
-        for linear in linears {
-            let operands = next(&mut memory, &mut self.logits);
-            // SAFETY: as above; the weight was packed for these features.
-            unsafe { linear::forward(isa, linear, features, operands) }
-            features = Features::dense(linear.out_features);
+        for (index, linear) in self.layers.linears().iter().enumerate() {
+            let index = convs.len() + index;
+            let inputs = self.memory[index].inputs;
+            // SAFETY: the operands were made for the layer and this many inputs.
+            unsafe { connect(isa, linear, inputs, self.operands(index)) }
         }
         &self.logits.as_slice()[..self.layers.classes()]
     }
+
+    /// What went into the last layer for the last image: in LeNet-5 the 84 features.
+    pub fn features(&self) -> Vec<f32> {
+        let last = self.layers.linears().len() - 1;
+        let lie = features_of(&self.layers, last, self.isa);
+        let mut features = vec![0.0; self.layers.features()];
+        let memory = self
+            .memory
+            .last()
+            .map_or(&[][..], |memory| memory.input.as_slice());
+        for (feature, value) in lie.zip(memory) {
+            if let Some(feature) = feature {
+                features[feature] = *value;
+            }
+        }
+        features
+    }
+
+    /// Writes an image (C, H, W) into the padded input of the first layer.
+    fn write(&mut self, pixels: Pixels<'_>) {
+        let conv = &self.layers.convs()[0];
+        let input = self.memory[0].input.as_mut_slice();
+        match pixels {
+            Pixels::Bytes(bytes, table) => {
+                write_image(bytes, |&byte| table[usize::from(byte)], conv, input);
+            }
+            Pixels::Floats(floats) => write_image(floats, |&value| value, conv, input),
+        }
+    }
+
+    /// A layer's operands. It writes what the next reads, or the logits if it is the last.
+    fn operands(&self, index: usize) -> Operands {
+        let Memory {
+            input,
+            weight,
+            bias,
+            ..
+        } = &self.memory[index];
+        let next = self.memory.get(index + 1);
+        Operands {
+            input: input.as_ptr(),
+            weight: weight.as_ptr(),
+            bias: bias.as_ptr(),
+            to: next.map_or(self.logits.ptr(), |next| next.input.ptr()),
+        }
+    }
 }
 
-/// Takes the first layer off. It writes what the next reads, or the logits behind the last.
-///
-/// # Panics
-/// Behind the last layer.
-#[inline]
-fn next(layers: &mut &mut [Memory], logits: &mut Lines) -> Operands {
-    let (first, rest) = std::mem::take(layers).split_first_mut().expect("a layer");
-    let to = match rest.first_mut() {
-        Some(next) => next.input.as_mut_ptr(),
-        None => logits.as_mut_ptr(),
+/// Floats from a position of a convolution's input to the next: the channels, and those of all but
+/// the first layer up to whole registers.
+fn input_stride(index: usize, conv: &ConvLayer, isa: Isa) -> usize {
+    match index {
+        0 => conv.in_channels,
+        _ => conv.in_channels.next_multiple_of(isa.width()),
+    }
+}
+
+/// Which feature of a linear layer each float of its input is; none where there are zeros.
+fn features_of(
+    layers: &Layers,
+    index: usize,
+    isa: Isa,
+) -> impl Iterator<Item = Option<usize>> + Clone + use<> {
+    let last = &layers.convs()[layers.convs().len() - 1];
+    let [channels, positions] = match index {
+        // The last convolution has left its channels innermost.
+        0 => [last.out_channels, last.output()[1..].iter().product()],
+        _ => [layers.linears()[index].in_features, 1],
     };
-    *layers = rest;
-    first.operands(to)
+    let stride = match index {
+        0 => channels.next_multiple_of(isa.width()),
+        _ => channels,
+    };
+    (0..positions).flat_map(move |position| {
+        (0..stride)
+            .map(move |channel| (channel < channels).then_some(channel * positions + position))
+    })
 }
 
-/// Chooses what takes fewer multiplications of registers, and says where the output goes.
-fn plan(first: bool, conv: &ConvLayer, next: Option<&ConvLayer>, isa: Isa) -> Kernel {
-    let [height, width] = conv.map();
-    let [channels, rows, columns] = conv.output();
-    let planes = next.map(input_planes);
-    let by_channel = height * width * channels.div_ceil(isa.width());
-    let by_column = 4 * channels * rows * columns.div_ceil(isa.width());
-    if first && conv.pool && by_column < by_channel {
-        let row = columns.next_multiple_of(LANES);
-        // For the last taps the last register of a row begins half a kernel further right.
-        let half = row + conv.kernel / 2 + 1;
-        return Kernel::Columns {
-            half: half.max(conv.padded()[1].div_ceil(2)),
-            to: planes.unwrap_or(Planes {
-                origin: 0,
-                channel: rows * row,
-                row,
-            }),
-        };
-    }
-    Kernel::Channels {
-        row: input_row(conv),
-        to: match planes {
-            Some(planes) => Target::Planes(planes),
-            None => Target::Positions {
-                stride: channels.next_multiple_of(LANES),
-            },
-        },
-    }
-}
-
-/// Floats of a row of the input of [`Kernel::Channels`]: a register may be written behind the last
-/// column, where its last lanes are 0.
-fn input_row(conv: &ConvLayer) -> usize {
-    conv.padded()[1] + LANES
-}
-
-/// Where the layer before a [`Kernel::Channels`] writes.
-fn input_planes(conv: &ConvLayer) -> Planes {
-    let row = input_row(conv);
-    Planes {
-        origin: conv.padding * row + conv.padding,
-        channel: conv.padded()[0] * row,
-        row,
-    }
-}
-
-/// Where the last convolution has left its output.
-fn written(conv: &ConvLayer, kernel: Kernel) -> Features {
-    let [channels, rows, columns] = conv.output();
-    match kernel {
-        Kernel::Columns { to, .. } => Features {
-            runs: channels * rows,
-            len: columns,
-            stride: to.row,
-            channels_last: false,
-        },
-        Kernel::Channels { .. } => Features {
-            runs: rows * columns,
-            len: channels,
-            stride: channels.next_multiple_of(LANES),
-            channels_last: true,
-        },
+#[inline]
+fn write_image<T>(pixels: &[T], value: impl Fn(&T) -> f32, conv: &ConvLayer, input: &mut [f32]) {
+    let ConvLayer {
+        in_channels,
+        height,
+        width,
+        padding,
+        ..
+    } = *conv;
+    let row = conv.padded()[1] * in_channels;
+    for (index, pixels) in pixels.chunks_exact(width).enumerate() {
+        let (channel, y) = (index / height, index % height);
+        let first = (y + padding) * row + padding * in_channels + channel;
+        let to = input[first..].iter_mut().step_by(in_channels);
+        for (to, pixel) in to.zip(pixels) {
+            *to = value(pixel);
+        }
     }
 }
 
 /// Cuts registers, or windows, into as few parts of at most `most` as possible, of nearly equal
-/// size: a small part has too few sums to keep the multipliers busy.
+/// size: a small part has too few sums to keep the multipliers busy. Yields the first of each part,
+/// and how many it has.
 #[derive(Clone, Copy, Debug)]
 struct Parts {
     first: usize,
@@ -336,7 +281,6 @@ impl Parts {
 }
 
 impl Iterator for Parts {
-    /// The first of a part, and how many it has.
     type Item = (usize, usize);
 
     #[inline(always)]
@@ -352,25 +296,235 @@ impl Iterator for Parts {
     }
 }
 
-/// Packs a matrix of (outputs, taps) as (part of registers, tap, output of the part), with zeros for
-/// the outputs that fill the last register. `weight` gives the number of an output and a tap.
+/// Packs a weight as (part of registers, tap, output of the part), with zeros for the outputs that
+/// fill the last register and for taps that are none. `number` is that of an output and a tap.
 fn pack(
-    [outputs, taps]: [usize; 2],
+    outputs: usize,
+    taps: impl Iterator<Item = Option<usize>> + Clone,
     most: usize,
     isa: Isa,
-    weight: impl Fn(usize, usize) -> f32,
+    number: impl Fn(usize, usize) -> f32,
     packed: &mut [f32],
 ) {
     let width = isa.width();
     let mut to = packed.iter_mut();
     for (first, count) in Parts::new(outputs.div_ceil(width), most) {
-        for tap in 0..taps {
+        for tap in taps.clone() {
             for (output, to) in (first * width..(first + count) * width).zip(&mut to) {
-                *to = match output < outputs {
-                    true => weight(output, tap),
-                    false => 0.0,
+                *to = match tap {
+                    Some(tap) if output < outputs => number(output, tap),
+                    _ => 0.0,
                 };
             }
+        }
+    }
+}
+
+dispatch! {
+    /// The pooled output (H', W', channels up to whole registers) from the padded input
+    /// (H + 2P, W + 2P, `stride`).
+    ///
+    /// # Safety
+    /// The operands must hold the layer's input, its weight from [`pack`] and its bias up to whole
+    /// registers, and have space for the output.
+    fn convolve(layer: &ConvLayer, stride: usize, operands: Operands) => convolve_generic
+}
+
+#[inline(always)]
+unsafe fn convolve_generic<V: Simd>(layer: &ConvLayer, stride: usize, operands: Operands) {
+    let [_, rows, columns] = layer.output();
+    let registers = layer.out_channels.div_ceil(V::WIDTH);
+    for (first, count) in Parts::new(registers, CHANNEL_REGISTERS) {
+        let first = first * V::WIDTH;
+        let most = if V::WIDE { 6 } else { 3 } / count;
+        for y in 0..rows {
+            for (x, windows) in Parts::new(columns, most) {
+                // SAFETY: the tile's registers of channels lie within those of the layer, its
+                // windows within the output: their taps lie within the padded input.
+                unsafe {
+                    let tile = Tile {
+                        layer,
+                        stride,
+                        operands: Operands {
+                            input: operands
+                                .input
+                                .add((2 * y * layer.padded()[1] + 2 * x) * stride),
+                            weight: operands.weight.add(first * layer.taps()),
+                            bias: operands.bias.add(first),
+                            to: operands
+                                .to
+                                .add((y * columns + x) * registers * V::WIDTH + first),
+                        },
+                        to_stride: registers * V::WIDTH,
+                    };
+                    match (count, windows) {
+                        (1, 6) if V::WIDE => tile.windows::<V, 1, 12>(),
+                        (1, 5) if V::WIDE => tile.windows::<V, 1, 10>(),
+                        (1, 4) if V::WIDE => tile.windows::<V, 1, 8>(),
+                        (1, 3) => tile.windows::<V, 1, 6>(),
+                        (1, 2) => tile.windows::<V, 1, 4>(),
+                        (1, _) => tile.windows::<V, 1, 2>(),
+                        (_, 3) if V::WIDE => tile.windows::<V, 2, 6>(),
+                        (_, 2) if V::WIDE => tile.windows::<V, 2, 4>(),
+                        _ => tile.windows::<V, 2, 2>(),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Some registers of output channels by some windows of a row.
+#[derive(Clone, Copy)]
+struct Tile<'a> {
+    layer: &'a ConvLayer,
+    /// Floats from a position of the input to the next, and of the output.
+    stride: usize,
+    to_stride: usize,
+    /// Where the tile's input, weight, bias and output begin.
+    operands: Operands,
+}
+
+impl Tile<'_> {
+    /// B registers of channels by the windows of C columns.
+    #[inline(always)]
+    unsafe fn windows<V: Simd, const B: usize, const C: usize>(self) {
+        let Operands {
+            input,
+            mut weight,
+            bias,
+            to,
+        } = self.operands;
+        let row = self.layer.padded()[1] * self.stride;
+        // SAFETY: the tile's taps lie within the padded input; there are B registers of weights for
+        // each of the C·5·5 taps, B registers of biases, and space for B registers a window.
+        unsafe {
+            let mut sums = [[[V::splat(0.0); C]; 2]; B];
+            for b in 0..B {
+                sums[b] = [[V::load(bias.add(b * V::WIDTH)); C]; 2];
+            }
+            for c in 0..self.layer.in_channels {
+                for r in 0..KERNEL {
+                    let mut x = input.add(r * row + c);
+                    for _ in 0..KERNEL {
+                        let mut w = [V::splat(0.0); B];
+                        for b in 0..B {
+                            w[b] = V::load(weight.add(b * V::WIDTH));
+                        }
+                        for i in 0..2 {
+                            for j in 0..C {
+                                let value = V::splat(*x.add(i * row + j * self.stride));
+                                for b in 0..B {
+                                    sums[b][i][j] = sums[b][i][j].fma(value, w[b]);
+                                }
+                            }
+                        }
+                        weight = weight.add(B * V::WIDTH);
+                        x = x.wrapping_add(self.stride);
+                    }
+                }
+            }
+            for b in 0..B {
+                for window in 0..C / 2 {
+                    let [upper, lower] = sums[b];
+                    let (left, right) = (2 * window, 2 * window + 1);
+                    let mut sum = activate(self.layer.activation, upper[left]);
+                    for value in [upper[right], lower[left], lower[right]] {
+                        sum = sum.add(activate(self.layer.activation, value));
+                    }
+                    let average = sum.mul(V::splat(0.25));
+                    average.store(to.add(window * self.to_stride + b * V::WIDTH));
+                }
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// The outputs of a linear layer from this many floats.
+    ///
+    /// # Safety
+    /// The operands must hold the inputs, the weight from [`pack`] and the bias up to whole
+    /// registers, and have space for whole registers of the outputs.
+    fn connect(layer: &LinearLayer, inputs: usize, operands: Operands) => connect_generic
+}
+
+#[inline(always)]
+unsafe fn connect_generic<V: Simd>(layer: &LinearLayer, inputs: usize, operands: Operands) {
+    for (first, count) in Parts::new(layer.out_features.div_ceil(V::WIDTH), FEATURE_REGISTERS) {
+        let first = first * V::WIDTH;
+        // SAFETY: these registers lie within those of the outputs; their weights follow those of
+        // the registers before them.
+        unsafe {
+            let part = Operands {
+                input: operands.input,
+                weight: operands.weight.add(first * inputs),
+                bias: operands.bias.add(first),
+                to: operands.to.add(first),
+            };
+            // Where there are few sums, several features have sums of their own, so that the
+            // multipliers do not wait for one another.
+            match count {
+                8 => outputs::<V, 8, 1>(layer, inputs, part),
+                7 => outputs::<V, 7, 1>(layer, inputs, part),
+                6 => outputs::<V, 6, 1>(layer, inputs, part),
+                5 => outputs::<V, 5, 2>(layer, inputs, part),
+                4 => outputs::<V, 4, 2>(layer, inputs, part),
+                3 => outputs::<V, 3, 3>(layer, inputs, part),
+                2 => outputs::<V, 2, 4>(layer, inputs, part),
+                _ => outputs::<V, 1, 8>(layer, inputs, part),
+            }
+        }
+    }
+}
+
+/// B registers of outputs, from U features at once.
+#[inline(always)]
+unsafe fn outputs<V: Simd, const B: usize, const U: usize>(
+    layer: &LinearLayer,
+    inputs: usize,
+    operands: Operands,
+) {
+    let Operands {
+        input,
+        mut weight,
+        bias,
+        to,
+    } = operands;
+    // SAFETY: there are B registers of weights for each input, B registers of biases, and space for
+    // as many outputs.
+    unsafe {
+        let mut sums = [[V::splat(0.0); B]; U];
+        for b in 0..B {
+            sums[0][b] = V::load(bias.add(b * V::WIDTH));
+        }
+        let mut i = 0;
+        while i + U <= inputs {
+            for u in 0..U {
+                let value = V::splat(*input.add(i + u));
+                for b in 0..B {
+                    let w = V::load(weight.add((u * B + b) * V::WIDTH));
+                    sums[u][b] = sums[u][b].fma(value, w);
+                }
+            }
+            weight = weight.add(U * B * V::WIDTH);
+            i += U;
+        }
+        while i < inputs {
+            let value = V::splat(*input.add(i));
+            for b in 0..B {
+                let w = V::load(weight.add(b * V::WIDTH));
+                sums[0][b] = sums[0][b].fma(value, w);
+            }
+            weight = weight.add(B * V::WIDTH);
+            i += 1;
+        }
+        for b in 0..B {
+            let mut sum = sums[0][b];
+            for u in 1..U {
+                sum = sum.add(sums[u][b]);
+            }
+            activate(layer.activation, sum).store(to.add(b * V::WIDTH));
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::loss::cross_entropy;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
-use lenet_engine::engine::{Engine, FloatImages, Layers, Purpose};
+use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
-use lenet_engine::{Activation, ConvLayer, FusedNetwork, Isa, LinearLayer};
+use lenet_engine::{Activation, ConvLayer, FusedNetwork, Isa, Layers, LinearLayer};
 
 const CLASSES: usize = 10;
 
@@ -22,10 +22,8 @@ fn layers() -> Layers {
         height: side,
         width: side,
         out_channels,
-        kernel: 5,
         padding: 0,
         activation: Activation::Tanh,
-        pool: true,
     };
     let linear = |in_features, out_features, activation| LinearLayer {
         in_features,
@@ -78,7 +76,7 @@ fn labels(count: usize) -> Tensor {
 }
 
 fn network() -> FusedNetwork {
-    FusedNetwork::new(layers(), Arc::new(Pool::exactly(2)))
+    FusedNetwork::new(layers(), Arc::new(Pool::exactly(2))).unwrap()
 }
 
 fn fused(network: &FusedNetwork, images: &Tensor, parameters: &[Var]) -> Result<Tensor> {
@@ -166,8 +164,14 @@ fn by_hand(engine: &mut Engine, images: &Tensor, labels: &Tensor, vars: &[Var]) 
 #[test]
 fn five_steps_of_adamw_are_those_by_hand() {
     let (network, ours, theirs) = (network(), parameters(), parameters());
-    let pool = Arc::new(Pool::exactly(1));
-    let mut engine = Engine::new(layers(), Purpose::Training, 33, pool, Isa::current());
+    let setup = Setup {
+        purpose: Purpose::Training,
+        precision: Precision::F32,
+        most_images: 33,
+        pool: Arc::new(Pool::exactly(1)),
+        isa: Isa::current(),
+    };
+    let mut engine = Engine::new(layers(), setup).unwrap();
     let [mut our_adam, mut their_adam] =
         [&ours, &theirs].map(|vars| AdamW::new(vars.clone(), ParamsAdamW::default()).unwrap());
     let (images, labels) = (images(33), labels(33));

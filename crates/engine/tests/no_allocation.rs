@@ -8,11 +8,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lenet_engine::engine::{Engine, FloatImages, Layers, Purpose};
+use lenet_engine::Activation::{self, Identity, Relu, Tanh};
+use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
+use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
-use lenet_engine::reference::activation::Activation::{self, Identity, Relu, Tanh};
-use lenet_engine::reference::adam::Settings;
-use lenet_engine::{ConvLayer, Isa, LinearLayer};
+use lenet_engine::{ConvLayer, Isa, Layers, LinearLayer};
 
 /// Calls to the system's allocator that took memory, on all threads but the test harness's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -38,24 +38,24 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's.
+        // SAFETY: the bounds are those of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
-        // SAFETY: the caller's.
+        // SAFETY: the bounds are those of the system's allocator.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller's.
+        // SAFETY: the bounds are those of the system's allocator.
         unsafe { System.realloc(pointer, layout, size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's.
+        // SAFETY: the bounds are those of the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -76,12 +76,17 @@ fn a_training_step_allocates_nothing() {
         size: 784,
     };
     let labels: Vec<u32> = (0..IMAGES as u32).map(|i| i % 10).collect();
-    let settings = Settings::default();
+    let optimizer = Optimizer::Adam(Adam::default());
     for isa in Isa::available() {
-        for (activation, pool) in [(Relu, true), (Tanh, true), (Relu, false), (Tanh, false)] {
-            let layers = lenet(activation, pool);
-            let pool = Arc::new(Pool::exactly(3));
-            let mut engine = Engine::new(layers, Purpose::Training, IMAGES, pool, isa);
+        for activation in [Relu, Tanh] {
+            let setup = Setup {
+                purpose: Purpose::Training,
+                precision: Precision::F32,
+                most_images: IMAGES,
+                pool: Arc::new(Pool::exactly(3)),
+                isa,
+            };
+            let mut engine = Engine::new(lenet(activation), setup).unwrap();
             let parameters: Vec<Vec<f32>> =
                 engine.parameters().map(|p| vec![0.01; p.len()]).collect();
             let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
@@ -89,7 +94,7 @@ fn a_training_step_allocates_nothing() {
             let mut step = |count| {
                 let labels = &labels[..count];
                 let found = engine.gradients(&images, labels, 0.1).unwrap();
-                engine.adam(&settings);
+                engine.update(&optimizer, 1.0);
                 engine.forward(&images, count).unwrap();
                 (
                     found.loss,
@@ -117,17 +122,14 @@ fn a_training_step_allocates_nothing() {
     assert_eq!(ALLOCATIONS.load(Ordering::SeqCst), before + 1);
 }
 
-/// LeNet-5, with pooling or without.
-fn lenet(activation: Activation, pool: bool) -> Layers {
+fn lenet(activation: Activation) -> Layers {
     let conv1 = ConvLayer {
         in_channels: 1,
         height: 28,
         width: 28,
         out_channels: 6,
-        kernel: 5,
         padding: 2,
         activation,
-        pool,
     };
     let [in_channels, height, width] = conv1.output();
     let conv2 = ConvLayer {
@@ -136,7 +138,6 @@ fn lenet(activation: Activation, pool: bool) -> Layers {
         width,
         out_channels: 16,
         padding: 0,
-        pool: true,
         ..conv1
     };
     let features = conv2.output().iter().product();

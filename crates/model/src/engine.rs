@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lenet_engine::engine::{Engine, Layers, Precision, Purpose};
+use lenet_engine::engine::{Engine, Layers, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer};
@@ -21,10 +21,8 @@ impl Architecture {
             height: side,
             width: side,
             out_channels,
-            kernel: 5,
             padding,
             activation,
-            pool: true,
         };
         let linear = |in_features, out_features, activation| LinearLayer {
             in_features,
@@ -60,11 +58,14 @@ impl LeNet5 {
         pool: Arc<Pool>,
     ) -> Result<Engine> {
         let layers = self.architecture().layers()?;
-        let mut engine = match precision {
-            Precision::F32 => Engine::new(layers, purpose, most_images, pool, Isa::current()),
-            _ => Engine::with_precision(precision, layers, purpose, most_images, pool)
-                .map_err(of_engine)?,
+        let setup = Setup {
+            purpose,
+            precision,
+            most_images,
+            pool,
+            isa: Isa::current(),
         };
+        let mut engine = Engine::new(layers, setup).map_err(of_engine)?;
         let values = self.parameters().values()?;
         engine.set_parameters(&slices(&values)).map_err(of_engine)?;
         Ok(engine)

@@ -37,7 +37,7 @@ impl LeNet5 {
     pub fn fused(&self) -> Result<Fused> {
         let layers = self.architecture().layers()?;
         Ok(Fused {
-            network: FusedNetwork::new(layers, Arc::clone(Pool::global())),
+            network: FusedNetwork::new(layers, Arc::clone(Pool::global()))?,
             parameters: self.parameters().clone(),
         })
     }

@@ -138,9 +138,6 @@ pub enum Error {
         "precision bf16 is for the fused engine on the CPU; candle's operations compute in f32"
     )]
     PrecisionOfCandle,
-    /// An operation's own error, as for labels that the model has no output for.
-    #[error(transparent)]
-    Kernels(#[from] lenet_engine::Error),
     /// candle's own error.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

@@ -1,8 +1,7 @@
 //! The optimisers that there are, in the words of `config.toml`.
 
 use candle_core::Tensor;
-use lenet_engine::engine;
-use lenet_engine::reference::{adam, sgd};
+use lenet_engine::{engine, optimizer};
 use serde::{Deserialize, Serialize};
 
 /// An optimiser with its settings, but for the learning rate. Weight decay leaves biases out.
@@ -85,7 +84,7 @@ impl Optimizer {
                 beta1,
                 beta2,
                 epsilon,
-            } => engine::Optimizer::Adam(adam::Settings {
+            } => engine::Optimizer::Adam(optimizer::Adam {
                 learning_rate,
                 beta1,
                 beta2,
@@ -97,7 +96,7 @@ impl Optimizer {
                 beta2,
                 epsilon,
                 weight_decay,
-            } => engine::Optimizer::Adam(adam::Settings {
+            } => engine::Optimizer::Adam(optimizer::Adam {
                 learning_rate,
                 beta1,
                 beta2,
@@ -108,7 +107,7 @@ impl Optimizer {
                 momentum,
                 nesterov,
                 weight_decay,
-            } => engine::Optimizer::Sgd(sgd::Settings {
+            } => engine::Optimizer::Sgd(optimizer::Sgd {
                 learning_rate,
                 momentum,
                 nesterov,

@@ -2,7 +2,7 @@
 
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
-use lenet_engine::reference::sgd::Settings;
+use lenet_engine::optimizer::Sgd as Settings;
 
 /// Stochastic gradient descent, as [`reference::sgd`](lenet_engine::reference::sgd) defines it.
 /// Variables of one axis are biases and do not decay.

@@ -44,7 +44,7 @@ impl Classifier {
         let probabilities = softmax(logits);
         let input = image.map(|pixel| self.table[usize::from(pixel)]);
         // (6, 28, 28) and (16, 10, 10)
-        let maps = self.convs.maps(&input)?;
+        let maps = self.convs.maps(&input);
         Ok(Answer {
             seen: Some(Seen {
                 image,

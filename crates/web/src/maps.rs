@@ -27,36 +27,16 @@ impl Convs {
 
     /// The maps (K, H', W') of each convolution for an image (1, 28, 28), after the activation and
     /// before pooling.
-    ///
-    /// # Errors
-    /// None for an image of this size.
-    pub(crate) fn maps(&self, image: &[f32]) -> Result<Vec<Vec<f32>>, Error> {
+    pub(crate) fn maps(&self, image: &[f32]) -> Vec<Vec<f32>> {
         let mut input = image.to_vec();
         let mut maps = Vec::new();
         for (layer, weight, bias) in &self.0 {
-            let shape = conv2d::Shape {
-                batch: 1,
-                in_channels: layer.in_channels,
-                height: layer.height,
-                width: layer.width,
-                out_channels: layer.out_channels,
-                kernel_height: layer.kernel,
-                kernel_width: layer.kernel,
-                padding: layer.padding,
-            };
-            let [batch, channels, height, width] = shape.output()?;
-            let pooling = avg_pool2d::Shape {
-                batch,
-                channels,
-                height,
-                width,
-            };
-            let sums = conv2d::forward(&shape, &input, weight, bias)?;
+            let sums = conv2d::forward(&layer.reference(1), &input, weight, bias);
             let map = activation::forward(layer.activation, &sums);
-            input = avg_pool2d::forward(&pooling, &map)?;
+            input = avg_pool2d::forward(&layer.pooling(1), &map);
             maps.push(map);
         }
-        Ok(maps)
+        maps
     }
 }
 
@@ -73,7 +53,7 @@ mod tests {
         let model = pretrained::mnist(&Device::Cpu).unwrap().model;
         let image: Vec<f32> = (0..28 * 28).map(|i| (i * 37 % 101) as f32 / 101.).collect();
         let input = Tensor::from_slice(&image, (1, 1, 28, 28), &Device::Cpu).unwrap();
-        let found = Convs::new(&model).unwrap().maps(&image).unwrap();
+        let found = Convs::new(&model).unwrap().maps(&image);
         let expected = model.feature_maps(&input).unwrap();
         for (found, expected) in std::iter::zip(found, expected) {
             let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();

@@ -220,10 +220,11 @@ fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
         ));
     }
     if !precision.is_available() {
-        return Err(Failure::Usage(format!(
-            "--precision bf16: {}",
-            lenet_engine::Error::Precision
-        )));
+        return Err(Failure::Usage(
+            "--precision bf16 needs a processor with Intel AMX, and Linux; this machine computes \
+             in f32"
+                .to_owned(),
+        ));
     }
     Ok(())
 }

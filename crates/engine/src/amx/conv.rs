@@ -2,9 +2,9 @@
 
 use super::convert::{self, PAIRS, image_pair_stride};
 use super::{ROWS, Shape, TILE, configure, load, multiply, store, zero};
-use crate::blocked::Lines;
 use crate::blocked::conv_forward::{Saved, Target, activate};
-use crate::geometry::ConvLayer;
+use crate::buffer::Lines;
+use crate::layers::{ConvLayer, KERNEL};
 use crate::simd::avx512::Avx512;
 use crate::simd::{LANES, Simd};
 
@@ -13,10 +13,9 @@ use crate::simd::{LANES, Simd};
 pub(crate) fn fits(layer: &ConvLayer) -> bool {
     layer.padding == 0
         && layer.out_channels == ROWS
-        && layer.pool
         && layer.in_channels.is_multiple_of(2)
         && 2 * layer.in_channels <= ROWS
-        && layer.in_channels * layer.kernel <= 32
+        && layer.in_channels * KERNEL <= 32
         && layer.height.is_multiple_of(2)
         && layer.width.is_multiple_of(2)
         && layer.width >= 8
@@ -24,19 +23,19 @@ pub(crate) fn fits(layer: &ConvLayer) -> bool {
 }
 
 /// Pairs of columns of the map that two neighbours of the input are made of.
-fn column_pairs(layer: &ConvLayer) -> usize {
-    (layer.kernel + 1).div_ceil(2)
+fn column_pairs() -> usize {
+    (KERNEL + 1).div_ceil(2)
 }
 
 /// Columns of zeros to the left of the map's gradient.
-fn left(layer: &ConvLayer) -> usize {
-    layer.kernel - 1
+fn left() -> usize {
+    KERNEL - 1
 }
 
 /// Bytes of a row of the map's gradient with its zeros.
 fn padded_row(layer: &ConvLayer) -> usize {
     let [_, width] = layer.map();
-    (left(layer) + width + layer.kernel) * (ROWS / 2) * PAIRS
+    (left() + width + KERNEL) * (ROWS / 2) * PAIRS
 }
 
 /// What a layer's passes need on a thread.
@@ -65,8 +64,8 @@ impl ConvTiles {
         let input = layer.height * layer.width * layer.in_channels / 2 * PAIRS;
         let rows = layer.height * 8 * image_pair_stride(layer.width * layer.in_channels);
         Self {
-            weight: Lines::bytes(layer.kernel * ROWS * 64),
-            turned: Lines::bytes(layer.kernel * column_pairs(layer) * ROWS * 64),
+            weight: Lines::bytes(KERNEL * ROWS * 64),
+            turned: Lines::bytes(KERNEL * column_pairs() * ROWS * 64),
             // A tile reads up to 16 rows and 64 bytes, of which fewer may count.
             channel_pairs: Lines::bytes(input + ROWS * PAIRS),
             image_pairs: Lines::bytes(rows + 2 * PAIRS),
@@ -78,7 +77,7 @@ impl ConvTiles {
 
     /// Packs a weight (K, C, R, S).
     pub(crate) fn pack(&mut self, layer: &ConvLayer, weight: &[f32]) {
-        let (k, channels) = (layer.kernel, layer.in_channels);
+        let (k, channels) = (KERNEL, layer.in_channels);
         let at = |o: usize, c: usize, r: usize, s: usize| {
             convert::bf16(weight[((o * channels + c) * k + r) * k + s])
         };
@@ -92,8 +91,8 @@ impl ConvTiles {
                     }
                 }
             }
-            for column in 0..2 * column_pairs(layer) {
-                let tile = (r * column_pairs(layer) + column / 2) * ROWS * 32;
+            for column in 0..2 * column_pairs() {
+                let tile = (r * column_pairs() + column / 2) * ROWS * 32;
                 for neighbour in 0..2 {
                     // Column x + 1 - k + column of the map reaches x + neighbour by this tap.
                     let Some(s) = (neighbour + k - 1).checked_sub(column).filter(|&s| s < k) else {
@@ -126,7 +125,7 @@ impl ConvTiles {
     ) {
         let half = layer.in_channels / 2;
         let row = layer.width * half * PAIRS;
-        let depth = layer.kernel * half;
+        let depth = KERNEL * half;
         let sums = Shape {
             rows: ROWS,
             bytes: 64,
@@ -158,7 +157,7 @@ impl ConvTiles {
                     zero!("0", "1", "2", "3");
                     let mut corner = pairs.cast_const().add(2 * y * row + 2 * x * half * PAIRS);
                     let mut weight = self.weight.as_ptr().cast::<u16>();
-                    for _ in 0..layer.kernel {
+                    for _ in 0..KERNEL {
                         load!("4", weight, 64_usize);
                         load!("6", corner, PAIRS);
                         multiply!("0", "4", "6");
@@ -195,7 +194,7 @@ impl ConvTiles {
         gradient: *mut f32,
     ) {
         let [height, width] = layer.map();
-        let (k, channels) = (layer.kernel, layer.in_channels);
+        let (k, channels) = (KERNEL, layer.in_channels);
         let taps = k * channels;
         let stride = image_pair_stride(layer.width * channels);
         let bytes = [taps.min(16), taps.saturating_sub(16).max(1)].map(|taps| 4 * taps);
@@ -273,7 +272,7 @@ impl ConvTiles {
         let [height, width] = layer.map();
         let row = padded_row(layer);
         let column = ROWS / 2 * PAIRS;
-        let pairs = column_pairs(layer);
+        let pairs = column_pairs();
         let channels = layer.in_channels;
         let sums = Shape {
             rows: 2 * channels,
@@ -287,12 +286,12 @@ impl ConvTiles {
         // SAFETY: the caller's; the zeros on both sides hold what taps read beyond the map.
         unsafe {
             let d = self.d_channels.as_mut_ptr().cast::<u8>();
-            let first = d.add(left(layer) * column);
+            let first = d.add(left() * column);
             convert::channel_pairs(ROWS, height, width, d_map, first, row);
             configure([sums, sums, sums, sums, sums, sums, right, right]);
             let tiles = self.sums.as_mut_ptr();
             for y in 0..layer.height {
-                let reach = (y + 1).saturating_sub(height)..layer.kernel.min(y + 1);
+                let reach = (y + 1).saturating_sub(height)..KERNEL.min(y + 1);
                 let mut x = 0;
                 while x < layer.width {
                     // The last eight may begin before the end of those before them.
@@ -378,7 +377,7 @@ unsafe fn pool(
 
 /// Puts the sums of a row of the kernel, (K, S, C) in two tiles, where (K, C, R, S) has them.
 unsafe fn scatter(layer: &ConvLayer, tiles: *const f32, r: usize, gradient: *mut f32) {
-    let (k, channels) = (layer.kernel, layer.in_channels);
+    let (k, channels) = (KERNEL, layer.in_channels);
     for o in 0..ROWS {
         for s in 0..k {
             for c in 0..channels {

@@ -2,10 +2,10 @@
 
 use super::convert::{self, PAIRS, image_pair_stride};
 use super::{ROWS, Shape, TILE, configure, load, multiply, store, zero};
-use crate::blocked::Lines;
 use crate::blocked::conv_forward::activate;
 use crate::blocked::linear::{BLOCKS, Features, Finish, Matrix};
 use crate::blocked::unpool::chain;
+use crate::buffer::Lines;
 use crate::simd::avx512::Avx512;
 use crate::simd::{LANES, Simd};
 

@@ -1,13 +1,13 @@
 //! Adam in place, with the formulas of [`reference::adam`](crate::reference::adam).
 
-use crate::reference::adam::Settings;
+use crate::optimizer::Adam;
 use crate::simd::{Simd, dispatch};
 
-/// Below this a gradient counts as 0: its square would be a denormal number, which cost a hundred
-/// times as much as others, and beside ε = 1e-8 it moves nothing.
+/// Below this a gradient counts as 0: its square would be a denormal number, which takes a
+/// hundred times as long as others, and beside ε = 1e-8 it moves nothing.
 const LEAST_GRADIENT: f32 = 1e-17;
 /// Below this a first moment is 0: one whose gradient stays 0 would decay to a denormal number and
-/// remain there for ever.
+/// stay there.
 const LEAST_FIRST: f32 = 1e-30;
 /// The same for a second moment.
 const LEAST_SECOND: f32 = 1e-36;
@@ -31,8 +31,8 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Step `t`, from 1, with gradients times `scale`; parameters decay where they are weights.
-    pub(crate) fn new(settings: &Settings, t: u64, scale: f32, weights: bool) -> Self {
+    /// Step `t`, from 1, with gradients times `scale`; only weights decay.
+    pub(crate) fn new(settings: &Adam, t: u64, scale: f32, weights: bool) -> Self {
         let decay = if weights { settings.weight_decay } else { 0.0 };
         // In f64: in f32, 1 - 0.999 has lost three of its seven digits.
         let correction1 = 1.0 - settings.beta1.powf(t as f64);
@@ -51,7 +51,7 @@ impl Step {
     }
 }
 
-/// Equally many numbers each.
+/// `count` floats each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     pub(crate) parameters: *mut f32,
@@ -63,7 +63,7 @@ dispatch! {
     /// Updates `count` parameters and their moments.
     ///
     /// # Safety
-    /// All four must hold `count` numbers, and nobody else use those of the state.
+    /// All four must hold `count` floats, and no other thread use those of the state.
     pub(crate) fn update(
         step: &Step,
         count: usize,
@@ -75,7 +75,7 @@ dispatch! {
 #[inline(always)]
 unsafe fn update_generic<V: Simd>(step: &Step, count: usize, gradient: *const f32, state: State) {
     let whole = count / V::WIDTH * V::WIDTH;
-    // SAFETY: the caller's.
+    // SAFETY: `i` and `i + rest` are within `count`, and a copy holds 16 floats.
     unsafe {
         let mut i = 0;
         while i < whole {
@@ -119,7 +119,7 @@ unsafe fn register<V: Simd>(
     first: *mut f32,
     second: *mut f32,
 ) {
-    // SAFETY: the caller vouches for a register's width of each.
+    // SAFETY: each pointer is valid for a register.
     unsafe {
         let g = V::load(gradient)
             .mul(V::splat(step.scale))

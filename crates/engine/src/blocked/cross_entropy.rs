@@ -9,7 +9,7 @@ pub(crate) struct Block {
     pub(crate) classes: usize,
     /// (K, 16).
     pub(crate) logits: *const f32,
-    /// A label for each lane; those of lanes without an image are not looked at.
+    /// A label for each image.
     pub(crate) labels: *const u32,
     /// Lanes with an image.
     pub(crate) images: usize,
@@ -23,8 +23,8 @@ dispatch! {
     /// Writes the gradient (K, 16), 0 for lanes without an image, and a loss for each lane.
     ///
     /// # Safety
-    /// The operands must hold what their sizes say, labels be below K; `d_logits` and `losses` have
-    /// room.
+    /// `logits` must hold (K, 16) floats and `labels` one below K for each image; `d_logits` must
+    /// have space for (K, 16) floats, `losses` for 16.
     pub(crate) fn cross_entropy(
         block: &Block,
         d_logits: *mut f32,
@@ -35,7 +35,8 @@ dispatch! {
 #[inline(always)]
 unsafe fn cross_entropy_generic<V: Simd>(block: &Block, d_logits: *mut f32, losses: *mut f32) {
     let classes = block.classes;
-    // SAFETY: the caller's.
+    // SAFETY: classes and labels are below K, lanes below 16, and only lanes with an image have a
+    // label.
     unsafe {
         for part in 0..LANES / V::WIDTH {
             let lane = part * V::WIDTH;
@@ -92,11 +93,11 @@ unsafe fn cross_entropy_generic<V: Simd>(block: &Block, d_logits: *mut f32, loss
 /// The class with the greatest logit of a lane, of equal ones the first.
 ///
 /// # Safety
-/// `logits` must be (K, 16) with K of at least 1.
+/// `logits` must hold (K, 16) floats, K be at least 1 and the lane below 16.
 pub(crate) unsafe fn predicted(classes: usize, logits: *const f32, lane: usize) -> u32 {
     let mut best = 0;
     for k in 1..classes {
-        // SAFETY: the caller's.
+        // SAFETY: classes are below K, and the lane below 16.
         unsafe {
             if *logits.add(k * LANES + lane) > *logits.add(best * LANES + lane) {
                 best = k;

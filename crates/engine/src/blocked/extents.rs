@@ -6,8 +6,8 @@
 
 use crate::simd::LANES;
 
-/// Columns from the first to behind the last that is not 0; none where the first is no less.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Columns from the first that is not 0 to the end of the last; none if `first` is not below `end`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) first: usize,
     pub(crate) end: usize,
@@ -48,7 +48,7 @@ impl Extents<'_> {
         }
     }
 
-    /// From the first column of any of the rows to behind the last.
+    /// From the first column of any of the rows to the end of the last.
     #[inline(always)]
     pub(crate) fn of_rows(self, first: usize, end: usize) -> Extent {
         let mut all = self.of_row(first);
@@ -76,16 +76,16 @@ pub(crate) unsafe fn find(
         let mut first = width;
         let mut end = 0;
         for channel in 0..channels {
-            // SAFETY: a row of the block.
+            // SAFETY: row y of a channel lies in the block.
             let row = unsafe { block.add((channel * height + y) * width * LANES) };
             let mut x = 0;
-            // SAFETY: columns of the row.
+            // SAFETY: column x is below the row's width.
             while x < first && unsafe { is_zero(row.add(x * LANES)) } {
                 x += 1;
             }
             first = first.min(x);
             let mut x = width;
-            // SAFETY: columns of the row.
+            // SAFETY: column x - 1 is below the row's width.
             while x > end && unsafe { is_zero(row.add((x - 1) * LANES)) } {
                 x -= 1;
             }
@@ -96,11 +96,14 @@ pub(crate) unsafe fn find(
 }
 
 /// Whether 16 floats are 0, of either sign.
+///
+/// # Safety
+/// `line` must hold 16 floats.
 #[inline(always)]
 unsafe fn is_zero(line: *const f32) -> bool {
     let mut bits = 0;
     for lane in 0..LANES {
-        // SAFETY: the caller vouches for 16 floats.
+        // SAFETY: a line has 16 floats.
         bits |= unsafe { *line.add(lane) }.to_bits();
     }
     bits << 1 == 0

@@ -3,19 +3,19 @@
 use crate::simd::{Simd, dispatch};
 
 dispatch! {
-    /// Clears `all` if one of `count` numbers is infinite or none at all.
+    /// Clears `all` if one of `count` floats is infinite or NaN.
     ///
     /// # Safety
-    /// There must be as many numbers.
+    /// `numbers` must hold `count` floats.
     pub(crate) fn all_finite(numbers: *const f32, count: usize, all: &mut bool) => all_finite_generic
 }
 
 #[inline(always)]
 unsafe fn all_finite_generic<V: Simd>(numbers: *const f32, count: usize, all: &mut bool) {
     let whole = count / V::WIDTH * V::WIDTH;
-    // SAFETY: the caller's.
+    // SAFETY: all indices are below `count`.
     unsafe {
-        // 0 times a finite number is 0, times any other it is none, and so is the sum from then on.
+        // 0 times a finite number is 0, times any other it is NaN, and so is the sum from then on.
         let mut sum = V::splat(0.0);
         let mut i = 0;
         while i < whole {

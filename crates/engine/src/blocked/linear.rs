@@ -1,12 +1,12 @@
 //! Fully connected layers of some blocks: forward pass and gradient of the input.
 //!
 //! Both are the product of a matrix, whose numbers are broadcast, with the features of the blocks.
-//! A tile is up to six rows of the matrix (three, where there are 16 registers) by up to four
+//! A tile is up to six rows of the matrix (three if there are 16 registers) by up to four
 //! blocks, so that a number of the weight is read once for four blocks.
 
 use super::conv_forward::{activate, add_products};
 use super::unpool::chain;
-use crate::reference::activation::Activation;
+use crate::layers::Activation;
 use crate::simd::{LANES, Simd, dispatch};
 
 /// Blocks that a product takes at once.
@@ -36,7 +36,7 @@ impl Matrix {
     }
 }
 
-/// What becomes of a sum before it is stored.
+/// What is done with a sum before it is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Finish {
     /// Forward: the bias is where the sum begins, and this its end.
@@ -50,83 +50,61 @@ pub(crate) enum Finish {
         output: *const f32,
         activation: Activation,
     },
-    /// Backward, where the feature came from no activation of a linear layer.
+    /// Backward, if the feature comes from a convolution.
     Keep,
 }
 
-/// Features of blocks, (features, 16), one block `stride` floats behind the other.
+/// Features of blocks, (features, 16), blocks `stride` floats apart.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Features<P> {
     pub(crate) data: P,
     pub(crate) stride: usize,
 }
 
+/// The operands of a product for 1 to [`BLOCKS`] blocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    pub(crate) matrix: Matrix,
+    pub(crate) blocks: usize,
+    pub(crate) from: Features<*const f32>,
+    pub(crate) to: Features<*mut f32>,
+    pub(crate) finish: Finish,
+}
+
 dispatch! {
-    /// `to = finish(matrix · from)` for 1 to [`BLOCKS`] blocks.
+    /// `to = finish(matrix · from)`.
     ///
     /// # Safety
-    /// The operands must hold the numbers that their sizes say, `to` have room.
-    pub(crate) fn product(
-        matrix: Matrix,
-        blocks: usize,
-        from: Features<*const f32>,
-        to: Features<*mut f32>,
-        finish: Finish,
-    ) => product_generic
+    /// The matrix must hold `rows` x `columns` floats at its strides, `from` a line for each column
+    /// in each block, `finish` what it names for each row; `to` must have space for a line for each
+    /// row in each block.
+    pub(crate) fn product(operands: Product) => product_generic
 }
 
 #[inline(always)]
-unsafe fn product_generic<V: Simd>(
-    matrix: Matrix,
-    blocks: usize,
-    from: Features<*const f32>,
-    to: Features<*mut f32>,
-    finish: Finish,
-) {
-    let operands = Operands {
-        matrix,
-        from,
-        to,
-        finish,
-    };
-    // SAFETY: the caller's.
+unsafe fn product_generic<V: Simd>(operands: Product) {
+    // SAFETY: N is the number of blocks.
     unsafe {
-        if V::WIDE {
-            match blocks {
-                4 => operands.all::<V, 6, 4>(),
-                3 => operands.all::<V, 6, 3>(),
-                2 => operands.all::<V, 8, 2>(),
-                1 => operands.all::<V, 12, 1>(),
-                _ => {}
-            }
-        } else {
-            match blocks {
-                4 => operands.all::<V, 3, 4>(),
-                3 => operands.all::<V, 4, 3>(),
-                2 => operands.all::<V, 6, 2>(),
-                1 => operands.all::<V, 12, 1>(),
-                _ => {}
-            }
+        match (V::WIDE, operands.blocks) {
+            (true, 4) => operands.all::<V, 6, 4>(),
+            (true, 3) => operands.all::<V, 6, 3>(),
+            (true, 2) => operands.all::<V, 8, 2>(),
+            (false, 4) => operands.all::<V, 3, 4>(),
+            (false, 3) => operands.all::<V, 4, 3>(),
+            (false, 2) => operands.all::<V, 6, 2>(),
+            _ => operands.all::<V, 12, 1>(),
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Operands {
-    matrix: Matrix,
-    from: Features<*const f32>,
-    to: Features<*mut f32>,
-    finish: Finish,
-}
-
-impl Operands {
+impl Product {
     /// All rows for N blocks, M at once, and one by one where fewer are left.
     #[inline(always)]
     unsafe fn all<V: Simd, const M: usize, const N: usize>(self) {
         for part in 0..LANES / V::WIDTH {
             let lane = part * V::WIDTH;
             let mut row = 0;
-            // SAFETY: the caller's.
+            // SAFETY: no tile goes beyond the last row.
             unsafe {
                 // Three rows at once leave no single one over: that would be slow.
                 while row + M <= self.matrix.rows && (M != 3 || row + 4 != self.matrix.rows) {
@@ -152,7 +130,8 @@ impl Operands {
             column_stride,
             ..
         } = self.matrix;
-        // SAFETY: rows, columns and blocks are those of the operands.
+        // SAFETY: rows, columns and blocks are within those of the operands, the part within 16
+        // lanes.
         unsafe {
             let mut sums = [[V::splat(0.0); M]; N];
             let mut from = [0; N];
@@ -172,7 +151,7 @@ impl Operands {
             let mut x = self.from.data.add(lane);
             for _ in 0..columns {
                 [x, weight] = add_products(&mut sums, [x, weight], from, numbers);
-                // The last step may lead far behind the matrix, where no pointer may point.
+                // The last step may lead far beyond the matrix, where no pointer may point.
                 weight = weight.wrapping_add(column_stride);
                 x = x.wrapping_add(LANES);
             }

@@ -14,7 +14,7 @@ pub(crate) struct Batch {
     pub(crate) blocks: usize,
     /// Features of the input, I.
     pub(crate) in_features: usize,
-    /// The input, an image a row: (16 blocks, row stride).
+    /// The input, one row an image: (16 blocks, row stride).
     pub(crate) rows: *const f32,
     /// Floats from a row to the next; a multiple of 16 that is no less than I.
     pub(crate) row_stride: usize,
@@ -28,8 +28,8 @@ dispatch! {
     /// Rows `first..end` of the weight (O, I) and of the bias (O).
     ///
     /// # Safety
-    /// The operands must hold what their sizes say; `d_weight` and `d_bias` are those of the whole
-    /// layer, and nobody else writes to these rows.
+    /// `rows` and `d_output` must hold as many floats as their sizes say, `d_weight` and `d_bias`
+    /// have space for the whole layer; no other thread may use the rows `first..end` of them.
     pub(crate) fn gradient(
         batch: &Batch,
         first: usize,
@@ -48,7 +48,7 @@ unsafe fn gradient_generic<V: Simd>(
     d_bias: *mut f32,
 ) {
     let mut row = first;
-    // SAFETY: the caller's.
+    // SAFETY: no tile goes beyond row `end`.
     unsafe {
         if V::WIDE {
             while row + 6 <= end {
@@ -82,7 +82,8 @@ impl Batch {
         d_bias: *mut f32,
     ) {
         let mut column = 0;
-        // SAFETY: the caller's; the rows of the input have room up to a multiple of 16.
+        // SAFETY: the rows of the input have space up to a multiple of 16, hence for whole
+        // registers from each column on.
         unsafe {
             while column < self.in_features {
                 let registers = match (self.in_features - column).div_ceil(V::WIDTH) {
@@ -108,7 +109,8 @@ impl Batch {
         row: usize,
         column: usize,
     ) -> [[V; M]; N] {
-        // SAFETY: the rows of the input have room up to a multiple of 16.
+        // SAFETY: N registers from this column on lie within the row of each image, which has space
+        // up to a multiple of 16; rows `row..row + M` lie within O.
         unsafe {
             let mut sums = [[V::splat(0.0); M]; N];
             let mut from = [0; N];
@@ -139,7 +141,7 @@ impl Batch {
         column: usize,
         d_weight: *mut f32,
     ) {
-        // SAFETY: the caller vouches that the columns exist.
+        // SAFETY: only columns below I of rows below O are written.
         unsafe {
             for m in 0..M {
                 let to = d_weight.add((row + m) * self.in_features);
@@ -148,7 +150,7 @@ impl Batch {
                     if column + V::WIDTH <= self.in_features {
                         sums[n][m].store(to.add(column));
                     } else {
-                        // Behind the last column the next row begins.
+                        // After the last column the next row begins.
                         let mut lanes = [0.0; LANES];
                         sums[n][m].store(lanes.as_mut_ptr());
                         let left = self.in_features - column;
@@ -162,19 +164,20 @@ impl Batch {
     /// Rows `first..end` of the gradient of the bias.
     ///
     /// # Safety
-    /// As [`gradient`].
+    /// `d_output` must hold `end` lines in each block, `d_bias` have space for `end` floats; no
+    /// other thread may use the rows `first..end` of it.
     #[inline(always)]
     pub(crate) unsafe fn bias_gradient(&self, first: usize, end: usize, d_bias: *mut f32) {
         for row in first..end {
             let mut sum = 0.0;
             for block in 0..self.blocks {
-                // SAFETY: a feature of a block.
+                // SAFETY: a line of 16 floats of a block.
                 unsafe {
                     let d = self.d_output.add(block * self.d_stride + row * LANES);
                     sum += crate::simd::sum_lanes(d);
                 }
             }
-            // SAFETY: the caller's.
+            // SAFETY: the row is below `end`.
             unsafe { *d_bias.add(row) = sum }
         }
     }

@@ -1,11 +1,11 @@
 //! Gradient descent with momentum in place, with the formulas of
 //! [`reference::sgd`](crate::reference::sgd).
 
-use crate::reference::sgd::Settings;
+use crate::optimizer::Sgd;
 use crate::simd::{Simd, dispatch};
 
 /// Below this a velocity is 0: one whose gradient stays 0 would decay to a denormal number, which
-/// costs a hundred times as much as others.
+/// takes a hundred times as long as others.
 const LEAST_VELOCITY: f32 = 1e-30;
 
 /// A step's settings.
@@ -20,8 +20,8 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// With gradients times `scale`; parameters decay where they are weights.
-    pub(crate) fn new(settings: &Settings, scale: f32, weights: bool) -> Self {
+    /// With gradients times `scale`; only weights decay.
+    pub(crate) fn new(settings: &Sgd, scale: f32, weights: bool) -> Self {
         Self {
             rate: settings.learning_rate as f32,
             momentum: settings.momentum as f32,
@@ -40,7 +40,7 @@ dispatch! {
     /// Updates `count` parameters and their velocity; `count` is a multiple of 16.
     ///
     /// # Safety
-    /// All three must hold `count` numbers, and nobody else use parameters and velocity.
+    /// All three must hold `count` floats, and no other thread use parameters and velocity.
     pub(crate) fn update(
         step: &Step,
         count: usize,
@@ -58,7 +58,7 @@ unsafe fn update_generic<V: Simd>(
     parameters: *mut f32,
     velocity: *mut f32,
 ) {
-    // SAFETY: the caller's.
+    // SAFETY: a register from `i` on lies within `count`, a multiple of 16.
     unsafe {
         let mut i = 0;
         while i < count {
@@ -69,9 +69,10 @@ unsafe fn update_generic<V: Simd>(
             let v = g.fma(V::load(velocity.add(i)), V::splat(step.momentum));
             let v = v.flush_below(LEAST_VELOCITY);
             v.store(velocity.add(i));
-            let moved = match step.nesterov {
-                true => g.fma(v, V::splat(step.momentum)),
-                false => v,
+            let moved = if step.nesterov {
+                g.fma(v, V::splat(step.momentum))
+            } else {
+                v
             };
             p.sub(moved.mul(V::splat(step.rate)))
                 .store(parameters.add(i));

@@ -1,18 +1,59 @@
 //! Where a pass gets its images from.
 
-use crate::Pixels;
+use crate::simd::LANES;
+
+/// One image as its owner stores it.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Bytes, each of which stands for a number of the table.
+    Bytes(&'a [u8], &'a [f32; 256]),
+    /// The numbers themselves.
+    Floats(&'a [f32]),
+}
+
+impl Pixels<'_> {
+    /// Fetches the memory into the cache ahead of its use: images come from anywhere in a set that no
+    /// cache holds.
+    pub fn prefetch(self) {
+        let (first, bytes) = match self {
+            Pixels::Bytes(bytes, _) => (bytes.as_ptr(), bytes.len()),
+            Pixels::Floats(floats) => (floats.as_ptr().cast(), size_of_val(floats)),
+        };
+        #[cfg(target_arch = "x86_64")]
+        for offset in (0..bytes + LANES * 4 - 1).step_by(LANES * 4) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: the instruction takes any address, and every x86-64 stores it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (first, bytes);
+    }
+
+    /// How many pixels there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Pixels::Bytes(bytes, _) => bytes.len(),
+            Pixels::Floats(floats) => floats.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
 
 /// Images by their index in a batch; threads ask for them at the same time.
 pub trait Images: Sync {
-    /// The pixels of an image, (C, H, W). `room` has as many bytes, for images that are made when
-    /// they are asked for.
-    fn pixels<'a>(&'a self, image: usize, room: &'a mut [u8]) -> Pixels<'a>;
+    /// The pixels of an image, (C, H, W). `buffer` has as many bytes, for images that are made on
+    /// demand.
+    fn pixels<'a>(&'a self, image: usize, buffer: &'a mut [u8]) -> Pixels<'a>;
 
-    /// Fetches what [`Images::pixels`] will read of an image that is soon asked for.
+    /// Fetches what [`Images::pixels`] will read of an image that will be asked for soon.
     fn prefetch(&self, _image: usize) {}
 }
 
-/// Equally large images one behind the other.
+/// Equally large images, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct FloatImages<'a> {
     /// (N, C, H, W).
@@ -22,7 +63,7 @@ pub struct FloatImages<'a> {
 }
 
 impl Images for FloatImages<'_> {
-    fn pixels<'a>(&'a self, image: usize, _room: &'a mut [u8]) -> Pixels<'a> {
+    fn pixels<'a>(&'a self, image: usize, _buffer: &'a mut [u8]) -> Pixels<'a> {
         Pixels::Floats(&self.pixels[image * self.size..][..self.size])
     }
 

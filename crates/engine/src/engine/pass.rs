@@ -1,53 +1,37 @@
 //! Forward and backward pass of a group of blocks, on one thread.
 
+use super::arithmetic::{Arithmetic, At};
+use super::images::{Images, Pixels};
+use super::memory::{BatchMemory, Places, Scratch, block_features, conv_gradient};
 use crate::Isa;
-use crate::blocked::conv_forward::{self, Saved};
+use crate::blocked::conv_forward::{Forward, Saved};
 use crate::blocked::cross_entropy::{self, cross_entropy};
-use crate::blocked::linear::{Features, Finish, Matrix, product};
-use crate::blocked::pack::Pixels;
+use crate::blocked::linear::{Features, Finish, Matrix, Product};
 use crate::blocked::unpool::Incoming;
-#[cfg(target_arch = "x86_64")]
-use crate::blocked::unpool::unpool;
 use crate::blocked::{conv_input, conv_weight, extents, pack};
-use crate::engine::memory::{Place, Scratch, conv_gradient, features};
-use crate::engine::{Images, Layers};
+use crate::buffer::Lines;
+use crate::layers::{Layers, LinearLayer};
 use crate::simd::LANES;
-
-/// Where the threads of a pass put what outlives their blocks. The threads write to different
-/// blocks.
-#[derive(Debug)]
-pub(crate) struct BatchPointers {
-    pub(crate) rows: Vec<*mut f32>,
-    pub(crate) d_linear: Vec<*mut f32>,
-    pub(crate) conv_gradients: *mut f32,
-    pub(crate) conv_stride: usize,
-    pub(crate) logits: *mut f32,
-    pub(crate) losses: *mut f32,
-    pub(crate) predicted: *mut u32,
-    pub(crate) labels: *const u32,
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) tiles: Vec<[*mut u8; 2]>,
-}
 
 /// How far a pass goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Extent<'a> {
+pub(crate) enum Goal<'a> {
     /// To the logits.
     Logits,
-    /// To the logits; the input of the last layer is kept here, an image a row of
-    /// [`feature_row`] floats.
-    Features(*mut f32),
-    /// To the loss of each image.
-    Losses,
+    /// To the logits; the input of the last layer is kept, one row of [`feature_row`] floats an
+    /// image.
+    Features,
+    /// To the loss of each image, with these labels.
+    Losses { labels: &'a [u32] },
     /// Back to the gradients of the parameters.
-    Backward(FromLogits<'a>),
+    Gradients(FromLogits<'a>),
 }
 
 /// The gradient of the logits, with which a backward pass begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FromLogits<'a> {
-    /// That of the mean cross-entropy, with this ε of label smoothing.
-    CrossEntropy { smoothing: f32 },
+    /// That of the mean cross-entropy with these labels and this ε of label smoothing.
+    CrossEntropy { labels: &'a [u32], smoothing: f32 },
     /// This one, (N, K).
     Given(&'a [f32]),
 }
@@ -57,83 +41,104 @@ pub(crate) fn feature_row(features: usize) -> usize {
     features.next_multiple_of(LANES)
 }
 
-/// What all threads of a pass read.
+/// What all threads of a pass read, and the memory of which each writes its own blocks.
 pub(crate) struct Pass<'a> {
     pub(crate) isa: Isa,
+    pub(crate) arithmetic: &'a dyn Arithmetic,
     pub(crate) layers: &'a Layers,
-    pub(crate) places: &'a [Place],
-    pub(crate) parameters: *const f32,
+    pub(crate) places: &'a Places,
+    pub(crate) parameters: &'a Lines,
+    /// Counts the changes of the parameters.
+    pub(crate) version: u64,
     pub(crate) images: &'a dyn Images,
     /// Images of the batch.
     pub(crate) count: usize,
-    /// How far it goes.
-    pub(crate) extent: Extent<'a>,
-    pub(crate) batch: &'a BatchPointers,
-    /// The weights of the linear layers, where they run on tiles.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) weights: Option<&'a super::tiles::Weights>,
+    pub(crate) goal: Goal<'a>,
+    pub(crate) batch: &'a BatchMemory,
 }
 
-// SAFETY: the pointers lead to memory that the engine borrows for the whole pass; threads read the
-// parameters and write to the blocks that are their own.
-unsafe impl Sync for Pass<'_> {}
+/// Some blocks that a thread takes together, at most [`BLOCKS`](crate::blocked::linear::BLOCKS).
+#[derive(Clone, Copy)]
+pub(crate) struct Group {
+    pub(crate) thread: usize,
+    /// The first of them in the batch.
+    pub(crate) first: usize,
+    pub(crate) blocks: usize,
+}
+
+impl Group {
+    fn at(self, index: usize) -> At {
+        let thread = self.thread;
+        At { index, thread }
+    }
+}
 
 impl Pass<'_> {
-    /// The blocks `first..first + blocks`, at most [`BLOCKS`](crate::blocked::linear::BLOCKS).
+    /// Packs the convolutions' weights if the parameters have another version than the last time.
+    pub(crate) fn pack(&self, scratch: &mut Scratch, thread: usize) {
+        if scratch.packed_version == self.version {
+            return;
+        }
+        scratch.packed_version = self.version;
+        let layers = self.layers.convs().iter().zip(&self.places.convs);
+        for (index, ((conv, places), own)) in layers.zip(&mut scratch.convs).enumerate() {
+            let weight = places.weight.of(self.parameters);
+            let at = At { index, thread };
+            self.arithmetic.pack_conv(at, conv, weight, own);
+        }
+    }
+
+    /// The whole pass of a group.
     ///
     /// # Safety
-    /// No other thread may have these blocks, and the memory must be that of the layers.
-    pub(crate) unsafe fn group(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
-        // SAFETY: the caller's.
+    /// No other thread may have these blocks of the batch; scratch, batch, places and parameters
+    /// must be made for the layers, and the batch for `count` images.
+    pub(crate) unsafe fn group(&self, scratch: &mut Scratch, group: Group) {
+        let Group { first, blocks, .. } = group;
+        let last = self.layers.linears().len() - 1;
+        // SAFETY: the group's blocks are this thread's, and the memory is made for the layers. What
+        // is kept of a block has its number in the batch as its place.
         unsafe {
             for block in 0..blocks {
-                self.convolve(scratch, first + block, block);
+                self.convolve(scratch, group, block);
             }
-            self.classify(scratch, first, blocks);
-            match self.extent {
-                Extent::Logits => {}
-                Extent::Losses => {
+            self.classify(scratch, group);
+            match self.goal {
+                Goal::Logits => {}
+                Goal::Features => {
+                    let count = self.layers.features();
+                    let row = feature_row(count);
                     for block in 0..blocks {
-                        // Nobody looks at the gradient, which falls off.
-                        self.lose(0.0, first + block, scratch.d_logits.as_mut_ptr());
+                        let from = block * block_features(count);
+                        let from = scratch.features[last].as_ptr().add(from);
+                        let to = self.batch.features.ptr().add((first + block) * LANES * row);
+                        pack::to_rows(self.isa, count, from, to, row);
                     }
                 }
-                Extent::Features(rows) => {
-                    let last = self.layers.linears().len() - 1;
-                    let count = self.layers.linears()[last].in_features;
-                    for block in 0..blocks {
-                        pack::to_rows(
-                            self.isa,
-                            count,
-                            scratch.features[last].as_ptr().add(block * features(count)),
-                            rows.add((first + block) * LANES * feature_row(count)),
-                            feature_row(count),
-                        );
-                    }
-                }
-                Extent::Backward(from) => {
-                    let last = self.layers.linears().len() - 1;
-                    let stride = features(self.layers.classes());
+                Goal::Losses { labels } => {
                     for block in first..first + blocks {
-                        let d_logits = self.batch.d_linear[last].add(block * stride);
+                        // The gradient is not needed.
+                        self.losses(labels, 0.0, block, scratch.d_logits.ptr());
+                    }
+                }
+                Goal::Gradients(from) => {
+                    let stride = block_features(self.layers.classes());
+                    for block in first..first + blocks {
+                        let d_logits = self.batch.d_linear[last].ptr().add(block * stride);
                         match from {
-                            FromLogits::CrossEntropy { smoothing } => {
-                                self.lose(smoothing, block, d_logits);
+                            FromLogits::CrossEntropy { labels, smoothing } => {
+                                self.losses(labels, smoothing, block, d_logits);
                             }
                             FromLogits::Given(given) => self.take(given, block, d_logits),
                         }
                     }
-                    self.linear_backward(scratch, first, blocks);
+                    self.linear_backward(scratch, group);
                     for block in 0..blocks {
-                        self.conv_backward(scratch, first + block, block);
+                        self.conv_backward(scratch, group, block);
                     }
                 }
             }
         }
-    }
-
-    fn parameter(&self, index: usize) -> *const f32 {
-        self.parameters.wrapping_add(self.places[index].offset)
     }
 
     /// Images of a block of the batch.
@@ -141,109 +146,103 @@ impl Pass<'_> {
         (self.count - block * LANES).min(LANES)
     }
 
-    /// The images into their lanes, and through the convolutions.
-    unsafe fn convolve(&self, scratch: &mut Scratch, block: usize, own: usize) {
+    /// The images of the group's `own`-th block into their lanes, and through the convolutions.
+    unsafe fn convolve(&self, scratch: &mut Scratch, group: Group, own: usize) {
+        let block = group.first + own;
         let convs = self.layers.convs();
         let first = &convs[0];
-        let place = pack::Place {
-            channels: first.in_channels,
-            height: first.height,
-            width: first.width,
-            padding: first.padding,
-        };
-        let input = scratch.input(self.layers, 0, own);
         let images = self.images_of(block);
-        // SAFETY: the input has the size of the place, and the layers' memory that of the layers.
+        let mut pixels = [Pixels::Floats(&[]); LANES];
+        let buffers = scratch.buffer.chunks_exact_mut(self.layers.pixels());
+        for (lane, (pixels, buffer)) in pixels[..images].iter_mut().zip(buffers).enumerate() {
+            *pixels = self.images.pixels(block * LANES + lane, buffer);
+        }
+        let input = scratch.convs[0].input.ptr();
+        let [height, width] = first.padded();
+        let extents = &mut scratch.extents[own * height..][..height];
+        // SAFETY: the input has space for a group's blocks, of which this is the `own`-th.
         unsafe {
-            let mut pixels = [Pixels::Floats(&[]); LANES];
-            let rooms = scratch.room.chunks_exact_mut(self.layers.pixels().max(1));
-            let lanes = std::iter::zip(&mut pixels[..images], rooms).enumerate();
-            for (lane, (pixels, room)) in lanes {
-                *pixels = self.images.pixels(block * LANES + lane, room);
-            }
-            pack::write_images(&pixels[..images], &place, input);
-            let [height, width] = first.padded();
-            let extents = &mut scratch.extents[own * height..][..height];
+            let input = input.add(own * super::memory::block_input(first));
+            pack::write_images(&pixels[..images], first, input);
             extents::find(first.in_channels, height, width, input, extents);
-            let next = (block + 1) * LANES;
-            for image in next..self.count.min(next + LANES) {
-                self.images.prefetch(image);
-            }
-            for (index, conv) in convs.iter().enumerate() {
-                let saved = match self.extent {
-                    Extent::Backward(_) => scratch.saved(self.layers, index, own),
+        }
+        let next = (block + 1) * LANES;
+        for image in next..self.count.min(next + LANES) {
+            self.images.prefetch(image);
+        }
+        for (index, conv) in convs.iter().enumerate() {
+            let operands = Forward {
+                layer: conv,
+                input: scratch.input(self.layers, index, own),
+                packed: scratch.convs[index].packed.as_ptr(),
+                bias: self.places.convs[index].bias.ptr(self.parameters),
+                output: scratch.target(self.layers, index, own),
+                saved: match self.goal {
+                    Goal::Gradients(_) => scratch.saved(self.layers, index, own),
                     _ => Saved::Nothing,
-                };
-                let input = scratch.input(self.layers, index, own);
-                let bias = self.parameter(2 * index + 1);
-                let target = scratch.target(self.layers, index, own);
-                #[cfg(target_arch = "x86_64")]
-                if let Some(tiles) = &mut scratch.tiles
-                    && let Some(tiles) = &mut tiles.convs[index]
-                {
-                    tiles.forward(conv, input, bias, target, saved);
-                    continue;
-                }
-                let packed = scratch.packed[index].as_ptr();
-                let extents = scratch.extents(conv, index, own);
-                conv_forward::forward(self.isa, conv, input, packed, bias, target, saved, extents);
-            }
+                },
+                extents: scratch.extents(self.layers, index, own),
+            };
+            // SAFETY: the memory is made for the layer.
+            unsafe { self.arithmetic.conv_forward(group.at(index), operands) }
         }
     }
 
-    /// Features to logits.
-    unsafe fn classify(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
-        let convs = self.layers.convs().len();
-        let linears = self.layers.linears();
-        // SAFETY: the memory is that of the layers.
-        unsafe {
-            for (index, linear) in linears.iter().enumerate() {
-                let parameter = 2 * (convs + index);
-                let matrix = Matrix {
-                    data: self.parameter(parameter),
+    /// Features to logits and classes.
+    unsafe fn classify(&self, scratch: &mut Scratch, group: Group) {
+        let Group { first, blocks, .. } = group;
+        for (index, linear) in self.layers.linears().iter().enumerate() {
+            let places = &self.places.linears[index];
+            let stride = block_features(linear.out_features);
+            let to = match scratch.features.get(index + 1) {
+                Some(next) => next.ptr(),
+                None => self.batch.logits.ptr().wrapping_add(first * stride),
+            };
+            let operands = Product {
+                matrix: Matrix {
+                    data: places.weight.ptr(self.parameters),
                     rows: linear.out_features,
                     columns: linear.in_features,
                     row_stride: linear.in_features,
                     column_stride: 1,
-                };
-                let stride = features(linear.out_features);
-                let to = match scratch.features.get_mut(index + 1) {
-                    Some(next) => next.as_mut_ptr(),
-                    None => self.batch.logits.add(first * stride),
-                };
-                let from = Features {
-                    data: scratch.features[index].as_ptr(),
-                    stride: features(linear.in_features),
-                };
-                let to = Features { data: to, stride };
-                let finish = Finish::Activate {
-                    bias: self.parameter(parameter + 1),
+                },
+                blocks,
+                from: self.features(scratch, index),
+                to: Features { data: to, stride },
+                finish: Finish::Activate {
+                    bias: places.bias.ptr(self.parameters),
                     activation: linear.activation,
-                };
-                #[cfg(target_arch = "x86_64")]
-                if let (Some(tiles), Some(weights)) = (&mut scratch.tiles, self.weights) {
-                    let weight = &weights.forward[index];
-                    tiles.forward[index].product(weight, blocks, from, to, finish);
-                    continue;
-                }
-                product(self.isa, matrix, blocks, from, to, finish);
-            }
-            let classes = self.layers.classes();
-            for block in first..first + blocks {
-                let logits = self.batch.logits.add(block * features(classes));
-                for lane in 0..self.images_of(block) {
-                    *self.batch.predicted.add(block * LANES + lane) =
+                },
+            };
+            // SAFETY: the matrix is the layer's weight; features and logits have space for the
+            // group's blocks.
+            unsafe { self.arithmetic.linear_forward(group.at(index), operands) }
+        }
+        let classes = self.layers.classes();
+        let predicted = self.batch.predicted.ptr().cast::<u32>();
+        for block in first..first + blocks {
+            for lane in 0..self.images_of(block) {
+                // SAFETY: the batch has logits and a class for each of its images.
+                unsafe {
+                    let logits = self.batch.logits.as_ptr();
+                    let logits = logits.add(block * block_features(classes));
+                    *predicted.add(block * LANES + lane) =
                         cross_entropy::predicted(classes, logits, lane);
                 }
             }
         }
     }
 
+    /// The inputs of a linear layer in the group's blocks.
+    fn features(&self, scratch: &Scratch, index: usize) -> Features<*const f32> {
+        Features {
+            data: scratch.features[index].as_ptr(),
+            stride: block_features(self.layers.linears()[index].in_features),
+        }
+    }
+
     /// A block's part of the gradient of the logits (N, K) into its lanes, and zeros into the lanes
-    /// without an image.
-    ///
-    /// # Safety
-    /// `d_logits` must have room for (K, 16).
+    /// without an image. `d_logits` must have space for (K, 16).
     unsafe fn take(&self, given: &[f32], block: usize, d_logits: *mut f32) {
         let classes = self.layers.classes();
         let images = self.images_of(block);
@@ -261,153 +260,115 @@ impl Pass<'_> {
         }
     }
 
-    /// Losses of a block, and their gradient by the logits.
-    unsafe fn lose(&self, smoothing: f32, block: usize, d_logits: *mut f32) {
+    /// Losses of a block, and their gradient by the logits. `d_logits` must have space for (K, 16).
+    unsafe fn losses(&self, labels: &[u32], smoothing: f32, block: usize, d_logits: *mut f32) {
         let classes = self.layers.classes();
-        // SAFETY: the memory is that of the layers; labels were checked.
+        // SAFETY: the batch has logits and a loss for each of its images; there is a label below K
+        // for each, which was checked before the pass.
         unsafe {
+            let logits = self.batch.logits.as_ptr();
             let operands = cross_entropy::Block {
                 classes,
-                logits: self.batch.logits.add(block * features(classes)),
-                labels: self.batch.labels.add(block * LANES),
+                logits: logits.add(block * block_features(classes)),
+                labels: labels.as_ptr().add(block * LANES),
                 images: self.images_of(block),
                 smoothing,
                 scale: 1.0 / self.count as f32,
             };
-            let losses = self.batch.losses.add(block * LANES);
+            let losses = self.batch.losses.ptr().add(block * LANES);
             cross_entropy(self.isa, &operands, d_logits, losses);
         }
     }
 
-    /// From the logits back to the features of the first linear layer; and its input for the
-    /// gradient of the weight, which is computed when all blocks are done.
-    unsafe fn linear_backward(&self, scratch: &mut Scratch, first: usize, blocks: usize) {
-        let convs = self.layers.convs().len();
-        // SAFETY: the memory is that of the layers.
-        unsafe {
-            for (index, linear) in self.layers.linears().iter().enumerate().rev() {
-                let stride = features(linear.out_features);
-                let in_stride = features(linear.in_features);
-                let matrix = Matrix {
-                    data: self.parameter(2 * (convs + index)),
-                    rows: linear.in_features,
-                    columns: linear.out_features,
+    /// From the logits back to the features of the first linear layer; keeps each layer's input for
+    /// the gradient of its weight, which is computed when all blocks are done.
+    unsafe fn linear_backward(&self, scratch: &mut Scratch, group: Group) {
+        let Group { first, blocks, .. } = group;
+        let linears = self.layers.linears();
+        for (index, linear) in linears.iter().enumerate().rev() {
+            let LinearLayer {
+                in_features,
+                out_features,
+                ..
+            } = *linear;
+            let [from_stride, to_stride] = [out_features, in_features].map(block_features);
+            let (to, finish) = match index.checked_sub(1) {
+                None => (scratch.d_features.ptr(), Finish::Keep),
+                Some(before) => {
+                    let to = self.batch.d_linear[before].ptr();
+                    let finish = Finish::Chain {
+                        output: scratch.features[index].as_ptr(),
+                        activation: linears[before].activation,
+                    };
+                    (to.wrapping_add(first * to_stride), finish)
+                }
+            };
+            let from = self.batch.d_linear[index].as_ptr();
+            let operands = Product {
+                matrix: Matrix {
+                    data: self.places.linears[index].weight.ptr(self.parameters),
+                    rows: in_features,
+                    columns: out_features,
                     row_stride: 1,
-                    column_stride: linear.in_features,
-                };
-                let (to, finish) = match index {
-                    0 => (scratch.d_features.as_mut_ptr(), Finish::Keep),
-                    _ => (
-                        self.batch.d_linear[index - 1].add(first * in_stride),
-                        Finish::Chain {
-                            output: scratch.features[index].as_ptr(),
-                            activation: self.layers.linears()[index - 1].activation,
-                        },
-                    ),
-                };
-                let d_output = self.batch.d_linear[index].add(first * stride);
-                let from = Features {
-                    data: d_output.cast_const(),
-                    stride,
-                };
-                let to = Features {
+                    column_stride: in_features,
+                },
+                blocks,
+                from: Features {
+                    data: from.wrapping_add(first * from_stride),
+                    stride: from_stride,
+                },
+                to: Features {
                     data: to,
-                    stride: in_stride,
-                };
-                #[cfg(target_arch = "x86_64")]
-                if let (Some(tiles), Some(weights)) = (&mut scratch.tiles, self.weights) {
-                    let weight = &weights.backward[index];
-                    tiles.backward[index].product(weight, blocks, from, to, finish);
-                    if blocks % 2 == 1 {
-                        // The last pair of the batch has one block: the gradient of the other is 0.
-                        std::ptr::write_bytes(d_output.add(blocks * stride), 0, stride);
-                    }
-                    for block in (0..blocks).step_by(2) {
-                        super::tiles::keep_pair(
-                            linear.in_features,
-                            linear.out_features,
-                            scratch.features[index].as_ptr().add(block * in_stride),
-                            d_output.add(block * stride),
-                            (first + block) / 2,
-                            self.batch.tiles[index],
-                        );
-                    }
-                    continue;
-                }
-                product(self.isa, matrix, blocks, from, to, finish);
-                let row = linear.in_features.next_multiple_of(LANES);
-                for block in 0..blocks {
-                    pack::to_rows(
-                        self.isa,
-                        linear.in_features,
-                        scratch.features[index].as_ptr().add(block * in_stride),
-                        self.batch.rows[index].add((first + block) * LANES * row),
-                        row,
-                    );
-                }
-            }
+                    stride: to_stride,
+                },
+                finish,
+            };
+            let (at, input) = (group.at(index), self.features(scratch, index));
+            // SAFETY: the matrix is the layer's weight, transposed; gradients and features have
+            // space for the group's blocks, which are this thread's.
+            unsafe { self.arithmetic.linear_backward(at, operands, input, first) }
         }
     }
 
-    /// From the features of the first linear layer back through the convolutions.
-    unsafe fn conv_backward(&self, scratch: &mut Scratch, block: usize, own: usize) {
-        let convs = self.layers.convs();
-        let stride = features(self.layers.linears()[0].in_features);
-        let mut gradients: usize = convs.iter().map(conv_gradient).sum();
-        // SAFETY: the memory is that of the layers.
-        unsafe {
-            let mut d_output = scratch.d_features.as_ptr().add(own * stride);
-            for (index, conv) in convs.iter().enumerate().rev() {
-                gradients -= conv_gradient(conv);
-                let incoming = Incoming {
+    /// From the features of the first linear layer back through the convolutions, in the group's
+    /// `own`-th block.
+    unsafe fn conv_backward(&self, scratch: &mut Scratch, group: Group, own: usize) {
+        let layers = self.layers;
+        let stride = block_features(layers.linears()[0].in_features);
+        let mut d_output = scratch.d_features.as_ptr().wrapping_add(own * stride);
+        let gradients = self.batch.conv_gradients.ptr();
+        let mut end = (group.first + own + 1) * self.batch.conv_stride;
+        for (index, conv) in layers.convs().iter().enumerate().rev() {
+            end -= conv_gradient(conv);
+            let memory = &scratch.convs[index];
+            let d_map = scratch.d_map.ptr();
+            let operands = conv_weight::Backward {
+                layer: conv,
+                whole: index > 0,
+                input: scratch.input(layers, index, own),
+                extents: scratch.extents(layers, index, own),
+                incoming: Incoming {
                     d_output,
-                    saved: scratch.saved(self.layers, index, own),
-                    output: scratch.target(self.layers, index, own),
-                };
-                #[cfg(target_arch = "x86_64")]
-                if let Some(tiles) = &mut scratch.tiles
-                    && let Some(tiles) = &mut tiles.convs[index]
-                {
-                    let [_, rows, _] = conv.output();
-                    let d_map = scratch.d_map.as_mut_ptr();
-                    unpool(self.isa, conv, incoming, 0, rows, d_map);
-                    let input = &scratch.inputs[index];
-                    let input = input.as_ptr().add(own * super::memory::input(conv));
-                    let to = self.batch.conv_gradients;
-                    let to = to.add(block * self.batch.conv_stride + gradients);
-                    tiles.weight_gradient(conv, input, d_map, to);
-                    let d_input = scratch.d_inputs[index].as_mut_ptr();
-                    tiles.input_gradient(conv, d_map, d_input);
-                    d_output = d_input;
-                    continue;
-                }
-                let input = scratch.input(self.layers, index, own);
-                let (d_map, sums) = (scratch.d_map.as_mut_ptr(), scratch.sums.as_mut_ptr());
-                conv_weight::gradient(
-                    self.isa,
-                    conv,
-                    index > 0,
-                    input,
-                    scratch.extents(conv, index, own),
-                    incoming,
-                    d_map,
-                    sums,
-                    self.batch
-                        .conv_gradients
-                        .add(block * self.batch.conv_stride + gradients),
-                );
-                if index > 0 {
-                    conv_input::gradient(
-                        self.isa,
-                        conv,
-                        scratch.packed_turned[index].as_ptr(),
-                        scratch.d_map.as_ptr(),
-                        scratch.border.as_mut_ptr(),
-                        scratch.d_inputs[index].as_mut_ptr(),
-                    );
-                    d_output = scratch.d_inputs[index].as_ptr();
-                }
+                    saved: scratch.saved(layers, index, own),
+                },
+                d_map,
+                sums: scratch.sums.ptr(),
+                gradient: gradients.wrapping_add(end),
+            };
+            let input = (index > 0).then(|| conv_input::Backward {
+                layer: conv,
+                packed: memory.turned.as_ptr(),
+                d_map,
+                d_input: memory.d_input.ptr(),
+            });
+            // SAFETY: the memory is made for the layer, and the forward pass saved what `incoming`
+            // reads; the gradients of this block are this thread's. All but the first convolution
+            // have no padding, and their input's gradient follows that of the whole map.
+            unsafe {
+                self.arithmetic
+                    .conv_backward(group.at(index), operands, input);
             }
+            d_output = memory.d_input.as_ptr();
         }
     }
 }

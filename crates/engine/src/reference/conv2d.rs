@@ -5,11 +5,8 @@
 //! of LeCun et al. 1998 (<https://doi.org/10.1109/5.726791>, section II.A), except that every input
 //! channel feeds every output channel.
 
-use super::Gradients;
-use crate::error::check_length;
-use crate::{Error, Float, Result};
-
-const OP: &str = "conv2d";
+use super::{Gradients, check};
+use crate::Float;
 
 /// The sizes of a convolution: (N, C, H, W) becomes (N, K, H + 2P - R + 1, W + 2P - S + 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,20 +48,12 @@ impl Shape {
 
     /// (N, K, H + 2P - R + 1, W + 2P - S + 1).
     ///
-    /// # Errors
-    /// [`Error::Window`] if the kernel is empty or larger than the padded input.
-    pub fn output(&self) -> Result<[usize; 4]> {
-        let window = [self.kernel_height, self.kernel_width];
-        let input = [self.height, self.width].map(|size| size + 2 * self.padding);
-        if window.contains(&0) || window[0] > input[0] || window[1] > input[1] {
-            return Err(Error::Window {
-                op: OP,
-                input,
-                window,
-            });
-        }
-        let [height, width] = [input[0] - window[0] + 1, input[1] - window[1] + 1];
-        Ok([self.batch, self.out_channels, height, width])
+    /// # Panics
+    /// If the kernel is larger than the padded input.
+    pub fn output(&self) -> [usize; 4] {
+        let height = self.height + 2 * self.padding + 1 - self.kernel_height;
+        let width = self.width + 2 * self.padding + 1 - self.kernel_width;
+        [self.batch, self.out_channels, height, width]
     }
 
     /// Visits the terms of one output element: the offset of an input element, and of the weight
@@ -87,15 +76,11 @@ impl Shape {
 
 /// `y[n,k,h,w] = b[k] + Σ_c Σ_r Σ_s weight[k,c,r,s] x[n,c,h+r-P,w+s-P]`, where `x` is 0 outside the
 /// image.
-///
-/// # Errors
-/// [`Error::Window`] if the kernel does not fit; [`Error::Length`] if `input` is not (N, C, H, W),
-/// `weight` not (K, C, R, S) or `bias` not (K).
-pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -> Result<Vec<T>> {
-    let [batch, _, out_height, out_width] = shape.output()?;
-    check_length(OP, "input", &shape.input(), input)?;
-    check_length(OP, "weight", &shape.weight(), weight)?;
-    check_length(OP, "bias", &shape.bias(), bias)?;
+pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+    let [batch, _, out_height, out_width] = shape.output();
+    check("input", &shape.input(), input);
+    check("weight", &shape.weight(), weight);
+    check("bias", &shape.bias(), bias);
     let mut output = Vec::new();
     for n in 0..batch {
         for (k, &b) in bias.iter().enumerate() {
@@ -108,7 +93,7 @@ pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -
             }
         }
     }
-    Ok(output)
+    output
 }
 
 /// The derivatives by input, weight and bias: each output element hands its own to what it was
@@ -119,21 +104,17 @@ pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -
 /// - `d_b[k] = Σ d_y[n,k,h,w]`
 ///
 /// Each sum runs over the indices that its left side lacks or that lead to the same element.
-///
-/// # Errors
-/// [`Error::Window`] if the kernel does not fit; [`Error::Length`] if `input` is not (N, C, H, W),
-/// `weight` not (K, C, R, S) or `d_output` not of the shape's [output](Shape::output).
 pub fn backward<T: Float>(
     shape: &Shape,
     input: &[T],
     weight: &[T],
     d_output: &[T],
-) -> Result<Gradients<T>> {
-    let output = shape.output()?;
+) -> Gradients<T> {
+    let output = shape.output();
     let [batch, out_channels, out_height, out_width] = output;
-    check_length(OP, "input", &shape.input(), input)?;
-    check_length(OP, "weight", &shape.weight(), weight)?;
-    check_length(OP, "d_output", &output, d_output)?;
+    check("input", &shape.input(), input);
+    check("weight", &shape.weight(), weight);
+    check("d_output", &output, d_output);
     let mut d_input = vec![T::ZERO; input.len()];
     let mut d_weight = vec![T::ZERO; weight.len()];
     let mut d_bias = vec![T::ZERO; out_channels];
@@ -151,11 +132,11 @@ pub fn backward<T: Float>(
             }
         }
     }
-    Ok(Gradients {
+    Gradients {
         d_input,
         d_weight,
         d_bias,
-    })
+    }
 }
 
 /// The position in the image of a position in the padded image, unless that lies in the padding.

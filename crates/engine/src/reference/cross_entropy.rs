@@ -6,10 +6,8 @@
 //! Szegedy et al. 2016 (<https://arxiv.org/abs/1512.00567>, section 7): the label's own class has a
 //! share in ε, too.
 
-use crate::error::{check_label_smoothing, check_labels, check_length};
-use crate::{Error, Float, Result};
-
-const OP: &str = "cross_entropy";
+use super::check;
+use crate::Float;
 
 /// The sizes of the logits, (N, K).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,44 +34,39 @@ impl Shape {
 ///
 /// The greatest logit is subtracted from all before the exponential, so that no logit is too large.
 ///
-/// # Errors
-/// [`Error::EmptyBatch`] if N is 0; [`Error::Length`] if `logits` is not (N, K) or `labels` not (N);
-/// [`Error::Label`] if a label is not below K; [`Error::Setting`] if `label_smoothing` is not
-/// between 0 and 1.
-pub fn forward<T: Float>(
-    shape: &Shape,
-    logits: &[T],
-    labels: &[u32],
-    label_smoothing: f64,
-) -> Result<T> {
-    check(shape, logits, labels, label_smoothing)?;
+/// # Panics
+/// If a label is not below K.
+pub fn forward<T: Float>(shape: &Shape, logits: &[T], labels: &[u32], label_smoothing: f64) -> T {
+    check("logits", &shape.logits(), logits);
+    check("labels", &shape.labels(), labels);
     let [on_label, on_all]: [T; 2] = target_shares(shape, label_smoothing);
     let mut loss = T::ZERO;
     for (row, &label) in logits.chunks(shape.classes).zip(labels) {
         let log_sum = log_sum_exp(row);
         loss += on_label * (log_sum - row[label as usize]);
         // Without smoothing a logit of minus infinity is a legitimate certainty, and 0 times
-        // infinity would be no number.
+        // infinity would be NaN.
         if label_smoothing > 0.0 {
             for &logit in row {
                 loss += on_all * (log_sum - logit);
             }
         }
     }
-    Ok(loss / T::from_f64(shape.batch as f64))
+    loss / T::from_f64(shape.batch as f64)
 }
 
 /// `d_z[n,k] = (p[n,k] - t[n,k]) / N`, with the softmax `p[n,k] = exp z[n,k] / Σ_j exp z[n,j]`.
 ///
-/// # Errors
-/// As [`forward`].
+/// # Panics
+/// If a label is not below K.
 pub fn backward<T: Float>(
     shape: &Shape,
     logits: &[T],
     labels: &[u32],
     label_smoothing: f64,
-) -> Result<Vec<T>> {
-    check(shape, logits, labels, label_smoothing)?;
+) -> Vec<T> {
+    check("logits", &shape.logits(), logits);
+    check("labels", &shape.labels(), labels);
     let [on_label, on_all]: [T; 2] = target_shares(shape, label_smoothing);
     let batch = T::from_f64(shape.batch as f64);
     let mut d_logits = Vec::new();
@@ -89,20 +82,11 @@ pub fn backward<T: Float>(
             d_logits.push((probability - target) / batch);
         }
     }
-    Ok(d_logits)
+    d_logits
 }
 
-fn check<T>(shape: &Shape, logits: &[T], labels: &[u32], label_smoothing: f64) -> Result<()> {
-    if shape.batch == 0 {
-        return Err(Error::EmptyBatch { op: OP });
-    }
-    check_label_smoothing(OP, label_smoothing)?;
-    check_length(OP, "logits", &shape.logits(), logits)?;
-    check_length(OP, "labels", &shape.labels(), labels)?;
-    check_labels(OP, labels, shape.classes)
-}
-
-/// What the label's class gets for being the label, `1-ε`, and what every class gets, `ε/K`.
+/// The share of the target that the label's class has for being the label, `1-ε`, and that of every
+/// class, `ε/K`.
 fn target_shares<T: Float>(shape: &Shape, label_smoothing: f64) -> [T; 2] {
     let on_all = label_smoothing / shape.classes as f64;
     [T::from_f64(1.0 - label_smoothing), T::from_f64(on_all)]

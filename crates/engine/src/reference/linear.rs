@@ -4,11 +4,8 @@
 //! holds one row an output feature; the layers F6 and output of LeCun et al. 1998
 //! (<https://doi.org/10.1109/5.726791>, section II.B), the latter without its radial basis functions.
 
-use super::Gradients;
-use crate::error::check_length;
-use crate::{Float, Result};
-
-const OP: &str = "linear";
+use super::{Gradients, check};
+use crate::Float;
 
 /// The sizes of a fully connected layer: (N, in features) becomes (N, out features).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +41,10 @@ impl Shape {
 }
 
 /// `y = x Wᵀ + b`: `y[n,o] = b[o] + Σ_i weight[o,i] x[n,i]`.
-///
-/// # Errors
-/// [`Error::Length`](crate::Error::Length) if `input` is not (N, I), `weight` not (O, I) or `bias`
-/// not (O).
-pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -> Result<Vec<T>> {
-    check_length(OP, "input", &shape.input(), input)?;
-    check_length(OP, "weight", &shape.weight(), weight)?;
-    check_length(OP, "bias", &shape.bias(), bias)?;
+pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
+    check("input", &shape.input(), input);
+    check("weight", &shape.weight(), weight);
+    check("bias", &shape.bias(), bias);
     let features = shape.in_features;
     let mut output = Vec::new();
     for n in 0..shape.batch {
@@ -63,7 +56,7 @@ pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -
             output.push(y);
         }
     }
-    Ok(output)
+    output
 }
 
 /// The derivatives by input, weight and bias.
@@ -71,19 +64,15 @@ pub fn forward<T: Float>(shape: &Shape, input: &[T], weight: &[T], bias: &[T]) -
 /// - `d_x = d_y W`: `d_x[n,i] = Σ_o d_y[n,o] weight[o,i]`
 /// - `d_weight = d_yᵀ x`: `d_weight[o,i] = Σ_n d_y[n,o] x[n,i]`
 /// - `d_b[o] = Σ_n d_y[n,o]`
-///
-/// # Errors
-/// [`Error::Length`](crate::Error::Length) if `input` is not (N, I), `weight` not (O, I) or
-/// `d_output` not (N, O).
 pub fn backward<T: Float>(
     shape: &Shape,
     input: &[T],
     weight: &[T],
     d_output: &[T],
-) -> Result<Gradients<T>> {
-    check_length(OP, "input", &shape.input(), input)?;
-    check_length(OP, "weight", &shape.weight(), weight)?;
-    check_length(OP, "d_output", &shape.output(), d_output)?;
+) -> Gradients<T> {
+    check("input", &shape.input(), input);
+    check("weight", &shape.weight(), weight);
+    check("d_output", &shape.output(), d_output);
     let features = shape.in_features;
     let mut d_input = vec![T::ZERO; input.len()];
     let mut d_weight = vec![T::ZERO; weight.len()];
@@ -98,9 +87,9 @@ pub fn backward<T: Float>(
             }
         }
     }
-    Ok(Gradients {
+    Gradients {
         d_input,
         d_weight,
         d_bias,
-    })
+    }
 }

@@ -17,12 +17,9 @@ pub fn conv_forward<T: Float>(
     batch: usize,
     [input, weight, bias]: [&[T]; 3],
 ) -> Conv<T> {
-    let map = conv2d::forward(&layer.reference(batch), input, weight, bias).unwrap();
+    let map = conv2d::forward(&layer.reference(batch), input, weight, bias);
     let activated = activation::forward(layer.activation, &map);
-    let output = match layer.pool {
-        true => avg_pool2d::forward(&pooling(layer, batch), &activated).unwrap(),
-        false => activated.clone(),
-    };
+    let output = avg_pool2d::forward(&layer.pooling(batch), &activated);
     Conv {
         map,
         activated,
@@ -36,22 +33,9 @@ pub fn conv_backward<T: Float>(
     forward: &Conv<T>,
     [input, weight, d_output]: [&[T]; 3],
 ) -> Gradients<T> {
-    let d_activated = match layer.pool {
-        true => avg_pool2d::backward(&pooling(layer, batch), d_output).unwrap(),
-        false => d_output.to_vec(),
-    };
-    let d_map = activation::backward(layer.activation, &forward.activated, &d_activated).unwrap();
-    conv2d::backward(&layer.reference(batch), input, weight, &d_map).unwrap()
-}
-
-fn pooling(layer: &ConvLayer, batch: usize) -> avg_pool2d::Shape {
-    let [_, channels, height, width] = layer.reference(batch).output().unwrap();
-    avg_pool2d::Shape {
-        batch,
-        channels,
-        height,
-        width,
-    }
+    let d_activated = avg_pool2d::backward(&layer.pooling(batch), d_output);
+    let d_map = activation::backward(layer.activation, &forward.activated, &d_activated);
+    conv2d::backward(&layer.reference(batch), input, weight, &d_map)
 }
 
 /// What a linear layer computes.
@@ -67,7 +51,7 @@ pub fn linear_forward<T: Float>(
     batch: usize,
     [input, weight, bias]: [&[T]; 3],
 ) -> Linear<T> {
-    let sums = linear::forward(&layer.reference(batch), input, weight, bias).unwrap();
+    let sums = linear::forward(&layer.reference(batch), input, weight, bias);
     let output = activation::forward(layer.activation, &sums);
     Linear { sums, output }
 }
@@ -78,6 +62,6 @@ pub fn linear_backward<T: Float>(
     forward: &Linear<T>,
     [input, weight, d_output]: [&[T]; 3],
 ) -> Gradients<T> {
-    let d_sums = activation::backward(layer.activation, &forward.output, d_output).unwrap();
-    linear::backward(&layer.reference(batch), input, weight, &d_sums).unwrap()
+    let d_sums = activation::backward(layer.activation, &forward.output, d_output);
+    linear::backward(&layer.reference(batch), input, weight, &d_sums)
 }

@@ -1,9 +1,9 @@
 //! What must change nothing, not even a bit: the number of threads, AVX2 instead of AVX-512, bytes
 //! instead of floats.
 
+use lenet_engine::Activation::{Relu, Tanh};
 use lenet_engine::engine::{Engine, Images};
-use lenet_engine::reference::activation::Activation::{Relu, Tanh};
-use lenet_engine::reference::adam::Settings;
+use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::{Isa, Pixels};
 
 use crate::network::Network;
@@ -16,7 +16,7 @@ fn train(engine: &mut Engine, network: &Network) -> [Vec<u32>; 2] {
         engine
             .gradients(&batch.images(), &batch.labels, 0.1)
             .unwrap();
-        engine.adam(&Settings::default());
+        engine.update(&Optimizer::Adam(Adam::default()), 1.0);
     }
     [
         bits(&flat(engine.last_gradients())),

@@ -3,34 +3,48 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod adam;
 #[path = "../common/mod.rs"]
 mod common;
 mod equal_bits;
 mod errors;
 mod network;
 mod optimizers;
+mod single;
 mod values;
 
 use std::sync::Arc;
 
-use lenet_engine::engine::{Engine, FloatImages, Purpose};
+use lenet_engine::Isa;
+use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
-use lenet_engine::{Isa, Result};
 use network::Network;
 
-/// An engine for training with the network's parameters, on so many threads.
+/// An engine for training with the network's parameters, on this many threads.
 fn engine(network: &Network, most_images: usize, threads: usize, isa: Isa) -> Engine {
-    let pool = Arc::new(Pool::exactly(threads));
-    let mut engine = Engine::new(network.layers(), Purpose::Training, most_images, pool, isa);
-    set_parameters(&mut engine, network).unwrap();
+    engine_for(Purpose::Training, network, most_images, threads, isa)
+}
+
+fn engine_for(
+    purpose: Purpose,
+    network: &Network,
+    most_images: usize,
+    threads: usize,
+    isa: Isa,
+) -> Engine {
+    let setup = Setup {
+        purpose,
+        precision: Precision::F32,
+        most_images,
+        pool: Arc::new(Pool::exactly(threads)),
+        isa,
+    };
+    let mut engine = Engine::new(network.layers(), setup).unwrap();
+    engine.set_parameters(&slices(&network.values())).unwrap();
     engine
 }
 
-fn set_parameters(engine: &mut Engine, network: &Network) -> Result<()> {
-    let parameters: Vec<Vec<f32>> = network.parameters.iter().map(|p| common::cast(p)).collect();
-    let slices: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
-    engine.set_parameters(&slices)
+fn slices(values: &[Vec<f32>]) -> Vec<&[f32]> {
+    values.iter().map(Vec::as_slice).collect()
 }
 
 /// Images and labels, as the engine takes them.
@@ -63,12 +77,12 @@ impl Batch {
     }
 }
 
-/// Copies of an engine's arrays, all parameters one behind the other.
+/// Copies of an engine's arrays, all parameters one after the other.
 fn flat<'a>(arrays: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
     arrays.flatten().copied().collect()
 }
 
-/// The bits of numbers, among which not-a-number equals itself and 0 is not -0.
+/// The bits of numbers, among which NaN equals itself and 0 is not -0.
 fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|number| number.to_bits()).collect()
 }

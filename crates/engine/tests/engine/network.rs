@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use lenet_engine::engine::Layers;
-use lenet_engine::reference::activation::Activation::{self, Identity, Relu};
+use lenet_engine::Activation::{self, Identity, Relu, Tanh};
 use lenet_engine::reference::cross_entropy;
-use lenet_engine::{ConvLayer, LinearLayer};
+use lenet_engine::{ConvLayer, Layers, LinearLayer};
 
-use crate::common::Values;
+use proptest::prelude::*;
+
 use crate::common::layers::{conv_backward, conv_forward, linear_backward, linear_forward};
+use crate::common::{Values, cast};
 
 /// Layers and parameters.
 #[derive(Clone)]
@@ -81,10 +82,8 @@ impl Network {
             height: 28,
             width: 28,
             out_channels: 6,
-            kernel: 5,
             padding: if same { 2 } else { 0 },
             activation,
-            pool: true,
         };
         let [_, height, width] = conv1.output();
         let conv2 = ConvLayer {
@@ -96,11 +95,13 @@ impl Network {
             ..conv1
         };
         let features = conv2.output().iter().product();
-        Self::new(
-            vec![conv1, conv2],
-            linears(&[features, 120, 84, 10], activation),
-            seed,
-        )
+        let linears = linears(&[features, 120, 84, 10], activation);
+        Self::new(vec![conv1, conv2], linears, seed)
+    }
+
+    /// The parameters in f32.
+    pub fn values(&self) -> Vec<Vec<f32>> {
+        self.parameters.iter().map(|values| cast(values)).collect()
     }
 
     pub fn layers(&self) -> Layers {
@@ -137,14 +138,14 @@ impl Network {
         let logits = inputs.pop().unwrap();
         let classes = logits.len() / batch;
         let shape = cross_entropy::Shape { batch, classes };
-        let loss = cross_entropy::forward(&shape, &logits, labels, smoothing).unwrap();
+        let loss = cross_entropy::forward(&shape, &logits, labels, smoothing);
         let one = cross_entropy::Shape { batch: 1, classes };
         let losses = std::iter::zip(logits.chunks(classes), labels);
         let losses = losses
-            .map(|(row, label)| cross_entropy::forward(&one, row, &[*label], smoothing).unwrap())
+            .map(|(row, label)| cross_entropy::forward(&one, row, &[*label], smoothing))
             .collect();
 
-        let mut d = cross_entropy::backward(&shape, &logits, labels, smoothing).unwrap();
+        let mut d = cross_entropy::backward(&shape, &logits, labels, smoothing);
         let mut gradients = Vec::new();
         let weights: Vec<_> = self.parameters.iter().step_by(2).collect();
         for (index, layer) in self.linears.iter().enumerate().rev() {
@@ -184,4 +185,57 @@ pub fn linears(features: &[usize], activation: Activation) -> Vec<LinearLayer> {
         },
     };
     pairs.map(linear).collect()
+}
+
+/// One or two convolutions and one to three linear layers, of all widths that there are.
+pub fn networks() -> impl Strategy<Value = Network> {
+    let activation = || prop::sample::select(vec![Relu, Tanh]);
+    let one = (
+        3..=6_usize,
+        prop::sample::select(vec![28, 24, 14, 12]),
+        0..=3_usize,
+    );
+    let one = one.prop_map(|(half, width, padding)| (2 * half, width, padding, false));
+    // The second has inputs 14 or 12 wide.
+    let two = vec![(28, 28, 2, true), (16, 28, 0, true), (12, 24, 2, true)];
+    let image = prop_oneof![one, prop::sample::select(two)];
+    let channels = (1..=3_usize, 1..=7_usize, 1..=20_usize);
+    let hidden = prop::collection::vec(1..=20_usize, 0..=2);
+    (
+        image,
+        channels,
+        activation(),
+        activation(),
+        hidden,
+        1..=12_usize,
+        any::<u64>(),
+    )
+        .prop_map(
+            |((height, width, padding, two), channels, first, second, hidden, classes, seed)| {
+                let mut convs = vec![ConvLayer {
+                    in_channels: channels.0,
+                    height,
+                    width,
+                    out_channels: channels.1,
+                    padding,
+                    activation: first,
+                }];
+                let mut made = convs[0].output();
+                if two {
+                    let [in_channels, height, width] = made;
+                    convs.push(ConvLayer {
+                        in_channels,
+                        height,
+                        width,
+                        out_channels: channels.2,
+                        padding: 0,
+                        activation: second,
+                    });
+                    made = convs[1].output();
+                }
+                let first = [made.iter().product()];
+                let features: Vec<_> = first.into_iter().chain(hidden).chain([classes]).collect();
+                Network::new(convs, linears(&features, second), seed)
+            },
+        )
 }

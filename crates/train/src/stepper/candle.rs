@@ -161,7 +161,7 @@ impl<'a> Candle<'a> {
     }
 }
 
-fn adam_config(settings: &lenet_engine::reference::adam::Settings) -> AdamConfig {
+fn adam_config(settings: &lenet_engine::optimizer::Adam) -> AdamConfig {
     AdamConfig {
         learning_rate: settings.learning_rate,
         beta1: settings.beta1,

@@ -1,7 +1,9 @@
 //! Images a second through LeNet-5 on MNIST, by batch size: the forward pass, forward and backward,
 //! and the whole step of the training loop; the fused engine and candle's own operations in turns.
-#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+#[allow(unsafe_code, reason = "it measures single instructions")]
+mod roof;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,10 +14,14 @@ use candle_nn::loss::cross_entropy;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use lenet_data::{Batch, Dataset, batches, embedded, order};
-use lenet_engine::engine::{FloatImages, Precision, Purpose};
+use lenet_engine::Isa;
+use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
+use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
 use lenet_model::{Init, LeNet5};
 use lenet_train::{Backend, Config, Draft, Ending, Event, Progress, evaluate, fit};
+
+use roof::fma_roof;
 
 const BATCH_SIZES: [usize; 5] = [1, 16, 128, 512, 1_024];
 
@@ -32,6 +38,62 @@ fn main() {
     forward_backward(&mut criterion, &train);
     train_step(&mut criterion, &train, &mnist.test.take(500));
     criterion.final_summary();
+
+    let is = |flag| std::env::args().any(|argument| argument == flag);
+    if is("--bench") && !is("--test") && !is("--list") {
+        roof(&train);
+    }
+}
+
+/// The engine's training step of 128 images on the threads that the program uses, beside what these
+/// could do at best.
+fn roof(train: &Dataset) {
+    let config = config(128);
+    let Batch { images, labels } = first_batch(&config, train);
+    let pixels = values(&images);
+    let images = FloatImages {
+        pixels: &pixels,
+        size: 28 * 28,
+    };
+    let labels = labels.to_vec1::<u32>().unwrap();
+    let optimizer = Optimizer::Adam(Adam::default());
+    println!("| a training step of 128 images | us | GFLOP/s | of the roof |");
+    println!("|---|---:|---:|---:|");
+    for isa in Isa::available() {
+        let setup = Setup {
+            purpose: Purpose::Training,
+            precision: Precision::F32,
+            most_images: labels.len(),
+            pool: Arc::clone(Pool::global()),
+            isa,
+        };
+        let model = model(&config);
+        let mut engine = Engine::new(model.architecture().layers().unwrap(), setup).unwrap();
+        let parameters = model.parameters().values().unwrap();
+        let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
+        engine.set_parameters(&parameters).unwrap();
+        let mut samples: Vec<f64> = (0..31)
+            .map(|_| {
+                let begun = Instant::now();
+                for _ in 0..30 {
+                    assert!(engine.gradients(&images, &labels, 0.).unwrap().finite);
+                    engine.update(&optimizer, 1.);
+                }
+                begun.elapsed().as_secs_f64() / 30.
+            })
+            .collect();
+        samples.sort_by(f64::total_cmp);
+        let seconds = samples[samples.len() / 2];
+        let flops = 2 * engine.layers().multiply_adds_of_training() * labels.len();
+        let rate = flops as f64 / seconds;
+        let threads = Pool::global().threads();
+        let share = match fma_roof(isa) {
+            Some(roof) => format!("{:.0} %", 100. * rate / (threads as f64 * roof)),
+            None => "-".to_owned(),
+        };
+        let (micros, rate) = (1e6 * seconds, rate / 1e9);
+        println!("| {isa}, {threads} threads | {micros:.1} | {rate:.1} | {share} |");
+    }
 }
 
 /// Images to logits, on the engine and by [`LeNet5::forward`], which records the graph for a

@@ -1,8 +1,11 @@
-//! Every operation in plain loops: specification, fallback and oracle.
+//! Every operation in plain loops: the specification, and the oracle of the fast kernels' tests.
 //!
 //! Sums are accumulated in the element type, in the order of the formula. Nothing here is fast, and
-//! nothing here should become so: an optimisation belongs into an operation beside this module,
-//! which is then tested against it.
+//! nothing here should become so: an optimisation belongs in the [`Engine`](crate::engine::Engine),
+//! which is tested against this module.
+//!
+//! Arrays that contradict their shapes are bugs of the caller: every function panics if an array's
+//! length is not what its shape says.
 //!
 //! Deliberately absent: strides, dilation and groups of convolutions, windows other than 2x2 of
 //! poolings, class weights of the loss. LeNet-5 has none of them.
@@ -24,4 +27,10 @@ pub struct Gradients<T> {
     pub d_weight: Vec<T>,
     /// By its bias.
     pub d_bias: Vec<T>,
+}
+
+/// Checks that an array holds as many elements as its shape says.
+fn check<T>(what: &str, shape: &[usize], array: &[T]) {
+    let expected: usize = shape.iter().product();
+    assert_eq!(array.len(), expected, "{what} should be {shape:?}");
 }

@@ -1,0 +1,280 @@
+//! The arithmetic of an engine on tiles: where the kernels in f32 stand for layers that do not fit.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::conv::{self, ConvTiles};
+use super::linear::{self, MatrixTiles, PackedMatrix};
+use super::{convert, release};
+use crate::Isa;
+use crate::blocked::linear::{Features, Matrix, Product};
+use crate::blocked::unpool::unpool;
+use crate::blocked::{conv_forward, conv_input, conv_weight, linear_weight};
+use crate::buffer::Lines;
+use crate::engine::arithmetic::{Arithmetic, At, F32, WeightGradient};
+use crate::engine::memory::{ConvScratch, Places, block_features};
+use crate::layers::{ConvLayer, Layers};
+use crate::pool::Pool;
+
+/// Products of linear layers, and of convolutions of 16 channels after the first one, on tiles.
+#[derive(Debug)]
+pub(crate) struct Bf16 {
+    isa: Isa,
+    /// For the convolutions that do not fit.
+    f32: F32,
+    threads: Vec<Mutex<Tiles>>,
+    /// For each linear layer its weight, and the weight transposed. All threads read them, and pack
+    /// a part each.
+    forward: Vec<PackedMatrix>,
+    backward: Vec<PackedMatrix>,
+    /// The version of the parameters that are packed.
+    version: u64,
+    /// For each linear layer its input and the gradient of its output over the batch, in pairs of
+    /// blocks.
+    kept: Vec<[Lines; 2]>,
+}
+
+/// What one thread needs for its products.
+#[derive(Debug)]
+struct Tiles {
+    /// For each convolution that fits.
+    convs: Vec<Option<ConvTiles>>,
+    /// For each linear layer the product with its weight, and with the weight transposed.
+    forward: Vec<MatrixTiles>,
+    backward: Vec<MatrixTiles>,
+}
+
+impl Tiles {
+    fn new(layers: &Layers) -> Self {
+        let convs = layers.convs().iter().enumerate();
+        let linears = layers.linears().iter();
+        Self {
+            // The gradient of the first layer's input is not wanted.
+            convs: convs
+                .map(|(index, conv)| (index > 0 && conv::fits(conv)).then(|| ConvTiles::new(conv)))
+                .collect(),
+            forward: linears
+                .clone()
+                .map(|linear| MatrixTiles::new(linear.out_features, linear.in_features))
+                .collect(),
+            backward: linears
+                .map(|linear| MatrixTiles::new(linear.in_features, linear.out_features))
+                .collect(),
+        }
+    }
+}
+
+impl Bf16 {
+    /// For this many threads and batches of `blocks` blocks, an even number. AMX must be available.
+    pub(crate) fn new(isa: Isa, layers: &Layers, threads: usize, blocks: usize) -> Self {
+        assert!(super::is_available());
+        let linears = layers.linears().iter();
+        Self {
+            isa,
+            f32: F32::new(isa, layers, 0),
+            threads: (0..threads)
+                .map(|_| Mutex::new(Tiles::new(layers)))
+                .collect(),
+            forward: linears
+                .clone()
+                .map(|linear| PackedMatrix::new(linear.out_features, linear.in_features))
+                .collect(),
+            backward: linears
+                .clone()
+                .map(|linear| PackedMatrix::new(linear.in_features, linear.out_features))
+                .collect(),
+            version: 0,
+            kept: linears
+                .map(|linear| {
+                    let rows = linear::rows_bytes(linear.in_features);
+                    let d_output = linear::d_output_bytes(linear.out_features);
+                    [rows, d_output].map(|bytes| Lines::bytes(blocks / 2 * bytes))
+                })
+                .collect(),
+        }
+    }
+
+    fn tiles(&self, at: At) -> MutexGuard<'_, Tiles> {
+        let tiles = self.threads[at.thread].lock();
+        tiles.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arithmetic for Bf16 {
+    fn blocks_at_once(&self) -> usize {
+        2
+    }
+
+    fn rows_at_once(&self) -> usize {
+        super::ROWS
+    }
+
+    fn prepare(
+        &mut self,
+        pool: &Pool,
+        layers: &Layers,
+        places: &Places,
+        parameters: &Lines,
+        version: u64,
+    ) {
+        if self.version == version {
+            return;
+        }
+        self.version = version;
+        let packed = std::iter::zip(&self.forward, &self.backward);
+        let layers = layers.linears().iter().zip(&places.linears).zip(packed);
+        pool.run(&|thread, threads| {
+            for ((linear, places), (forward, backward)) in layers.clone() {
+                let matrix = Matrix {
+                    data: places.weight.ptr(parameters),
+                    rows: linear.out_features,
+                    columns: linear.in_features,
+                    row_stride: linear.in_features,
+                    column_stride: 1,
+                };
+                // SAFETY: AMX is available, the matrix is the layer's weight, and each thread packs
+                // rows of its own, which no thread reads before all have ended.
+                unsafe {
+                    forward.pack(&matrix, thread, threads);
+                    backward.pack(&matrix.transposed(), thread, threads);
+                }
+            }
+        });
+    }
+
+    fn pack_conv(&self, at: At, conv: &ConvLayer, weight: &[f32], scratch: &mut ConvScratch) {
+        match &mut self.tiles(at).convs[at.index] {
+            Some(tiles) => tiles.pack(conv, weight),
+            None => self.f32.pack_conv(at, conv, weight, scratch),
+        }
+    }
+
+    unsafe fn conv_forward(&self, at: At, operands: conv_forward::Forward<'_>) {
+        let conv_forward::Forward {
+            layer,
+            input,
+            bias,
+            output,
+            saved,
+            ..
+        } = operands;
+        // SAFETY: AMX is available; the bounds of this function are those of both kernels.
+        unsafe {
+            match &mut self.tiles(at).convs[at.index] {
+                Some(tiles) => tiles.forward(layer, input, bias, output, saved),
+                None => self.f32.conv_forward(at, operands),
+            }
+        }
+    }
+
+    unsafe fn conv_backward(
+        &self,
+        at: At,
+        operands: conv_weight::Backward<'_>,
+        input: Option<conv_input::Backward<'_>>,
+    ) {
+        let conv_weight::Backward { layer, d_map, .. } = operands;
+        let [_, rows, _] = layer.output();
+        // SAFETY: AMX is available; the bounds of this function are those of both kernels, and
+        // `d_map` has space for the whole map, for which the input's gradient is wanted.
+        unsafe {
+            match (&mut self.tiles(at).convs[at.index], input) {
+                (Some(tiles), Some(input)) => {
+                    unpool(self.isa, layer, operands.incoming, 0, rows, d_map);
+                    tiles.weight_gradient(layer, operands.input, d_map, operands.gradient);
+                    tiles.input_gradient(layer, d_map, input.d_input);
+                }
+                (_, input) => self.f32.conv_backward(at, operands, input),
+            }
+        }
+    }
+
+    unsafe fn linear_forward(&self, at: At, operands: Product) {
+        let Product {
+            blocks,
+            from,
+            to,
+            finish,
+            ..
+        } = operands;
+        let weight = &self.forward[at.index];
+        // SAFETY: AMX is available; the bounds of this function are those of the kernel, and the
+        // packed matrix is the product's.
+        unsafe { self.tiles(at).forward[at.index].product(weight, blocks, from, to, finish) }
+    }
+
+    unsafe fn linear_backward(
+        &self,
+        at: At,
+        operands: Product,
+        input: Features<*const f32>,
+        first: usize,
+    ) {
+        let Product {
+            matrix,
+            blocks,
+            from,
+            to,
+            finish,
+        } = operands;
+        let [in_features, out_features] = [matrix.rows, matrix.columns];
+        let weight = &self.backward[at.index];
+        let [rows, d_rows] = &self.kept[at.index];
+        // SAFETY: AMX is available; the bounds of this function are those of the kernel, and the
+        // packed matrix is the product's. There are kept rows for each pair of blocks, and the
+        // gradient of the output has space for an even number of blocks, of which this thread has
+        // both of a pair.
+        unsafe {
+            self.tiles(at).backward[at.index].product(weight, blocks, from, to, finish);
+            if blocks % 2 == 1 {
+                // The last pair of the batch has one block: the gradient of the other is 0.
+                let other = from.data.cast_mut().add(blocks * from.stride);
+                std::ptr::write_bytes(other, 0, from.stride);
+            }
+            for block in (0..blocks).step_by(2) {
+                let pair = (first + block) / 2;
+                let x = input.data.add(block * input.stride);
+                let to = rows.ptr().cast::<u8>();
+                let to = to.add(pair * linear::rows_bytes(in_features));
+                convert::feature_rows(in_features, x, input.stride, to);
+                let d = from.data.add(block * from.stride);
+                let to = d_rows.ptr().cast::<u8>();
+                let to = to.add(pair * linear::d_output_bytes(out_features));
+                convert::block_pairs(out_features, d, from.stride, to);
+            }
+        }
+    }
+
+    unsafe fn weight_gradient(&self, index: usize, operands: WeightGradient<'_>) {
+        let layer = operands.layer;
+        let [rows, d_output] = &self.kept[index];
+        let tiles = linear::Batch {
+            pairs: operands.blocks.div_ceil(2),
+            in_features: layer.in_features,
+            out_features: layer.out_features,
+            rows: rows.as_ptr().cast(),
+            d_output: d_output.as_ptr().cast(),
+        };
+        let (first, end) = (operands.rows.start, operands.rows.end);
+        let bias = linear_weight::Batch {
+            blocks: operands.blocks,
+            in_features: layer.in_features,
+            // The gradient of the bias needs no input.
+            rows: std::ptr::null(),
+            row_stride: 0,
+            d_output: operands.d_output,
+            d_stride: block_features(layer.out_features),
+        };
+        // SAFETY: AMX is available; the kept rows are those of all pairs of blocks, and rows
+        // `first..end` are this thread's.
+        unsafe {
+            linear::weight_gradient(&tiles, first, end, operands.d_weight);
+            bias.bias_gradient(first, end, operands.d_bias);
+        }
+    }
+
+    /// Ends the thread's use of tiles, so that the system need not save them.
+    fn end(&self) {
+        // SAFETY: AMX is available.
+        unsafe { release() }
+    }
+}
