@@ -122,14 +122,13 @@ fn train_code(error: &lenet_train::Error) -> u8 {
     match error {
         Error::ConfigValue { .. } | Error::ConfigSyntax(_) => USAGE,
         Error::UnknownRecipe { .. } | Error::Assignment { .. } => USAGE,
-        Error::RunExists { .. } | Error::OtherTraining { .. } => USAGE,
+        Error::OtherTraining { .. } => USAGE,
         Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => BAD_INPUT,
         Error::Diverged { .. } | Error::DivergedAfter { .. } => DIVERGED,
         Error::ConfigFile { source, .. } => train_code(source),
-        Error::Busy { .. } => BUSY,
+        Error::Files(error) => code(error.kind()),
         Error::Io { .. } => IO,
         Error::Data(error) => data_code(error),
-        Error::Model(error) => code(error.kind()),
         _ => INTERNAL,
     }
 }

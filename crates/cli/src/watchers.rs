@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use lenet_data::Dataset;
 use lenet_model::LeNet5;
 use lenet_picture::Normalization;
-use lenet_train::{Event, Observer, Progress, RunFolder, TensorBoard};
+use lenet_run::RunFolder;
+use lenet_train::{Event, Observer, Progress, TensorBoard};
 use tracing::warn;
 
 use crate::arguments::{Records, Verbosity};

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use candle_core::Tensor;
 use lenet_model::store::{self, Tensors};
 use lenet_model::{LeNet5, Parameters};
+use lenet_run::{Epoch, Scores};
 use serde::{Deserialize, Serialize};
 
 use crate::average::Average;
-use crate::event::{Epoch, Scores};
 use crate::plan::Plan;
 use crate::progress::{Best, Progress};
 use crate::{Config, Error, Metrics, OptimizerState, Result};

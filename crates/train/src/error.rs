@@ -81,20 +81,6 @@ pub enum Error {
         /// Its value: NaN or an infinity.
         value: f64,
     },
-    /// The folder of a new run exists already.
-    #[error("{path:?} exists already; runs are never overwritten: choose another --output")]
-    RunExists {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Another process works in the folder.
-    #[error("{path:?} is in use by another run ({holder})")]
-    Busy {
-        /// The run's folder.
-        path: PathBuf,
-        /// What the other process wrote about itself.
-        holder: String,
-    },
     /// A run's folder has no checkpoint that can be used.
     #[error("{path:?} has no checkpoint to resume from{reasons}")]
     NoCheckpoint {
@@ -130,9 +116,9 @@ pub enum Error {
     /// The data's error.
     #[error(transparent)]
     Data(#[from] lenet_data::Error),
-    /// The model's error.
+    /// An error of the model or of the run's folder.
     #[error(transparent)]
-    Model(#[from] lenet_model::Error),
+    Files(#[from] lenet_files::Error),
     /// bf16 on another engine than the fused one.
     #[error(
         "precision bf16 is for the fused engine on the CPU; candle's operations compute in f32"

@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use lenet_data::{Dataset, order};
 use lenet_model::LeNet5;
+use lenet_run::{Event, Observer, Scores, Started, Step, Untrained};
 
 use clock::Clock;
 
-use crate::event::{Event, Observer, Scores, Started, Step, Untrained};
 use crate::plan::Plan;
 use crate::stepper::{Altered, Pass, Stepper};
 use crate::{Backend, Config, Error, Metrics, Progress, Result};

@@ -1,13 +1,11 @@
 //! What a page shows of a trained network beyond its scores, as plain numbers: how far its
 //! confidence can be trusted, its worst mistakes, its first filters and what they find in an image.
 
-use std::fmt::Write as _;
-
 use candle_core::{DType, Tensor};
 use lenet_data::{Dataset, batches};
 use lenet_model::LeNet5;
-use lenet_picture::{IMAGE_PIXELS, Normalization};
-use serde::Serialize;
+use lenet_picture::Normalization;
+use lenet_run::{Bin, Calibration, Inspection, Maps, Mistake, Pixels, Sample, worst};
 
 use crate::evaluate::evaluate_with;
 use crate::metrics::argmax;
@@ -15,92 +13,6 @@ use crate::{Backend, Metrics, Result};
 
 /// Bins of [`Calibration`]; 15 as in Guo et al.
 const BINS: usize = 15;
-
-/// The most mistakes that are kept.
-const MISTAKES: usize = 24;
-
-/// The content of `inspection.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Inspection {
-    /// How the network's confidence compares with its accuracy.
-    pub calibration: Calibration,
-    /// The images of the greatest losses among those that were told wrong, worst first; at most 24.
-    pub mistakes: Vec<Mistake>,
-    /// The weights of the first convolution, a row of 5x5 a filter.
-    pub filters: Maps,
-    /// The first image of the set, and what the convolutions find in it; none of an empty set.
-    pub sample: Option<Sample>,
-}
-
-/// Confidence and accuracy in bins of equal width, after Guo, Pleiss, Sun and Weinberger 2017, "On
-/// calibration of modern neural networks", <https://arxiv.org/abs/1706.04599>, section 2.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Calibration {
-    /// The mean distance between confidence and accuracy, weighted by the images of a bin; none
-    /// without images.
-    pub expected_calibration_error: Option<f64>,
-    /// The bins in the order of confidence; bin m of M holds what lies in ((m - 1) / M, m / M].
-    pub bins: Vec<Bin>,
-}
-
-/// The images whose confidence, the probability of the class that they were taken for, lies in one
-/// range.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Bin {
-    /// Number of images.
-    pub count: u64,
-    /// Their mean confidence; none without images.
-    pub confidence: Option<f64>,
-    /// Part of them that was told right; none without images.
-    pub accuracy: Option<f64>,
-}
-
-/// An image that was told wrong.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Mistake {
-    /// Its place in the set, from 0.
-    pub index: usize,
-    /// Its class.
-    pub label: u32,
-    /// The class that it was taken for.
-    pub predicted: u32,
-    /// Its cross-entropy in nats.
-    pub loss: f64,
-    /// The probability that the network gave its class.
-    pub label_probability: f64,
-    /// The probability of the class that it was taken for.
-    pub predicted_probability: f64,
-    /// Its 784 pixels row after row, two hexadecimal digits each.
-    pub pixels: String,
-}
-
-/// Pictures of one size, as the numbers that they are made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Maps {
-    /// The layer whose weights or maps these are.
-    pub layer: &'static str,
-    /// Rows of a picture.
-    pub height: usize,
-    /// Columns of a picture.
-    pub width: usize,
-    /// The pictures, each row after row.
-    pub maps: Vec<Vec<f32>>,
-}
-
-/// An image on its way through the network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Sample {
-    /// Its place in the set, from 0.
-    pub index: usize,
-    /// Its class.
-    pub label: u32,
-    /// The probability of each class.
-    pub probabilities: Vec<f64>,
-    /// Its pixels, as those of a mistake.
-    pub pixels: String,
-    /// The maps of both convolutions, after the activation and before pooling.
-    pub feature_maps: Vec<Maps>,
-}
 
 /// Runs the network over a set once: gives what [`evaluate`](crate::evaluate) gives, and what is to
 /// be seen on the way. An image whose logits are no numbers has a place in the scores alone.
@@ -140,16 +52,14 @@ pub fn inspect(
                     loss,
                     label_probability: probabilities[label as usize],
                     predicted_probability: confidence,
-                    pixels: String::new(),
+                    pixels: Pixels::default(),
                 });
             }
         }
     };
     let metrics = evaluate_with(model, backend, dataset, normalization, Some(&mut look))?;
 
-    // Stable: of equal losses the first image comes first.
-    mistakes.sort_by(|a, b| b.loss.total_cmp(&a.loss));
-    mistakes.truncate(MISTAKES);
+    let mut mistakes = worst(mistakes);
     for mistake in &mut mistakes {
         mistake.pixels = pixels(dataset, mistake.index);
     }
@@ -223,14 +133,9 @@ fn softmax(logits: &[f32], label: u32) -> (Vec<f64>, f64) {
     (probabilities.collect(), loss)
 }
 
-fn pixels(dataset: &Dataset, index: usize) -> String {
-    let mut text = String::with_capacity(2 * IMAGE_PIXELS);
-    let image = dataset.get(index).map(|(image, _)| image.as_slice());
-    for pixel in image.unwrap_or_default() {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{pixel:02x}");
-    }
-    text
+fn pixels(dataset: &Dataset, index: usize) -> Pixels {
+    let image = dataset.get(index).map(|(image, _)| image.to_vec());
+    Pixels(image.unwrap_or_default())
 }
 
 fn filters(model: &LeNet5) -> Result<Maps> {
@@ -254,12 +159,12 @@ fn feature_maps(
 }
 
 /// The pictures of (A, B, H, W), of which A or B is 1.
-fn maps(layer: &'static str, tensor: &Tensor) -> Result<Maps> {
+fn maps(layer: &str, tensor: &Tensor) -> Result<Maps> {
     let (_, _, height, width) = tensor.dims4()?;
     let values = tensor.to_dtype(DType::F32)?.flatten_all()?;
     let values = values.to_vec1::<f32>()?;
     Ok(Maps {
-        layer,
+        layer: layer.to_owned(),
         height,
         width,
         maps: values.chunks(height * width).map(<[f32]>::to_vec).collect(),

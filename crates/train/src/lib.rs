@@ -1,4 +1,4 @@
-//! Trains LeNet-5: the loop, Adam, metrics, events and the files of a run.
+//! Trains LeNet-5: the loop, optimisers, metrics and checkpoints.
 //!
 //! The crate knows nothing of the command line and prints nothing: what happens goes to
 //! [`Observer`]s as [`Event`]s. A whole training through the public interface of the crates:
@@ -54,8 +54,6 @@ pub mod checkpoint;
 mod config;
 mod error;
 mod evaluate;
-mod event;
-mod event_log;
 mod fit;
 mod inspect;
 mod metrics;
@@ -63,8 +61,7 @@ mod optimizer;
 mod plan;
 mod progress;
 mod recipe;
-mod results;
-mod run_folder;
+mod saving;
 mod schedule;
 mod sgd;
 mod stepper;
@@ -77,15 +74,15 @@ pub use checkpoint::{Identity, OtherTraining};
 pub use config::{Config, Precision, Scaling};
 pub use error::{Error, Result};
 pub use evaluate::evaluate;
-pub use event::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
-pub use event_log::EventLog;
 pub use fit::{Ending, fit};
-pub use inspect::{Bin, Calibration, Inspection, Maps, Mistake, Sample, inspect};
-pub use metrics::{ClassMetrics, Metrics};
+// Part of the interface of `fit`.
+pub use inspect::inspect;
+pub use lenet_run::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
+pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};
 pub use progress::{Best, Progress};
 pub use recipe::{Draft, RECIPES, Recipe};
-pub use run_folder::{RunFolder, create_numbered_folder};
+pub use saving::{chosen_weights, resume, save};
 pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use tensorboard::TensorBoard;

@@ -1,7 +1,7 @@
 //! Loss, accuracy and the confusion matrix: the one place where tensors become numbers.
 
 use candle_core::{DType, Tensor};
-use serde::Serialize;
+use lenet_run::ClassMetrics;
 
 use crate::Result;
 
@@ -13,22 +13,6 @@ pub struct Metrics {
     loss_sum: f64,
     /// Row = true class, column = predicted class.
     confusion: Vec<u64>,
-}
-
-/// The figures of one class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ClassMetrics {
-    /// The class's name.
-    pub class: String,
-    /// Of the images taken for this class, the part that is of it; none where there are no such.
-    pub precision: Option<f64>,
-    /// Of the images of this class, the part that was found; none where there are no such.
-    pub recall: Option<f64>,
-    /// The harmonic mean of precision and recall, 0 where one of them is; none where there are
-    /// neither images of this class nor any taken for it.
-    pub f1: Option<f64>,
-    /// Number of images of this class.
-    pub support: u64,
 }
 
 impl Metrics {

@@ -3,7 +3,8 @@
 use candle_core::Tensor;
 
 use crate::average::Average;
-use crate::event::{Epoch, Scores};
+use lenet_run::{Epoch, Scores};
+
 use crate::{Metrics, OptimizerState};
 
 /// Where a training stands. The default is its beginning.
@@ -48,19 +49,6 @@ pub struct Best {
 }
 
 impl Progress {
-    /// Whether an epoch with these scores would be the best: by accuracy, at equal accuracy by
-    /// loss; without scores the latest is.
-    pub(crate) fn is_improved_by(&self, scores: Option<Scores>) -> bool {
-        let best = self.best.as_ref().and_then(|best| best.validation);
-        match (best, scores) {
-            (Some(best), Some(new)) => {
-                new.accuracy > best.accuracy
-                    || (new.accuracy == best.accuracy && new.loss < best.loss)
-            }
-            _ => true,
-        }
-    }
-
     /// The sums of the epoch that is not over.
     pub(crate) fn metrics(&mut self, classes: usize) -> &mut Metrics {
         self.epoch_metrics

@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Epoch;
 use crate::optimizer::Range;
+use lenet_run::Epoch;
 
 /// What the learning rate is multiplied with, from step to step.
 ///
@@ -156,7 +156,7 @@ fn plateau(factor: f64, patience: u32, history: &[Epoch]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Scores;
+    use lenet_run::Scores;
 
     fn epoch(loss: f64) -> Epoch {
         let scores = Scores { loss, accuracy: 0. };

@@ -12,8 +12,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::run_folder::host_name;
-use crate::{Epoch, Error, Event, Observer, Result, Started, Step};
+use lenet_run::{Epoch, Event, Observer, Started, Step, host_name};
+
+use crate::{Error, Result};
 use message::Image;
 
 const PREFIX: &str = "events.out.tfevents.";

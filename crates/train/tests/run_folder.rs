@@ -1,16 +1,16 @@
-//! The folder of a run: numbering, locking, checkpoints. FAULTS A4 to A7, A14, A15.
+//! A training that is saved in its run's folder and resumed from it. FAULTS A1, A4 to A7.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{network, small, train, values};
 use lenet_model::{LeNet5, Metadata, Weights};
 use lenet_picture::Normalization;
-use lenet_train::{Config, Error, Identity, OtherTraining, Progress, RunFolder};
+use lenet_run::{Beginning, Environment, RunFolder};
+use lenet_train::{Config, Error, Identity, OtherTraining, Progress, chosen_weights, resume, save};
 
 fn identity(config: &Config) -> Identity {
     Identity {
@@ -47,9 +47,14 @@ fn stopped(folder: &RunFolder, config: &Config, steps: u64) {
         Some(steps),
     )
     .unwrap();
-    folder
-        .save(&model, &progress, &identity(config), &metadata(config))
-        .unwrap();
+    save(
+        folder,
+        &model,
+        &progress,
+        &identity(config),
+        &metadata(config),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -67,9 +72,8 @@ fn a_training_goes_on_from_disk_to_the_same_bits() {
             seed: 99,
             ..config.clone()
         });
-        let mut progress = folder
-            .resume(&model, &identity(&config), OtherTraining::Refuse)
-            .unwrap();
+        let mut progress =
+            resume(&folder, &model, &identity(&config), OtherTraining::Refuse).unwrap();
         assert_eq!(progress.steps_done, steps);
         train(&model, (&images, &held_out), &config, &mut progress, None).unwrap();
         assert_eq!(
@@ -121,9 +125,7 @@ fn a4_a5_damaged_checkpoints_are_passed_over() {
     let model = network(&config);
     let before = values(model.parameters());
     let steps_of = |model: &LeNet5| {
-        folder
-            .resume(model, &identity(&config), OtherTraining::Refuse)
-            .map(|p| p.steps_done)
+        resume(&folder, model, &identity(&config), OtherTraining::Refuse).map(|p| p.steps_done)
     };
     let steps = || steps_of(&network(&config)).unwrap();
     assert_eq!(steps(), 6);
@@ -162,10 +164,23 @@ fn a1_what_a_kill_leaves_is_made_whole() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
     let folder = RunFolder::create(&path).unwrap();
-    folder.write_config(&config).unwrap();
-    let begun = folder
-        .resume(&network(&config), &identity(&config), OtherTraining::Refuse)
-        .unwrap();
+    let begin = |folder: &RunFolder, progress: &Progress, weights: Option<&[u8]>| {
+        let beginning = Beginning {
+            config: &config.to_toml().unwrap(),
+            environment: &Environment::here(),
+            history: &progress.history,
+            weights,
+        };
+        folder.begin(&beginning).unwrap();
+    };
+    begin(&folder, &Progress::default(), None);
+    let begun = resume(
+        &folder,
+        &network(&config),
+        &identity(&config),
+        OtherTraining::Refuse,
+    )
+    .unwrap();
     assert_eq!(begun.steps_done, 0);
 
     stopped(&folder, &config, 8);
@@ -179,13 +194,9 @@ fn a1_what_a_kill_leaves_is_made_whole() {
     let folder = RunFolder::open(&path).unwrap();
     assert_eq!(checkpoints(&path).len(), 1);
     let model = network(&config);
-    let progress = folder
-        .resume(&model, &identity(&config), OtherTraining::Refuse)
-        .unwrap();
-    folder
-        .write_weights(&model, &progress, &metadata(&config))
-        .unwrap();
-    folder.write_results(&progress).unwrap();
+    let progress = resume(&folder, &model, &identity(&config), OtherTraining::Refuse).unwrap();
+    let chosen = chosen_weights(&model, &progress, &metadata(&config)).unwrap();
+    begin(&folder, &progress, Some(&chosen));
     assert!(read("model.safetensors") == weights && read("results.csv") == results);
 }
 
@@ -199,8 +210,7 @@ fn a7_checkpoints_of_another_training_are_refused() {
     let refused = |change: &dyn Fn(&mut Identity)| {
         let mut other = identity(&config);
         change(&mut other);
-        folder
-            .resume(&network(&config), &other, OtherTraining::Refuse)
+        resume(&folder, &network(&config), &other, OtherTraining::Refuse)
             .unwrap_err()
             .to_string()
     };
@@ -234,73 +244,16 @@ fn a7_checkpoints_of_another_training_are_refused() {
         1,
         &candle_core::Device::Cpu,
     );
-    let error = folder
-        .resume(&other.unwrap(), &identity(&config), OtherTraining::Refuse)
-        .unwrap_err()
-        .to_string();
+    let error = resume(
+        &folder,
+        &other.unwrap(),
+        &identity(&config),
+        OtherTraining::Refuse,
+    )
+    .unwrap_err()
+    .to_string();
     assert!(
         error.contains("fc3.weight has the shape [10, 84], expected [26, 84]"),
         "{error}"
-    );
-}
-
-/// A14
-#[test]
-fn a14_a_folder_serves_one_run_at_a_time() {
-    let (_, _, config) = small();
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("run");
-    let folder = RunFolder::create(&path).unwrap();
-    folder.write_config(&config).unwrap();
-    let error = RunFolder::open(&path).unwrap_err();
-    assert!(matches!(error, Error::Busy { .. }), "{error}");
-    let holder = format!("process {}", std::process::id());
-    assert!(error.to_string().contains(&holder), "{error}");
-    drop(folder);
-    let folder = RunFolder::open(&path).unwrap();
-    assert_eq!(RunFolder::read_config(folder.path()).unwrap(), config);
-}
-
-/// A15
-#[test]
-fn a15_runs_that_start_at_once_get_folders_of_their_own() {
-    let root = tempfile::tempdir().unwrap();
-    let runs = root.path().join("runs");
-    let paths: Vec<PathBuf> = std::thread::scope(|scope| {
-        let create = || {
-            RunFolder::create_numbered(&runs, "train")
-                .unwrap()
-                .path()
-                .to_owned()
-        };
-        let threads: Vec<_> = (0..20).map(|_| scope.spawn(create)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
-    });
-    let different: BTreeSet<&PathBuf> = paths.iter().collect();
-    assert_eq!(different.len(), 20);
-    assert!(different.contains(&runs.join("train-1")));
-    // Numbers go up from the highest, so that the newest run is the last.
-    fs::create_dir(runs.join("train-100")).unwrap();
-    let next = RunFolder::create_numbered(&runs, "train").unwrap();
-    assert_eq!(next.path(), runs.join("train-101"));
-}
-
-#[test]
-fn nothing_is_overwritten() {
-    let root = tempfile::tempdir().unwrap();
-    let path = root.path().join("run");
-    fs::write(&path, "mine").unwrap();
-    let error = RunFolder::create(&path).unwrap_err();
-    assert!(matches!(error, Error::RunExists { .. }), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), b"mine");
-    let below = RunFolder::create(&path.join("below")).unwrap_err();
-    assert!(matches!(below, Error::Io { .. }), "{below}");
-    let none = RunFolder::open(&root.path().join("none")).unwrap_err();
-    assert!(
-        none.to_string().contains("config.toml\": cannot read"),
-        "{none}"
     );
 }

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 
 use lenet_data::{Loaded, Search, Source, write_atomic};
 use lenet_report::{Run, write_comparison};
-use lenet_train::{RunFolder, create_numbered_folder};
+use lenet_run::{create_numbered_folder, is_finished, name};
+use lenet_train::Config;
 use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{self, Compare, Format, Records, Train, Values, Verbosity, is_plain};
 use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
-use crate::commands::train::{RUNS, is_finished, train};
+use crate::commands::train::{RUNS, train};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -38,7 +39,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     };
     let runs: Vec<PathBuf> = sets.iter().map(|set| folder.join(&set.folder)).collect();
     for (set, (resolved, run)) in sets.iter().zip(resolved.into_iter().zip(&runs)) {
-        let begun = run.join("config.toml").exists();
+        let begun = run.join(name::CONFIG).exists();
         if begun {
             check_same(run, &resolved)?;
         }
@@ -164,7 +165,7 @@ fn load(set: &Set<'_>, arguments: &Compare) -> Outcome<()> {
 
 /// A run that an earlier command began must be of the configuration that this one asks for.
 fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
-    let found = RunFolder::read_config(run)?;
+    let found = Config::read(&run.join(name::CONFIG))?;
     let mut wanted = resolved.config.clone();
     if !resolved.validation_is_stated {
         // It may have been fitted to a small set.

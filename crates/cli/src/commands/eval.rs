@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use lenet_data::{Loaded, Search};
-use lenet_train::{ClassMetrics, evaluate};
+use lenet_run::ClassMetrics;
+use lenet_train::evaluate;
 use serde::Serialize;
 use tracing::warn;
 

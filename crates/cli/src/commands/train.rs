@@ -10,16 +10,19 @@ use std::process::ExitCode;
 
 use lenet_data::{Dataset, Loaded, Origin, Search, Source, Splits};
 use lenet_model::{LeNet5, Metadata};
-use lenet_train::{
-    Backend, ClassMetrics, Config, Ending, Event, EventLog, Identity, Inspection, Metrics,
-    OtherTraining, Precision, Progress, RunFolder, Scores, fit, inspect,
+use lenet_run::{
+    Beginning, DataRecord, Environment, Event, EventLog, RunFolder, Summary, TestScores,
+    is_finished, name, read_summary,
 };
-use serde::Serialize;
+use lenet_train::{
+    Backend, Config, Ending, Identity, Metrics, OtherTraining, Precision, Progress, chosen_weights,
+    fit, inspect, resume, save,
+};
 use tracing::{info, warn};
 
 use crate::arguments::{self, Format, Hardware, Train, Verbosity};
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
-use crate::environment::{self, Computation, Environment};
+use crate::environment::environment;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
@@ -28,8 +31,6 @@ use configuration::Resolved;
 
 /// Where numbered run folders go.
 pub const RUNS: &str = "runs";
-/// The page of a run.
-const PAGE: &str = "report.html";
 
 pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     let resolved = configuration::resolve(arguments)?;
@@ -53,11 +54,6 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     }
     // Whoever asked to stop while the pictures were drawn is told that this was heard.
     Ok(stop.exit_code())
-}
-
-/// Whether a run has come to its end.
-pub fn is_finished(folder: &Path) -> bool {
-    folder.join("summary.json").exists()
 }
 
 /// From a configuration to the folder of a finished run; `None` where a signal stopped it.
@@ -98,39 +94,40 @@ pub fn train(
                 true => OtherTraining::Accept,
                 false => OtherTraining::Refuse,
             };
-            folder.resume(&model, &identity, other)?
+            resume(&folder, &model, &identity, other)?
         }
         None => Progress::default(),
     };
-    // Of a run that had ended before it was given more to do. Before its new configuration is
-    // written: with that beside them it would count as finished, should it be killed in between.
-    for name in ["summary.json", "inspection.json", PAGE] {
-        folder.remove(name)?;
-    }
-    folder.write_config(&config)?;
-    Environment::new(Computation {
-        threads,
-        engine: backend.to_string(),
-        device: arguments.hardware.device.to_string(),
-        precision: config.precision,
-        data: environment::Data {
-            name: data.source.name(),
-            title: data.source.title(),
-            origin: data.origin.to_string(),
-            sha256: data.sha256.clone(),
+    let weights = match &progress.best {
+        Some(_) => Some(chosen_weights(&model, &progress, &metadata)?),
+        None => None,
+    };
+    folder.begin(&Beginning {
+        config: &config.to_toml()?,
+        environment: &Environment {
+            threads,
+            engine: backend.to_string(),
+            device: arguments.hardware.device.to_string(),
+            precision: match config.precision {
+                Precision::F32 => "f32".to_owned(),
+                Precision::Bf16 => "bf16".to_owned(),
+            },
+            data: DataRecord {
+                name: data.source.name(),
+                title: data.source.title(),
+                origin: data.origin.to_string(),
+                sha256: data.sha256.clone(),
+            },
+            ..environment()
         },
-    })
-    .write(&folder)?;
-    // What a killed run left behind its last checkpoint is brought back to it.
-    folder.write_results(&progress)?;
-    if progress.best.is_some() {
-        folder.write_weights(&model, &progress, &metadata)?;
-    }
+        history: &progress.history,
+        weights: weights.as_deref(),
+    })?;
     if arguments.force_config && progress.steps_done > 0 {
-        // From now on the checkpoint is of this configuration, so that the next resume needs no force.
-        folder.save(&model, &progress, &identity, &metadata)?;
+        // From now on the checkpoint has this configuration, so that the next resume needs no force.
+        save(&folder, &model, &progress, &identity, &metadata)?;
     }
-    let mut log = EventLog::append_to(&folder.file("events.jsonl"))?;
+    let mut log = EventLog::append_to(&folder.file(name::EVENTS))?;
     let records = &arguments.records;
     let mut watchers = Watchers::start(records, verbosity, config.epochs, &folder, &progress, stop);
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
@@ -144,14 +141,15 @@ pub fn train(
         &data.validation,
         &config,
         &mut progress,
-        &mut |model, progress| folder.save(model, progress, &identity, &metadata),
+        &mut |model, progress| save(&folder, model, progress, &identity, &metadata),
         &mut [&mut log, &mut watchers, &mut stop_on_signal],
     );
     let board = watchers.into_board();
     let ending = match fitted {
         Ok(ending) => ending,
         Err(error) => {
-            log.write(&serde_json::json!({ "event": "failed", "error": error.to_string() }));
+            let error_text = error.to_string();
+            log.write(&Event::Failed { error: error_text });
             draw(&folder);
             return Err(error.into());
         }
@@ -179,31 +177,24 @@ pub fn train(
     let summary = summary(
         &config, &model, &backend, &progress, &tested, &data, threads,
     );
-    log.write(&serde_json::json!({ "event": "summary", "summary": &summary }));
-    let text = serde_json::to_string_pretty(&summary).map_err(std::io::Error::from);
-    let text = text.map_err(Failure::Output)?;
-    write_inspection(&folder, &inspection);
-    // The last file of those that cannot be made again: with it the run counts as finished.
-    folder.write("summary.json", format!("{text}\n").as_bytes())?;
+    log.write(&Event::Summary {
+        summary: Box::new(summary.clone()),
+    });
+    folder.finish(&summary, &inspection)?;
     draw(&folder);
     Ok(Some((summary, folder)))
 }
 
 fn already_finished(folder: &Path, format: Format) -> Outcome {
     // The page is the last file of a run: without it, the process was killed while it drew.
-    if !folder.join(PAGE).exists() {
+    if !folder.join(name::PAGE).exists() {
         draw(&RunFolder::open(folder)?);
     }
-    let epochs = RunFolder::read_config(folder)?.epochs;
+    let epochs = Config::read(&folder.join(name::CONFIG))?.epochs;
     let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
     match format {
         Format::Text => output::line(message)?,
-        Format::Json => {
-            let summary = lenet_data::read_file(&folder.join("summary.json"), 1 << 20)?;
-            let summary: serde_json::Value = serde_json::from_slice(&summary)
-                .map_err(|error| Failure::Inputs(format!("{folder:?}: summary.json: {error}")))?;
-            output::json(&summary)?;
-        }
+        Format::Json => output::json(&read_summary(&folder.join(name::SUMMARY))?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -337,36 +328,6 @@ fn identity(config: &Config, data: &Data, arithmetic: &str) -> Identity {
     }
 }
 
-/// `summary.json`: the figures of a finished run.
-#[derive(Debug, Serialize)]
-pub struct Summary {
-    dataset: String,
-    recipe: String,
-    engine: String,
-    parameters: usize,
-    epochs: u32,
-    seed: u64,
-    threads: usize,
-    /// Whether it was resumed with other values, data or arithmetic.
-    not_identical: bool,
-    train_seconds: f64,
-    images_per_second: f64,
-    best_epoch: u32,
-    validation: Option<Scores>,
-    test: Test,
-    class_names: Vec<String>,
-    confusion: Vec<Vec<u64>>,
-    per_class: Vec<ClassMetrics>,
-}
-
-#[derive(Debug, Serialize)]
-struct Test {
-    loss: Option<f64>,
-    accuracy: Option<f64>,
-    errors: u64,
-    count: u64,
-}
-
 fn summary(
     config: &Config,
     model: &LeNet5,
@@ -391,7 +352,7 @@ fn summary(
         images_per_second: images / train_seconds,
         best_epoch: progress.best.as_ref().map_or(0, |best| best.epoch),
         validation: progress.best.as_ref().and_then(|best| best.validation),
-        test: Test {
+        test: TestScores {
             loss: tested.loss(),
             accuracy: tested.accuracy(),
             errors: tested.errors(),
@@ -403,19 +364,6 @@ fn summary(
     }
 }
 
-/// What only the page shows may fail as its pictures may.
-fn write_inspection(folder: &RunFolder, inspection: &Inspection) {
-    let written = serde_json::to_vec(inspection)
-        .map_err(|error| error.to_string())
-        .and_then(|json| {
-            let written = folder.write("inspection.json", &json);
-            written.map_err(|error| error.to_string())
-        });
-    if let Err(error) = written {
-        warn!("no inspection.json of this run: {error}");
-    }
-}
-
 /// Pictures may fail without spoiling the run: its weights and figures are written.
 fn draw(folder: &RunFolder) {
     if let Err(error) = lenet_report::write_report(folder.path()) {
@@ -424,7 +372,7 @@ fn draw(folder: &RunFolder) {
 }
 
 fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
-    let Test {
+    let TestScores {
         loss,
         accuracy,
         errors,
@@ -445,6 +393,6 @@ fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
         "trained in {:.1} s, {:.0} images/s",
         summary.train_seconds, summary.images_per_second
     ))?;
-    let page = folder.file(PAGE);
+    let page = folder.file(name::PAGE);
     output::line(format!("weights, curves and report: {}", page.display()))
 }

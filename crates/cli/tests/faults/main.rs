@@ -51,11 +51,28 @@ fn prepared(mut command: Command, folder: &Path, arguments: &str) -> Command {
     command
 }
 
-/// The program, met by a fault of `lenet_data::file_ops`.
-fn faulty(folder: &Path, arguments: &str, fault: &str) -> Command {
-    let mut command = lenet(folder, arguments);
-    command.env(lenet_data::file_ops::FAULT, fault);
-    command
+/// The program under strace, which strikes one kind of its system calls: `rename:signal=SIGKILL:when=3`
+/// kills it at its third rename, `fsync:error=ENOSPC:when=2` lets its second sync fail. The process
+/// that is started is the program itself. `None`, with a word, without strace.
+fn struck(folder: &Path, arguments: &str, fault: &str) -> Option<Command> {
+    let possible = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .status();
+    if !possible.is_ok_and(|status| status.success()) {
+        skipped("strace is not there or may not trace; Debian's package is `strace`");
+        return None;
+    }
+    let mut strace = Command::new("strace");
+    let call = fault.split(':').next().unwrap();
+    strace.args(["-D", "-f", "-o", "/dev/null"]);
+    strace.args([
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &format!("inject={fault}"),
+    ]);
+    strace.arg(env!("CARGO_BIN_EXE_lenet"));
+    Some(prepared(strace, folder, arguments))
 }
 
 fn start(command: &mut Command) -> Child {
@@ -126,8 +143,6 @@ impl Outcome {
 struct Reference {
     root: tempfile::TempDir,
     outcome: Outcome,
-    /// Its file operations, as `sync folder\t/path`; the first is number 1.
-    operations: Vec<String>,
     took: Duration,
 }
 
@@ -137,24 +152,13 @@ impl Reference {
     }
 }
 
-/// Trains in a folder, and returns the file operations.
-fn operations(root: &Path, training: &str) -> Vec<String> {
-    let arguments = format!("{training} --output run");
-    succeeds(&mut faulty(root, &arguments, "list:operations"));
-    let listed = fs::read_to_string(root.join("operations")).unwrap();
-    let lines = listed.lines();
-    let operations = lines.map(|line| line.split_once('\t').unwrap().1.to_owned());
-    operations.collect()
-}
-
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
     let root = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let operations = operations(root.path(), TRAINING);
+    succeeds(&mut lenet(root.path(), &format!("{TRAINING} --output run")));
     let took = begun.elapsed();
     Reference {
         outcome: Outcome::of(&root.path().join("run")),
-        operations,
         took,
         root,
     }

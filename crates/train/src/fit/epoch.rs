@@ -2,11 +2,12 @@
 
 use lenet_data::Dataset;
 use lenet_model::LeNet5;
+use lenet_run::{Epoch, Scores, is_better};
 
 use super::scores;
 use crate::progress::Best;
 use crate::stepper::{Stepper, sum_of_squares};
-use crate::{Backend, Config, Epoch, Error, Progress, Result, Scores, evaluate};
+use crate::{Backend, Config, Error, Progress, Result, evaluate};
 
 /// Validates the epoch whose last step is made, and moves the progress to the next.
 pub(super) fn end(
@@ -27,7 +28,8 @@ pub(super) fn end(
     let validated = evaluate(model, backend, validation, config.normalization())?;
     let validated = (!validation.is_empty()).then(|| scores(&validated));
     check_outcome(model, epoch, validated)?;
-    let is_best = progress.is_improved_by(validated);
+    let best = progress.best.as_ref();
+    let is_best = best.is_none_or(|best| is_better(validated, best.validation));
     if is_best {
         progress.best = Some(Best {
             epoch,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use lenet_data::{Source, read_file};
-use lenet_train::{Config, Draft, Error, RunFolder};
+use lenet_run::name;
+use lenet_train::{Config, Draft, Error};
 
 use crate::arguments::Train;
 use crate::failure::{Failure, Outcome};
@@ -28,7 +29,7 @@ pub fn resolve(arguments: &Train) -> Outcome<Resolved> {
         })
     };
     let mut draft = match (&arguments.resume, &arguments.values.recipe) {
-        (Some(folder), _) => Draft::of(&RunFolder::read_config(folder)?)?,
+        (Some(folder), _) => Draft::of(&Config::read(&folder.join(name::CONFIG))?)?,
         (None, Some(name)) => Draft::recipe(name)?,
         (None, None) => {
             // A file may name the recipe that it changes.
@@ -83,7 +84,7 @@ fn recipe_of(text: &str) -> Result<Option<String>, Error> {
 
 /// Whether the configuration is another one than that of the run.
 pub fn changes(folder: &Path, config: &Config) -> Outcome<bool> {
-    Ok(RunFolder::read_config(folder)? != *config)
+    Ok(Config::read(&folder.join(name::CONFIG))? != *config)
 }
 
 /// Sets what flags of their own say. A kind comes before its settings.

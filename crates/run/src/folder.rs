@@ -1,0 +1,337 @@
+//! The folder of a run: created once, never overwritten, locked while a process works in it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use lenet_files::{Error, Kind, Result, read_text, sync_folder_of, write_atomic};
+
+use crate::records::read_json;
+use crate::{Environment, Epoch, Inspection, Summary, host_name, results_csv};
+
+/// The names of the files in a run folder.
+pub mod name {
+    /// The effective configuration.
+    pub const CONFIG: &str = "config.toml";
+    /// A row for each epoch.
+    pub const RESULTS: &str = "results.csv";
+    /// The figures of a finished run; the run is finished once it exists.
+    pub const SUMMARY: &str = "summary.json";
+    /// Every event, one JSON object a line.
+    pub const EVENTS: &str = "events.jsonl";
+    /// The weights of the best epoch.
+    pub const WEIGHTS: &str = "model.safetensors";
+    /// What the page shows beyond the figures.
+    pub const INSPECTION: &str = "inspection.json";
+    /// What computed the run, where and on what.
+    pub const ENVIRONMENT: &str = "environment.json";
+    /// The folder of the checkpoints.
+    pub const CHECKPOINTS: &str = "checkpoint";
+    /// Held by the process that works in the folder; it contains its process id and host.
+    pub const LOCK: &str = "LOCK";
+    /// The learning curves.
+    pub const CURVES_SVG: &str = "curves.svg";
+    /// The learning curves as pixels.
+    pub const CURVES_PNG: &str = "curves.png";
+    /// The confusion matrix.
+    pub const CONFUSION_SVG: &str = "confusion_matrix.svg";
+    /// The confusion matrix as pixels.
+    pub const CONFUSION_PNG: &str = "confusion_matrix.png";
+    /// The page, written last.
+    pub const PAGE: &str = "report.html";
+}
+
+/// No file of a run that is read may be larger. The largest is a checkpoint: that of LeNet-5 with 256
+/// classes has 1.4 MB.
+pub const MAX_FILE_BYTES: usize = 64 << 20;
+
+/// How many checkpoints are kept: if the newest is damaged, there is the one before.
+const CHECKPOINTS_KEPT: usize = 2;
+
+/// The folder of a run, locked until the value is dropped or the process ends in whatever way.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// What a run begins with, or is resumed with.
+#[derive(Debug)]
+pub struct Beginning<'a> {
+    /// The text of `config.toml`.
+    pub config: &'a str,
+    /// What computes it.
+    pub environment: &'a Environment,
+    /// The epochs that the checkpoint holds.
+    pub history: &'a [Epoch],
+    /// The bytes of `model.safetensors`, if the checkpoint holds weights of a best epoch.
+    pub weights: Option<&'a [u8]>,
+}
+
+impl RunFolder {
+    /// Creates the next free one of `parent/name-1`, `parent/name-2` ...
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the folder cannot be created.
+    pub fn create_numbered(parent: &Path, name: &str) -> Result<Self> {
+        Self::created(create_numbered_folder(parent, name)?)
+    }
+
+    /// Creates this folder.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if something of that name exists; [`Kind::Io`] if the folder cannot be
+    /// created.
+    pub fn create(path: &Path) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+        }
+        match fs::create_dir(path) {
+            Ok(()) => Self::created(path.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let message = "already exists; runs are never overwritten: choose another --output";
+                Err(Error::usage(message).at(path))
+            }
+            Err(error) => Err(io_error("create", path)(error)),
+        }
+    }
+
+    /// Opens the folder of an earlier run.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if there is none; [`Kind::Busy`] if another process works in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        let config = path.join(name::CONFIG);
+        fs::metadata(&config).map_err(io_error("read", &config))?;
+        Self::lock(path.to_owned())
+    }
+
+    /// Forces the folder's own name to the disk: the files in a lost folder would be lost too.
+    fn created(path: PathBuf) -> Result<Self> {
+        sync_folder_of(&path).map_err(io_error("sync the folder of", &path))?;
+        Self::lock(path)
+    }
+
+    fn lock(path: PathBuf) -> Result<Self> {
+        let lock_path = path.join(name::LOCK);
+        let mut lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(io_error("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = read_text(&lock_path, 1024).unwrap_or_default();
+                let holder = match holder.trim() {
+                    "" => "another process",
+                    holder => holder,
+                };
+                let message = format!("in use by another run ({holder})");
+                return Err(Error::new(Kind::Busy, message).at(&path));
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &lock_path)(error)),
+        }
+        // For the message above. The lock itself is the kernel's, and ends with this process.
+        let on_host = host_name().map_or(String::new(), |name| format!(" on {name}"));
+        let _ = lock.set_len(0);
+        let _ = writeln!(lock, "process {}{on_host}", std::process::id());
+        // What a killed process was writing is of no use, and no other process is here.
+        for folder in [path.clone(), path.join(name::CHECKPOINTS)] {
+            remove_temporary_files(&folder);
+        }
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of one of its files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Begins the run, or resumes it from its checkpoint.
+    ///
+    /// What only a finished run has is removed first: with the new configuration beside it, a run
+    /// killed in between would count as finished. What a killed run wrote after its last checkpoint
+    /// is replaced by what the checkpoint holds.
+    ///
+    /// # Errors
+    /// [`Kind::Io`]; what was written before stays.
+    pub fn begin(&self, beginning: &Beginning<'_>) -> Result<()> {
+        for name in [name::SUMMARY, name::INSPECTION, name::PAGE] {
+            self.remove(name)?;
+        }
+        self.write(name::CONFIG, beginning.config.as_bytes())?;
+        self.write_environment(beginning.environment)?;
+        self.write(name::RESULTS, &results_csv(beginning.history))?;
+        match beginning.weights {
+            Some(weights) => self.write(name::WEIGHTS, weights),
+            None => Ok(()),
+        }
+    }
+
+    /// Saves how far the training is after this many steps: the weights, if they changed, the table,
+    /// and a checkpoint, of which the newest two are kept.
+    ///
+    /// The checkpoint comes last, so that one that exists was preceded by everything that it stands
+    /// for.
+    ///
+    /// # Errors
+    /// [`Kind::Io`]; what was written before stays.
+    pub fn save(
+        &self,
+        history: &[Epoch],
+        weights: Option<&[u8]>,
+        steps: u64,
+        checkpoint: &[u8],
+    ) -> Result<()> {
+        if let Some(weights) = weights {
+            self.write(name::WEIGHTS, weights)?;
+        }
+        self.write(name::RESULTS, &results_csv(history))?;
+        let folder = self.file(name::CHECKPOINTS);
+        if !folder.is_dir() {
+            fs::create_dir(&folder).map_err(io_error("create", &folder))?;
+            sync_folder_of(&folder).map_err(io_error("sync the folder of", &folder))?;
+        }
+        write_atomic(
+            &folder.join(format!("step-{steps:010}.safetensors")),
+            checkpoint,
+        )?;
+        for old in self.checkpoints()?.into_iter().skip(CHECKPOINTS_KEPT) {
+            fs::remove_file(&old).map_err(io_error("remove", &old))?;
+        }
+        Ok(())
+    }
+
+    /// Finishes the run. The summary is the last of the files that cannot be made again: with it the
+    /// run counts as finished. An inspection that cannot be written is warned of, because only the
+    /// page needs it.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the summary cannot be written.
+    pub fn finish(&self, summary: &Summary, inspection: &Inspection) -> Result<()> {
+        let written = self.write_json(name::INSPECTION, serde_json::to_vec(inspection));
+        if let Err(error) = written {
+            tracing::warn!("no {} for this run: {error}", name::INSPECTION);
+        }
+        self.write_json(name::SUMMARY, serde_json::to_vec_pretty(summary))
+    }
+
+    /// The checkpoints, newest first.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if their folder cannot be read.
+    pub fn checkpoints(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.file(name::CHECKPOINTS);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error("read", &folder)(error)),
+        };
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| has_extension(path, "safetensors"))
+            .collect();
+        // The names hold the number of steps with leading zeros.
+        paths.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(paths)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        write_atomic(&self.file(name), bytes)
+    }
+
+    fn write_json(&self, name: &str, json: serde_json::Result<Vec<u8>>) -> Result<()> {
+        let mut bytes = json.map_err(|error| {
+            Error::internal("cannot be written as JSON")
+                .at(&self.file(name))
+                .caused_by(error)
+        })?;
+        bytes.push(b'\n');
+        self.write(name, &bytes)
+    }
+
+    /// If the run is resumed, the record of its beginning stays and this one is added to its list. A
+    /// record that is damaged does not stop a run, and is replaced.
+    fn write_environment(&self, own: &Environment) -> Result<()> {
+        let record = match read_json::<Environment>(&self.file(name::ENVIRONMENT)) {
+            Ok(mut first) => {
+                first.resumed.push(own.clone());
+                first
+            }
+            Err(_) => own.clone(),
+        };
+        self.write_json(name::ENVIRONMENT, serde_json::to_vec_pretty(&record))
+    }
+
+    /// Removes one of its files, if it exists.
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the run in a folder is finished.
+pub fn is_finished(folder: &Path) -> bool {
+    folder.join(name::SUMMARY).exists()
+}
+
+/// Creates the next free one of `parent/name-1`, `parent/name-2` ..., and returns its path.
+///
+/// # Errors
+/// [`Kind::Io`] if the folder cannot be created.
+pub fn create_numbered_folder(parent: &Path, name: &str) -> Result<PathBuf> {
+    fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    let mut number = 1 + highest_number(parent, name);
+    loop {
+        let path = parent.join(format!("{name}-{number}"));
+        // To create is to claim: of runs that start at the same time, each gets its own number.
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(io_error("create", &path)(error)),
+        }
+    }
+}
+
+/// The highest number among the folders `name-1`, `name-2` ... of a folder.
+fn highest_number(parent: &Path, name: &str) -> u32 {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| {
+        let file_name = entry.file_name();
+        let number = file_name.to_str()?.strip_prefix(name)?.strip_prefix('-')?;
+        number.parse().ok()
+    });
+    numbers.max().unwrap_or(0)
+}
+
+/// Removes what [`write_atomic`] leaves if its process is killed: files that end in `.tmp`. Nothing
+/// is lost if that fails.
+fn remove_temporary_files(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if has_extension(&path, "tmp") {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+fn io_error(operation: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |source| Error::io(operation, path, source)
+}

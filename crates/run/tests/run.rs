@@ -1,0 +1,368 @@
+//! The folder of a run and its records: numbering, locking, order, and what is read back. FAULTS A1,
+//! A14, A15, A18.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lenet_files::Kind;
+use lenet_run::{
+    Beginning, Bin, Calibration, ClassMetrics, DataRecord, Environment, Epoch, Event, EventLog,
+    IMAGE_SIDE, Inspection, Maps, Mistake, Pixels, Records, RunFolder, Sample, Scores, Step,
+    Summary, TestScores, best_epoch, is_finished, name, read_results, results_csv, worst,
+};
+
+fn epoch(epoch: u32, validation: Option<(f64, f64)>) -> Epoch {
+    let validation = validation.map(|(loss, accuracy)| Scores { loss, accuracy });
+    Epoch {
+        epoch,
+        train: Scores {
+            loss: 0.5,
+            accuracy: 0.875,
+        },
+        validation,
+        learning_rate: 0.001,
+        seconds: 2.,
+        images_per_second: 27_500.,
+        is_best: epoch == 1,
+    }
+}
+
+fn summary() -> Summary {
+    let class = |class: &str| ClassMetrics {
+        class: class.to_owned(),
+        precision: None,
+        recall: Some(0.5),
+        f1: Some(0.25),
+        support: 2,
+    };
+    Summary {
+        dataset: "mnist".to_owned(),
+        recipe: "classic".to_owned(),
+        engine: "fused".to_owned(),
+        parameters: 61_706,
+        epochs: 2,
+        seed: u64::MAX,
+        threads: 2,
+        not_identical: false,
+        train_seconds: 4.,
+        images_per_second: 27_500.,
+        best_epoch: 1,
+        validation: None,
+        test: TestScores {
+            loss: None,
+            accuracy: Some(0.75),
+            errors: 1,
+            count: 4,
+        },
+        class_names: vec!["a".to_owned(), "b".to_owned()],
+        confusion: vec![vec![2, 0], vec![1, 1]],
+        per_class: vec![class("a"), class("b")],
+    }
+}
+
+fn mistake(index: usize, loss: f64) -> Mistake {
+    Mistake {
+        index,
+        label: 1,
+        predicted: 0,
+        loss,
+        label_probability: 0.25,
+        predicted_probability: 0.75,
+        pixels: Pixels(vec![7; IMAGE_SIDE * IMAGE_SIDE]),
+    }
+}
+
+fn inspection() -> Inspection {
+    let maps = Maps {
+        layer: "conv1".to_owned(),
+        height: 1,
+        width: 2,
+        maps: vec![vec![0.1, -2.5e-8]],
+    };
+    Inspection {
+        calibration: Calibration {
+            expected_calibration_error: Some(0.01),
+            bins: vec![Bin {
+                count: 0,
+                confidence: None,
+                accuracy: None,
+            }],
+        },
+        mistakes: vec![mistake(3, 1.5)],
+        filters: maps.clone(),
+        sample: Some(Sample {
+            index: 0,
+            label: 1,
+            probabilities: vec![0.25, 0.75],
+            pixels: Pixels((0..=255).cycle().take(IMAGE_SIDE * IMAGE_SIDE).collect()),
+            feature_maps: vec![maps],
+        }),
+    }
+}
+
+fn begin(folder: &RunFolder, config: &str, history: &[Epoch]) {
+    let environment = Environment {
+        data: DataRecord {
+            sha256: [("images".to_owned(), "00".to_owned())].into(),
+            ..DataRecord::default()
+        },
+        ..Environment::here()
+    };
+    folder
+        .begin(&Beginning {
+            config,
+            environment: &environment,
+            history,
+            weights: None,
+        })
+        .unwrap();
+}
+
+fn folder(root: &Path) -> RunFolder {
+    RunFolder::create(&root.join("run")).unwrap()
+}
+
+/// What is written is what is read, in every record and every field.
+#[test]
+fn a_run_is_read_back_as_it_was_written() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    let history = [epoch(1, Some((0.25, 0.9))), epoch(2, Some((0.2, 0.9)))];
+    begin(&folder, "seed = 1\n", &[]);
+    for steps in [4, 8, 12] {
+        folder
+            .save(&history, Some(b"weights"), steps, b"state")
+            .unwrap();
+    }
+    let records = Records::read(folder.path()).unwrap();
+    assert!(records.summary.is_none() && records.inspection.is_none());
+    // The second is better by its loss.
+    assert_eq!(records.best_epoch(), Some(2));
+    assert_eq!(records.validation(), history[1].validation);
+
+    assert!(!is_finished(folder.path()));
+    folder.finish(&summary(), &inspection()).unwrap();
+    assert!(is_finished(folder.path()));
+    let records = Records::read(folder.path()).unwrap();
+    assert_eq!(records.config.as_deref(), Some("seed = 1\n"));
+    assert_eq!(records.epochs.len(), 2);
+    assert_eq!(records.epochs[0], history[0]);
+    assert!(records.epochs[1].is_best);
+    assert_eq!(records.summary, Some(summary()));
+    assert_eq!(records.inspection, Some(inspection()));
+    assert_eq!(records.best_epoch(), Some(1));
+    let names: Vec<PathBuf> = folder
+        .checkpoints()
+        .unwrap()
+        .iter()
+        .map(|path| path.file_name().unwrap().into())
+        .collect();
+    let kept = ["step-0000000012.safetensors", "step-0000000008.safetensors"];
+    assert_eq!(names, kept.map(PathBuf::from));
+
+    // A finished run that is given more to do is unfinished from the first file on, and remembers
+    // what computed it before.
+    begin(&folder, "seed = 2\n", &history[..1]);
+    assert!(!is_finished(folder.path()));
+    let records = Records::read(folder.path()).unwrap();
+    assert_eq!(records.epochs.len(), 1);
+    assert_eq!(records.environment.unwrap().resumed.len(), 1);
+}
+
+#[test]
+fn results_are_a_table() {
+    let table = results_csv(&[epoch(1, Some((0.25, 0.9))), epoch(2, None)]);
+    assert_eq!(
+        String::from_utf8(table).unwrap(),
+        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second\n\
+         1,0.5,0.875,0.25,0.9,0.001,2.0,27500.0\n\
+         2,0.5,0.875,,,0.001,2.0,27500.0\n"
+    );
+}
+
+#[test]
+fn damaged_records_are_refused_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    let none = Records::read(folder.path()).unwrap_err();
+    assert!(none.to_string().contains("not a run folder"), "{none}");
+    begin(&folder, "", &[epoch(1, None)]);
+    folder.finish(&summary(), &inspection()).unwrap();
+    let heading = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,\
+                   images_per_second\n";
+    for (name, from, to, part) in [
+        (
+            name::RESULTS,
+            "train_loss",
+            "loss",
+            "no column `train_loss`",
+        ),
+        (name::RESULTS, "1,0.5", "1,high", "line: 2"),
+        (name::SUMMARY, "61706", "\"many\"", "line"),
+        (name::SUMMARY, "\"b\"\n", "\"b\", \"c\"\n", "not 3 x 3"),
+        (
+            name::INSPECTION,
+            "\"width\":2",
+            "\"width\":3",
+            "maps of conv1 are not 1 x 3",
+        ),
+        (name::INSPECTION, "0707", "07", "1568 hexadecimal digits"),
+        (name::INSPECTION, "0707", "0g07", "1568 hexadecimal digits"),
+        (
+            name::ENVIRONMENT,
+            "\"threads\"",
+            "\"thread\"",
+            "missing field `threads`",
+        ),
+    ] {
+        let path = folder.file(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{name} has no {from}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let error = Records::read(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Input);
+        assert_eq!(error.path(), Some(path.as_path()));
+        assert!(error.to_string().contains(part), "{error}");
+        fs::write(&path, text).unwrap();
+    }
+    // A table before its first epoch is whole, an empty file is not; NaN is a number of a run.
+    let path = folder.file(name::RESULTS);
+    fs::write(&path, heading).unwrap();
+    assert_eq!(read_results(&path).unwrap(), []);
+    fs::write(&path, format!("{heading}1,NaN,0.1,,,1e-4,2,inf\n")).unwrap();
+    assert!(read_results(&path).unwrap()[0].train.loss.is_nan());
+    fs::write(&path, "").unwrap();
+    assert!(read_results(&path).is_err());
+}
+
+#[test]
+fn the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss() {
+    let best = |rows: &[Option<(f64, f64)>]| {
+        let epochs: Vec<Epoch> = (1..)
+            .zip(rows)
+            .map(|(number, row)| epoch(number, *row))
+            .collect();
+        best_epoch(&epochs).map(|epoch| epoch.epoch)
+    };
+    assert_eq!(best(&[]), None);
+    let accuracy = [Some((0.5, 0.8)), Some((0.9, 0.9)), Some((0.1, 0.8))];
+    assert_eq!(best(&accuracy), Some(2));
+    let equal = [Some((0.5, 0.9)), Some((0.4, 0.9)), Some((0.4, 0.9))];
+    assert_eq!(best(&equal), Some(2));
+    // Without validation, the latest.
+    assert_eq!(best(&[None, None]), Some(2));
+}
+
+#[test]
+fn the_worst_mistakes_come_first() {
+    let found: Vec<Mistake> = (0..30)
+        .map(|index| mistake(index, if index == 7 { 9. } else { 1. }))
+        .collect();
+    let indices: Vec<usize> = worst(found).iter().map(|mistake| mistake.index).collect();
+    let expected: Vec<usize> = [7].into_iter().chain(0..7).chain(8..24).collect();
+    assert_eq!(indices, expected);
+}
+
+/// A1: a line that a killed process left in part is cut off, and the log continues.
+#[test]
+fn a1_the_event_log_continues_after_its_last_whole_line() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(name::EVENTS);
+    let failed = |error: String| Event::Failed { error };
+    // Longer than the blocks in which the end is looked for.
+    let torn = format!("{{\"event\":\"{}", "x".repeat(10_000));
+    let mut events = Vec::new();
+    for number in 0..3 {
+        let mut log = EventLog::append_to(&path).unwrap();
+        let event = failed(format!("{number}").repeat(5_000));
+        log.write(&event);
+        events.push(event);
+        let text = fs::read_to_string(&path).unwrap();
+        let read: Vec<Event> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(read, events);
+        fs::write(&path, text + &torn).unwrap();
+    }
+}
+
+/// JSON writes NaN as null, which is read back as NaN.
+#[test]
+fn events_are_read_back_even_with_nan() {
+    let step = Event::Step(Step {
+        epoch: 1,
+        step: 2,
+        steps_per_epoch: 3,
+        global_step: 2,
+        loss: f64::NAN,
+        epoch_loss: 0.5,
+        epoch_accuracy: 0.5,
+        learning_rate: 0.001,
+        images_per_second: 1e5,
+    });
+    let line = serde_json::to_string(&step).unwrap();
+    assert!(line.starts_with("{\"event\":\"step\","), "{line}");
+    let Event::Step(read) = serde_json::from_str(&line).unwrap() else {
+        panic!("{line}")
+    };
+    assert!(read.loss.is_nan());
+}
+
+#[test]
+fn a14_a_folder_serves_one_run_at_a_time() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    begin(&folder, "", &[]);
+    let path = folder.path().to_owned();
+    // What a killed process was writing.
+    let leftover = path.join(".results.csv.1.tmp");
+    fs::write(&leftover, "half").unwrap();
+    let error = RunFolder::open(&path).unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy);
+    let holder = format!("process {}", std::process::id());
+    assert!(error.to_string().contains(&holder), "{error}");
+    assert!(leftover.exists());
+    drop(folder);
+    RunFolder::open(&path).unwrap();
+    assert!(!leftover.exists());
+}
+
+#[test]
+fn a15_runs_that_start_at_once_get_folders_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = root.path().join("runs");
+    let create = || RunFolder::create_numbered(&runs, "train").unwrap();
+    let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..20).map(|_| scope.spawn(create)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap().path().to_owned())
+            .collect()
+    });
+    let different: BTreeSet<&PathBuf> = paths.iter().collect();
+    assert_eq!(different.len(), 20);
+    assert!(different.contains(&runs.join("train-1")));
+    // Numbers go up from the highest, so that the newest run is the last.
+    fs::create_dir(runs.join("train-100")).unwrap();
+    assert_eq!(create().path(), runs.join("train-101"));
+}
+
+#[test]
+fn a18_nothing_is_overwritten() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    fs::write(&path, "mine").unwrap();
+    let error = RunFolder::create(&path).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+    let below = RunFolder::create(&path.join("below")).unwrap_err();
+    assert_eq!(below.kind(), Kind::Io);
+    let none = RunFolder::open(&root.path().join("none")).unwrap_err();
+    assert!(
+        none.to_string().contains("config.toml\": cannot read"),
+        "{none}"
+    );
+}
