@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use crate::run::{PROFILE, Workspace, cargo_on, checked, output};
@@ -160,10 +160,7 @@ fn command(
 
 /// Runs a peer and returns its answer.
 fn turn(name: &str, command: &mut Command) -> Result<Value> {
-    let run = command.stderr(Stdio::inherit()).output();
-    let run = run.with_context(|| format!("cannot run {name}"))?;
-    ensure!(run.status.success(), "{name}: {}", run.status);
-    let answer: Value = serde_json::from_slice(&run.stdout)?;
+    let answer: Value = serde_json::from_str(&output(command)?)?;
     let accuracy = answer["accuracy"].as_f64().unwrap_or_default();
     ensure!(accuracy > ACCURACY, "{name} has not learned: {answer}");
     Ok(answer)
