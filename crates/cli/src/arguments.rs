@@ -14,9 +14,12 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use lenet_model::{Activation, Padding};
 use lenet_train::Backend;
+use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 pub use compare::Compare;
 pub use dataset::{DatasetName, dataset_names};
@@ -122,10 +125,10 @@ pub struct Summary {
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub classes: u16,
     /// The first convolution's padding.
-    #[arg(long, default_value = "same")]
+    #[arg(long, default_value = "same", value_parser = padding())]
     pub padding: Padding,
-    /// The function behind each layer but the last.
-    #[arg(long, value_name = "FUNCTION", default_value = "relu")]
+    /// The function after each layer but the last.
+    #[arg(long, value_name = "FUNCTION", default_value = "relu", value_parser = activation())]
     pub activation: Activation,
     /// The form of the summary; svg is a picture of the architecture.
     #[arg(long, default_value = "text")]
@@ -264,95 +267,27 @@ pub enum Split {
     Test,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scaling {
-    /// To [0, 1].
-    Unit,
-    /// To [0, 1], divided by MNIST's standard deviation.
-    UnitDeviation,
-    /// By MNIST's mean and standard deviation.
-    Standard,
+/// Parses the values of a library's enum by their names in files; each has a help text.
+fn named<T>(values: &'static [(&'static str, &'static str)]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    let values = values
+        .iter()
+        .map(|&(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values)
+        .try_map(|name| T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(name)))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Padding {
-    /// Two pixels on each side: 61,706 parameters.
-    Same,
-    /// None: 44,426 parameters.
-    Valid,
+fn padding() -> impl TypedValueParser<Value = Padding> {
+    named(&[
+        ("same", "Two pixels on each side: 61,706 parameters"),
+        ("valid", "None: 44,426 parameters"),
+    ])
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Activation {
-    /// max(0, x).
-    Relu,
-    /// The hyperbolic tangent.
-    Tanh,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Init {
-    /// As Keras does.
-    GlorotUniform,
-    /// As PyTorch does.
-    Pytorch,
-    /// Of the variance that ReLU keeps.
-    HeUniform,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Precision {
-    /// 32 bits.
-    F32,
-    /// 16 bits in the second convolution and the linear layers, with sums of 32.
-    Bf16,
-}
-
-impl From<Precision> for lenet_train::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-        }
-    }
-}
-
-impl From<Scaling> for lenet_train::Scaling {
-    fn from(scaling: Scaling) -> Self {
-        match scaling {
-            Scaling::Unit => Self::Unit,
-            Scaling::UnitDeviation => Self::UnitDeviation,
-            Scaling::Standard => Self::Standard,
-        }
-    }
-}
-
-impl From<Padding> for lenet_model::Padding {
-    fn from(padding: Padding) -> Self {
-        match padding {
-            Padding::Same => Self::Same,
-            Padding::Valid => Self::Valid,
-        }
-    }
-}
-
-impl From<Activation> for lenet_model::Activation {
-    fn from(activation: Activation) -> Self {
-        match activation {
-            Activation::Relu => Self::Relu,
-            Activation::Tanh => Self::Tanh,
-        }
-    }
-}
-
-impl From<Init> for lenet_model::Init {
-    fn from(init: Init) -> Self {
-        match init {
-            Init::GlorotUniform => Self::GlorotUniform,
-            Init::Pytorch => Self::PyTorch,
-            Init::HeUniform => Self::HeUniform,
-        }
-    }
+fn activation() -> impl TypedValueParser<Value = Activation> {
+    named(&[("relu", "max(0, x)"), ("tanh", "The hyperbolic tangent")])
 }
 
 /// Whether a character may stand in the name of a folder that this program makes.

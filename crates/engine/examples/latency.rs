@@ -87,9 +87,9 @@ fn lenet() -> Result<Layers> {
     Layers::new(
         vec![conv(1, 28, 6, 2), conv(6, 14, 16, 0)],
         vec![
-            linear(400, 120, Activation::Relu),
-            linear(120, 84, Activation::Relu),
-            linear(84, 10, Activation::Identity),
+            linear(400, 120, Some(Activation::Relu)),
+            linear(120, 84, Some(Activation::Relu)),
+            linear(84, 10, None),
         ],
     )
 }

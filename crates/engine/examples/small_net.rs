@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::loss::cross_entropy;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
-use lenet_engine::Activation::{Identity, Relu};
+use lenet_engine::Activation::Relu;
 use lenet_engine::pool::Pool;
 use lenet_engine::{ConvLayer, FusedNetwork, Layers, LinearLayer};
 use rand_chacha::ChaCha8Rng;
@@ -34,7 +34,7 @@ fn network() -> Result<FusedNetwork> {
         out_features,
         activation,
     };
-    let linears = vec![linear(8 * 144, 32, Relu), linear(32, 3, Identity)];
+    let linears = vec![linear(8 * 144, 32, Some(Relu)), linear(32, 3, None)];
     FusedNetwork::new(Layers::new(vec![conv], linears)?, Pool::global().clone())
 }
 

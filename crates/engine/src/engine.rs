@@ -27,6 +27,8 @@ use memory::{BatchMemory, Places, Scratch, block_features};
 use pass::{FromLogits, Goal, Group, Pass, feature_row};
 use weight_gradients::WeightGradients;
 
+use serde::{Deserialize, Serialize};
+
 use crate::blocked::linear::BLOCKS;
 use crate::buffer::Lines;
 pub use crate::layers::Layers;
@@ -45,7 +47,8 @@ pub enum Purpose {
 }
 
 /// What products are computed in; sums, parameters and moments are f32 in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// f32.
     #[default]

@@ -19,7 +19,7 @@
 //! let linear = LinearLayer {
 //!     in_features: 4 * 12 * 12,
 //!     out_features: 3,
-//!     activation: Activation::Identity,
+//!     activation: None,
 //! };
 //! let layers = Layers::new(vec![conv], vec![linear])?;
 //! let network = FusedNetwork::new(layers, Pool::global().clone())?;

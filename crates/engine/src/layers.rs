@@ -1,6 +1,9 @@
 //! What a network consists of: the layers, their sizes, and what follows from them.
 
+use std::fmt;
+
 use candle_core::bail;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::reference::{avg_pool2d, conv2d, linear};
@@ -17,7 +20,8 @@ const MAX_CLASSES: usize = 256;
 /// A function that is applied to every element.
 ///
 /// Derivatives are written in terms of the output `y`, so that training keeps one array and not two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// `y = max(x, 0)`, with derivative 1 where `y > 0` and 0 elsewhere.
     ///
@@ -31,8 +35,15 @@ pub enum Activation {
     /// LeCun et al. 1998 (appendix A, <https://doi.org/10.1109/5.726791>) scale it to
     /// `1.7159 tanh(2x/3)`.
     Tanh,
-    /// `y = x`, with derivative 1.
-    Identity,
+}
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Relu => "relu",
+            Self::Tanh => "tanh",
+        })
+    }
 }
 
 /// A convolution of 5x5 with stride 1, its bias, ReLU or tanh, and average pooling by 2x2.
@@ -122,7 +133,7 @@ impl ConvLayer {
             width,
             out_channels,
             padding,
-            activation,
+            activation: _,
         } = *self;
         if !WIDTHS.contains(&width) {
             bail!("convolution {index}: the input should be 28, 24, 14 or 12 wide, got {width}");
@@ -139,9 +150,6 @@ impl ConvLayer {
         if in_channels == 0 || out_channels == 0 {
             bail!("convolution {index}: there should be at least one channel on each side");
         }
-        if activation == Activation::Identity {
-            bail!("convolution {index}: the activation should be ReLU or tanh");
-        }
         Ok(())
     }
 }
@@ -153,8 +161,8 @@ pub struct LinearLayer {
     pub in_features: usize,
     /// Features of the output, O.
     pub out_features: usize,
-    /// Applied to the sum and its bias.
-    pub activation: Activation,
+    /// Applied to the sum and its bias; none after the last layer.
+    pub activation: Option<Activation>,
 }
 
 impl LinearLayer {
@@ -219,7 +227,7 @@ impl Layers {
             }
         }
         match linears.last() {
-            Some(last) if last.activation == Activation::Identity && features <= MAX_CLASSES => {
+            Some(last) if last.activation.is_none() && features <= MAX_CLASSES => {
                 Ok(Self { convs, linears })
             }
             _ => bail!(

@@ -428,9 +428,9 @@ impl Tile<'_> {
                 for window in 0..C / 2 {
                     let [upper, lower] = sums[b];
                     let (left, right) = (2 * window, 2 * window + 1);
-                    let mut sum = activate(self.layer.activation, upper[left]);
+                    let mut sum = activate(Some(self.layer.activation), upper[left]);
                     for value in [upper[right], lower[left], lower[right]] {
-                        sum = sum.add(activate(self.layer.activation, value));
+                        sum = sum.add(activate(Some(self.layer.activation), value));
                     }
                     let average = sum.mul(V::splat(0.25));
                     average.store(to.add(window * self.to_stride + b * V::WIDTH));

@@ -120,7 +120,7 @@ proptest! {
 
     #[test]
     fn activations_of_random_lengths(length in 1..100_usize, seed: u64) {
-        for activation in [Activation::Relu, Activation::Tanh, Activation::Identity] {
+        for activation in [Activation::Relu, Activation::Tanh] {
             check_activation::<f64>(activation, length, seed);
             check_activation::<f32>(activation, length, seed);
         }
@@ -231,7 +231,6 @@ fn check_activation<T: Float + WithDType>(activation: Activation, length: usize,
     let y = match activation {
         Activation::Relu => x.relu().unwrap(),
         Activation::Tanh => x.tanh().unwrap(),
-        Activation::Identity => x.as_tensor().clone(),
     };
     let [d_x] = gradients::<T, _>(&y, &d_output, [&x]);
     let output = activation::forward(activation, &cast::<T>(&input));

@@ -31,9 +31,9 @@ fn layers() -> Layers {
         activation,
     };
     let linears = vec![
-        linear(256, 120, Activation::Tanh),
-        linear(120, 84, Activation::Tanh),
-        linear(84, CLASSES, Activation::Identity),
+        linear(256, 120, Some(Activation::Tanh)),
+        linear(120, 84, Some(Activation::Tanh)),
+        linear(84, CLASSES, None),
     ];
     Layers::new(vec![conv(1, 28, 6), conv(6, 12, 16)], linears).unwrap()
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lenet_engine::Activation::{self, Identity, Relu, Tanh};
+use lenet_engine::Activation::{self, Relu, Tanh};
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
@@ -147,9 +147,9 @@ fn lenet(activation: Activation) -> Layers {
         activation,
     };
     let linears = vec![
-        linear(features, 120, activation),
-        linear(120, 84, activation),
-        linear(84, 10, Identity),
+        linear(features, 120, Some(activation)),
+        linear(120, 84, Some(activation)),
+        linear(84, 10, None),
     ];
     Layers::new(vec![conv1, conv2], linears).unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use lenet_engine::Activation;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -16,7 +17,7 @@ pub struct Architecture {
     pub classes: usize,
     /// What the first convolution does at the border.
     pub padding: Padding,
-    /// The function behind each layer but the last.
+    /// The function after each layer but the last.
     pub activation: Activation,
 }
 
@@ -51,39 +52,11 @@ impl Padding {
     }
 }
 
-/// The function behind each layer but the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// max(0, x).
-    Relu,
-    /// The hyperbolic tangent, close to what LeCun et al. 1998 used.
-    Tanh,
-}
-
 impl fmt::Display for Padding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Padding::Same => "same",
             Padding::Valid => "valid",
-        })
-    }
-}
-
-impl From<Activation> for lenet_engine::Activation {
-    fn from(activation: Activation) -> Self {
-        match activation {
-            Activation::Relu => Self::Relu,
-            Activation::Tanh => Self::Tanh,
-        }
-    }
-}
-
-impl fmt::Display for Activation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Activation::Relu => "relu",
-            Activation::Tanh => "tanh",
         })
     }
 }

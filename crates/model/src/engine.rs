@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lenet_engine::engine::{Engine, Layers, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
-use lenet_engine::{Activation, ConvLayer, Isa, LinearLayer};
+use lenet_engine::{ConvLayer, Isa, LinearLayer};
 
 use crate::{Architecture, Error, LeNet5, Result};
 
@@ -15,7 +15,7 @@ impl Architecture {
     /// # Errors
     /// None for an architecture with a class.
     pub fn layers(&self) -> Result<Layers> {
-        let activation = self.activation.into();
+        let activation = self.activation;
         let conv = |in_channels, side, out_channels, padding| ConvLayer {
             in_channels,
             height: side,
@@ -34,9 +34,9 @@ impl Architecture {
         let conv2 = conv(maps, side, 16, 0);
         let features = conv2.output().iter().product();
         let linears = vec![
-            linear(features, 120, activation),
-            linear(120, 84, activation),
-            linear(84, self.classes, Activation::Identity),
+            linear(features, 120, Some(activation)),
+            linear(120, 84, Some(activation)),
+            linear(84, self.classes, None),
         ];
         Layers::new(vec![conv1, conv2], linears).map_err(of_engine)
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lenet_data::{Augmentation, read_file};
+use lenet_engine::engine::Precision;
 use lenet_model::{Activation, Architecture, Init, Padding};
 use lenet_picture::Normalization;
 use serde::{Deserialize, Serialize};
@@ -69,27 +70,6 @@ pub struct Config {
     pub schedule: Schedule,
     /// How training images are altered.
     pub augmentation: Augmentation,
-}
-
-/// What the products of the fused engine are computed in; sums, parameters and Adam are f32 in any
-/// case, and so is every evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// f32.
-    #[default]
-    F32,
-    /// bf16 in the second convolution and the linear layers, on a processor with AMX.
-    Bf16,
-}
-
-impl From<Precision> for lenet_engine::engine::Precision {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-        }
-    }
 }
 
 /// How pixels 0..=255 become the network's input.

@@ -71,12 +71,13 @@ pub use adam::{Adam, AdamConfig};
 pub use average::Average;
 pub use backend::Backend;
 pub use checkpoint::{Identity, OtherTraining};
-pub use config::{Config, Precision, Scaling};
+pub use config::{Config, Scaling};
 pub use error::{Error, Result};
 pub use evaluate::evaluate;
 pub use fit::{Ending, fit};
 // Part of the interface of `fit`.
 pub use inspect::inspect;
+pub use lenet_engine::engine::Precision;
 pub use lenet_run::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
 pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};

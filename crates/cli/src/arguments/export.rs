@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Activation, Source};
+use lenet_model::Activation;
+
+use super::{Source, activation};
 
 #[derive(Debug, Args)]
 pub struct Export {
@@ -44,8 +46,8 @@ pub struct Export {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Of weights without lenet's metadata, as PyTorch saves them")]
 pub struct Foreign {
-    /// The function behind each layer but the last [default: relu].
-    #[arg(long, value_name = "FUNCTION")]
+    /// The function after each layer but the last [default: relu].
+    #[arg(long, value_name = "FUNCTION", value_parser = activation())]
     pub activation: Option<Activation>,
     /// Subtracted from the pixels on the scale of 0 to 1 [default: 0].
     #[arg(long, value_name = "MEAN", allow_negative_numbers = true)]

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
-use lenet_train::RECIPES;
+use lenet_model::{Activation, Init, Padding};
+use lenet_train::{Precision, RECIPES, Scaling};
 
-use super::{
-    Activation, Format, Hardware, Init, Padding, Precision, Records, Scaling, Source, folder_name,
-};
+use super::{Format, Hardware, Records, Source, activation, folder_name, named, padding};
 
 /// Flags override the values of --config, which override those of the recipe.
 #[derive(Debug, Args)]
@@ -78,19 +77,30 @@ pub struct Values {
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
     /// How pixels are scaled.
-    #[arg(long, value_name = "SCALING")]
+    #[arg(long, value_name = "SCALING", value_parser = named::<Scaling>(&[
+        ("unit", "To [0, 1]"),
+        ("unit-deviation", "To [0, 1], divided by MNIST's standard deviation"),
+        ("standard", "By MNIST's mean and standard deviation"),
+    ]))]
     pub scaling: Option<Scaling>,
     /// The first convolution's padding [default: same].
-    #[arg(long)]
+    #[arg(long, value_parser = padding())]
     pub padding: Option<Padding>,
-    /// The function behind each layer but the last [default: relu].
-    #[arg(long, value_name = "FUNCTION")]
+    /// The function after each layer but the last [default: relu].
+    #[arg(long, value_name = "FUNCTION", value_parser = activation())]
     pub activation: Option<Activation>,
     /// How the parameters are drawn.
-    #[arg(long)]
+    #[arg(long, value_parser = named::<Init>(&[
+        ("glorot-uniform", "As Keras does"),
+        ("pytorch", "As PyTorch does"),
+        ("he-uniform", "With the variance that ReLU keeps"),
+    ]))]
     pub init: Option<Init>,
     /// What products are computed in; bf16 needs a processor with AMX [default: f32].
-    #[arg(long)]
+    #[arg(long, value_parser = named::<Precision>(&[
+        ("f32", "32 bits"),
+        ("bf16", "16 bits in the second convolution and the linear layers, with sums of 32"),
+    ]))]
     pub precision: Option<Precision>,
     /// adam, adamw or sgd, each with its own defaults.
     #[arg(long, value_name = "KIND", value_parser = ["adam", "adamw", "sgd"])]

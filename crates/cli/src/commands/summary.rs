@@ -28,8 +28,8 @@ pub fn run(arguments: &Summary) -> Outcome {
             .clone(),
         None => Architecture {
             classes: usize::from(arguments.classes),
-            padding: arguments.padding.into(),
-            activation: arguments.activation.into(),
+            padding: arguments.padding,
+            activation: arguments.activation,
         },
     };
     let summary = lenet_model::Summary::new(&architecture);

@@ -201,7 +201,6 @@ fn already_finished(folder: &Path, format: Format) -> Outcome {
 
 /// Whether what computes can do so in the precision that is asked for.
 fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
-    let precision = lenet_engine::engine::Precision::from(config.precision);
     if config.precision == Precision::F32 {
         return Ok(());
     }
@@ -210,7 +209,7 @@ fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
             "--precision bf16 is for --device cpu with --engine fused".to_owned(),
         ));
     }
-    if !precision.is_available() {
+    if !config.precision.is_available() {
         return Err(Failure::Usage(
             "--precision bf16 needs a processor with Intel AMX, and Linux; this machine computes \
              in f32"

@@ -356,7 +356,7 @@ unsafe fn pool(
             let mut sum = Avx512::splat(0.0);
             for p in 0..4 {
                 let value = Avx512::load(window.add(p * TILE + channel * LANES)).add(bias);
-                let value = activate(layer.activation, value);
+                let value = activate(Some(layer.activation), value);
                 match saved {
                     Saved::Nothing => {}
                     Saved::Masks(_) => masks[p] = value.positive(),

@@ -226,7 +226,7 @@ impl Tile<'_> {
                 let mut sum = V::splat(0.0);
                 let mut masks = [0_u16; 4];
                 for p in 0..4 {
-                    let value = activate(layer.activation, sums[p][b]);
+                    let value = activate(Some(layer.activation), sums[p][b]);
                     match saved {
                         Saved::Nothing => {}
                         Saved::Masks(_) => masks[p] = value.positive(),
@@ -309,19 +309,19 @@ pub(crate) unsafe fn add_products<V: Simd, const P: usize, const B: usize>(
     [x, w]
 }
 
-/// `f(x)` of an activation.
+/// `f(x)` of an activation; `x` without one.
 ///
 /// # Safety
 /// The instruction set of V must be enabled.
 #[inline(always)]
-pub(crate) unsafe fn activate<V: Simd>(activation: Activation, x: V) -> V {
+pub(crate) unsafe fn activate<V: Simd>(activation: Option<Activation>, x: V) -> V {
     // SAFETY: V's instruction set is enabled.
     unsafe {
         match activation {
             // NaN stays NaN: the operand that is then kept is the second.
-            Activation::Relu => V::splat(0.0).max(x),
-            Activation::Tanh => tanh(x),
-            Activation::Identity => x,
+            Some(Activation::Relu) => V::splat(0.0).max(x),
+            Some(Activation::Tanh) => tanh(x),
+            None => x,
         }
     }
 }

@@ -42,13 +42,13 @@ pub(crate) enum Finish {
     /// Forward: the bias is where the sum begins, and this its end.
     Activate {
         bias: *const f32,
-        activation: Activation,
+        activation: Option<Activation>,
     },
     /// Backward: times the slope of the activation that made this feature, from its output, which
     /// lies as the result does.
     Chain {
         output: *const f32,
-        activation: Activation,
+        activation: Option<Activation>,
     },
     /// Backward, if the feature comes from a convolution.
     Keep,

@@ -76,18 +76,18 @@ unsafe fn unpool_generic<V: Simd>(
     }
 }
 
-/// `f'(x) d` of an activation from its output `y = f(x)`.
+/// `f'(x) d` of an activation, `d` without one, from its output `y = f(x)`.
 ///
 /// # Safety
 /// The instruction set of V must be enabled.
 #[inline(always)]
-pub(crate) unsafe fn chain<V: Simd>(activation: Activation, y: V, d: V) -> V {
+pub(crate) unsafe fn chain<V: Simd>(activation: Option<Activation>, y: V, d: V) -> V {
     // SAFETY: V's instruction set is enabled.
     unsafe {
         match activation {
-            Activation::Relu => d.select(y.positive()),
-            Activation::Tanh => d.mul(tanh_slope(y)),
-            Activation::Identity => d,
+            Some(Activation::Relu) => d.select(y.positive()),
+            Some(Activation::Tanh) => d.mul(tanh_slope(y)),
+            None => d,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lenet_engine::Activation::{self, Identity, Relu, Tanh};
+use lenet_engine::Activation::{self, Relu, Tanh};
 use lenet_engine::reference::cross_entropy;
 use lenet_engine::{ConvLayer, Layers, LinearLayer};
 
@@ -114,7 +114,7 @@ impl Network {
         let mut parameters = self.parameters.chunks(2);
         let mut nearest = f64::INFINITY;
         let mut look = |activation, sums: &[f64]| {
-            if activation == Relu {
+            if activation == Some(Relu) {
                 let magnitudes = sums.iter().map(|sum| sum.abs()).filter(|sum| *sum > 0.0);
                 nearest = magnitudes.fold(nearest, f64::min);
             }
@@ -123,7 +123,7 @@ impl Network {
         let mut convs = Vec::new();
         for (conv, own) in self.convs.iter().zip(&mut parameters) {
             let result = conv_forward(conv, batch, [&inputs[inputs.len() - 1], &own[0], &own[1]]);
-            look(conv.activation, &result.map);
+            look(Some(conv.activation), &result.map);
             inputs.push(result.output.clone());
             convs.push(result);
         }
@@ -178,11 +178,7 @@ pub fn linears(features: &[usize], activation: Activation) -> Vec<LinearLayer> {
     let linear = |(index, pair): (usize, &[usize])| LinearLayer {
         in_features: pair[0],
         out_features: pair[1],
-        activation: if index + 2 == features.len() {
-            Identity
-        } else {
-            activation
-        },
+        activation: (index + 2 < features.len()).then_some(activation),
     };
     pairs.map(linear).collect()
 }

@@ -25,7 +25,7 @@ impl Fused {
         config: &Config,
         state: Option<&OptimizerState>,
     ) -> Result<Self> {
-        let (purpose, precision) = (Purpose::Training, config.precision.into());
+        let (purpose, precision) = (Purpose::Training, config.precision);
         let mut engine =
             model.to_engine(purpose, config.batch_size, precision, Arc::clone(pool))?;
         if let Some(state) = state {

@@ -35,7 +35,7 @@ pub fn load(arguments: &Export) -> Outcome<Weights> {
     }
     let metadata = &mut weights.metadata;
     if let Some(activation) = *activation {
-        metadata.architecture.activation = activation.into();
+        metadata.architecture.activation = activation;
         let parameters = weights.model.parameters();
         weights.model = LeNet5::from_tensors(&metadata.architecture, |name| {
             Some(parameters.get(name)?.as_detached_tensor())
