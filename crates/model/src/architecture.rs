@@ -31,12 +31,12 @@ impl Default for Architecture {
     }
 }
 
-/// What the first convolution does at the border of the picture.
+/// What the first convolution does at the border of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
     /// Two pixels of 0 on each side, so that 28x28 stays 28x28. LeCun et al. 1998 have the same
-    /// geometry from pictures of 32x32. 61,706 parameters with ten classes.
+    /// geometry, with images of 32x32. 61,706 parameters with ten classes.
     Same,
     /// None: 28x28 becomes 24x24, as Keras does by default. 44,426 parameters with ten classes.
     Valid,

@@ -7,13 +7,13 @@ use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_engine::{ConvLayer, Isa, LinearLayer};
 
-use crate::{Architecture, Error, LeNet5, Result};
+use crate::{Architecture, LeNet5, Result};
 
 impl Architecture {
-    /// The layers in the words of lenet-engine.
+    /// The layers as lenet-engine describes them.
     ///
     /// # Errors
-    /// None for an architecture with a class.
+    /// None for an architecture with 1 to 256 classes.
     pub fn layers(&self) -> Result<Layers> {
         let activation = self.activation;
         let conv = |in_channels, side, out_channels, padding| ConvLayer {
@@ -38,7 +38,7 @@ impl Architecture {
             linear(120, 84, Some(activation)),
             linear(84, self.classes, None),
         ];
-        Layers::new(vec![conv1, conv2], linears).map_err(of_engine)
+        Ok(Layers::new(vec![conv1, conv2], linears)?)
     }
 }
 
@@ -65,9 +65,9 @@ impl LeNet5 {
             pool,
             isa: Isa::current(),
         };
-        let mut engine = Engine::new(layers, setup).map_err(of_engine)?;
+        let mut engine = Engine::new(layers, setup)?;
         let values = self.parameters().values()?;
-        engine.set_parameters(&slices(&values)).map_err(of_engine)?;
+        engine.set_parameters(&slices(&values))?;
         Ok(engine)
     }
 
@@ -91,15 +91,11 @@ impl LeNet5 {
     pub fn to_single(&self) -> Result<Single> {
         let mut single = Single::new(self.architecture().layers()?, Isa::current());
         let values = self.parameters().values()?;
-        single.set_parameters(&slices(&values)).map_err(of_engine)?;
+        single.set_parameters(&slices(&values))?;
         Ok(single)
     }
 }
 
 fn slices(values: &[Vec<f32>]) -> Vec<&[f32]> {
     values.iter().map(Vec::as_slice).collect()
-}
-
-fn of_engine(error: impl Into<candle_core::Error>) -> Error {
-    error.into().into()
 }

@@ -26,8 +26,8 @@ pub enum Init {
     /// come to with `kaiming_uniform_(a=sqrt(5))`.
     #[serde(rename = "pytorch")]
     PyTorch,
-    /// Weights uniform in ±sqrt(6 / fan_in), biases 0: the variance of a layer's output is that of its
-    /// input where ReLU cuts off half. He et al. 2015, <https://arxiv.org/abs/1502.01852>,
+    /// Weights uniform in ±sqrt(6 / fan_in), biases 0: keeps the variance from layer to layer although
+    /// ReLU cuts off half. He et al. 2015, <https://arxiv.org/abs/1502.01852>,
     /// equation 10.
     HeUniform,
 }
@@ -62,7 +62,7 @@ impl Init {
         };
         let mut rng = stream(seed, name);
         let mut draw = || {
-            // The upper 24 bits are a number of [0, 1) that f32 holds exactly.
+            // The upper 24 bits are a number in [0, 1) that f32 holds exactly.
             let unit = f64::from(rng.next_u32() >> 8) / f64::from(1 << 24);
             ((2. * unit - 1.) * bound) as f32
         };
@@ -79,8 +79,8 @@ fn fans(weight_dims: &[usize]) -> (usize, usize) {
     }
 }
 
-/// The random numbers of one tensor. Each name has a stream of its own: a tensor that is added,
-/// dropped or resized does not move the others.
+/// The random numbers of one tensor. Each name has its own stream: adding, removing or resizing a
+/// tensor does not change the others.
 fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(fnv1a(name));

@@ -16,7 +16,7 @@ use crate::parameters::Parameters;
 /// weights, and the last layer computes logits instead of distances.
 ///
 /// This is the definition, in candle's own operations: it runs on every device and in every type.
-/// On a CPU in f32, [`LeNet5::to_engine`] runs the same network some fifty times faster.
+/// On a CPU in f32, [`LeNet5::to_engine`] runs the same network about a hundred times faster.
 #[derive(Debug, Clone)]
 pub struct LeNet5 {
     architecture: Architecture,
@@ -28,8 +28,8 @@ pub struct LeNet5 {
     fc3: Linear,
 }
 
-/// What each layer computes for a batch, before the activation and before pooling. Shapes are those
-/// of padding `same`; those of `valid` follow in brackets where they differ.
+/// What each layer computes for a batch, before the activation and before pooling. Shapes are for
+/// padding `same`; those for `valid` follow in brackets if they differ.
 #[derive(Debug, Clone)]
 pub struct Outputs {
     /// (B, 6, 28, 28)  \[24, 24].

@@ -1,6 +1,16 @@
-//! LeNet-5 as a candle model: architecture, seeded initialisation, summary and weights on disk.
+//! LeNet-5 in plain candle: architecture, seeded initialisation, summary and weights on disk; and
+//! the same network as one fast operation, or on lenet-engine.
 //!
-//! The crate knows nothing of labels, loss or data sets: it maps images (B, 1, 28, 28) to logits
+//! | module | holds |
+//! |---|---|
+//! | `lenet5` | [`LeNet5`]: the definition of the network |
+//! | `architecture` | what there is to choose: [`Architecture`] |
+//! | `parameters`, `init` | the ten [`Parameters`] and how they are drawn |
+//! | `fused`, `engine` | [`LeNet5::fused`], [`LeNet5::to_engine`] and [`LeNet5::to_single`] |
+//! | `weights`, [`store`], [`pretrained`] | a network on disk: [`Weights`] |
+//! | `summary`, `diagram` | the network as a table and as a picture: [`Summary`] |
+//!
+//! The crate does not know labels, loss and data sets: it maps images (B, 1, 28, 28) to logits
 //! (B, classes), and its parameters to and from a file.
 //!
 //! ```

@@ -6,10 +6,10 @@ use crate::{Result, Weights};
 
 /// The weights file of [`mnist`], as the training wrote it: 250 KB.
 ///
-/// `cargo xtask weights` trains it anew: recipe `best`, seed 42.
+/// `cargo xtask weights` trains it again: recipe `best`, seed 42.
 pub const MNIST: &[u8] = include_bytes!("../weights/mnist.safetensors");
 
-/// LeNet-5 as it was trained on MNIST's 60,000 training images by the recipe `best`.
+/// LeNet-5, trained on MNIST's training images by the recipe `best`.
 ///
 /// ```
 /// let weights = lenet_model::pretrained::mnist(&candle_core::Device::Cpu)?;
@@ -18,7 +18,7 @@ pub const MNIST: &[u8] = include_bytes!("../weights/mnist.safetensors");
 /// ```
 ///
 /// # Errors
-/// Those of the device: that the file is whole is tested.
+/// The device's own; a test checks that the file is intact.
 pub fn mnist(device: &Device) -> Result<Weights> {
     Weights::from_bytes(MNIST, device)
 }

@@ -1,10 +1,10 @@
 //! Named tensors and one JSON object in a safetensors file, with a digest over all of it.
 //!
 //! The format is that of <https://github.com/huggingface/safetensors>, readable by every program
-//! that reads it. The object stands in the file's metadata under one key, because the format's own
-//! map of metadata has no fixed order and equal contents are to give equal bytes. It carries a
-//! SHA-256 over itself and the tensors, because the format has no checksum: a flipped bit would
-//! otherwise become a slightly different network.
+//! that reads it. The object is in the file's metadata under a single key, because the format's map
+//! of metadata has no fixed order and equal contents should make equal bytes. It holds a SHA-256 of
+//! itself and the tensors, because the format has no checksum: a flipped bit would otherwise become
+//! a slightly different network.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -12,7 +12,7 @@ pub enum Backend {
     /// by side need a pool each.
     Fused(Arc<Pool>),
     /// candle's own operations, on the device and in the type of the model's parameters: the only
-    /// way on a GPU, and some fifty times slower on a CPU.
+    /// way on a GPU, and about a hundred times slower on a CPU.
     Candle,
 }
 

@@ -14,8 +14,8 @@ use crate::{Backend, Metrics, Result};
 /// Bins of [`Calibration`]; 15 as in Guo et al.
 const BINS: usize = 15;
 
-/// Runs the network over a set once: gives what [`evaluate`](crate::evaluate) gives, and what is to
-/// be seen on the way. An image whose logits are no numbers has a place in the scores alone.
+/// Runs the network over a set once: returns what [`evaluate`](crate::evaluate) returns, and the
+/// inspection. An image whose logits are not finite counts in the scores alone.
 ///
 /// # Errors
 /// As [`evaluate`](crate::evaluate).

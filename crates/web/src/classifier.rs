@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::Error;
 use crate::maps::Convs;
 
-/// The network, ready for one picture after the other.
+/// The network, ready to classify pictures.
 pub(crate) struct Classifier {
     class_names: Vec<String>,
     table: [f32; 256],
@@ -56,13 +56,13 @@ impl Classifier {
     }
 }
 
-/// What a picture comes to.
+/// What the network makes of a picture.
 #[wasm_bindgen]
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
-    /// Nothing where the picture is blank.
+    /// `None` if the picture is blank.
     seen: Option<Seen>,
-    /// The picture itself, where it came from a file.
+    /// The picture itself, if it came from a file.
     picture: Option<Picture>,
 }
 
@@ -80,11 +80,16 @@ impl Answer {
             ..self
         }
     }
+
+    /// A part of what was seen; empty if the picture is blank.
+    fn seen<T>(&self, part: impl Fn(&Seen) -> Vec<T>) -> Vec<T> {
+        self.seen.as_ref().map_or_else(Vec::new, part)
+    }
 }
 
 #[wasm_bindgen]
 impl Answer {
-    /// Whether nothing is drawn; all that follows is empty then.
+    /// Whether nothing is drawn; everything below is then empty.
     #[wasm_bindgen(getter)]
     pub fn blank(&self) -> bool {
         self.seen.is_none()
@@ -93,38 +98,34 @@ impl Answer {
     /// The 28x28 pixels that the network sees, white on black.
     #[wasm_bindgen(getter)]
     pub fn image(&self) -> Vec<u8> {
-        self.seen
-            .as_ref()
-            .map_or_else(Vec::new, |seen| seen.image.to_vec())
+        self.seen(|seen| seen.image.to_vec())
     }
 
     /// The probability of each class.
     #[wasm_bindgen(getter)]
     pub fn probabilities(&self) -> Vec<f32> {
-        self.seen
-            .as_ref()
-            .map_or_else(Vec::new, |seen| seen.probabilities.clone())
+        self.seen(|seen| seen.probabilities.clone())
     }
 
     /// The six maps of the first convolution after its activation, 28x28 each.
     #[wasm_bindgen(getter, js_name = firstMaps)]
     pub fn first_maps(&self) -> Vec<f32> {
-        self.maps(0)
+        self.seen(|seen| seen.maps[0].clone())
     }
 
     /// The sixteen maps of the second convolution after its activation, 10x10 each.
     #[wasm_bindgen(getter, js_name = secondMaps)]
     pub fn second_maps(&self) -> Vec<f32> {
-        self.maps(1)
+        self.seen(|seen| seen.maps[1].clone())
     }
 
-    /// Pixels across of the picture from a file; 0 of a drawing.
+    /// The width of the picture from a file; 0 for a drawing.
     #[wasm_bindgen(getter, js_name = pictureWidth)]
     pub fn picture_width(&self) -> usize {
         self.picture.as_ref().map_or(0, Picture::width)
     }
 
-    /// Pixels down of the picture from a file; 0 of a drawing.
+    /// The height of the picture from a file; 0 for a drawing.
     #[wasm_bindgen(getter, js_name = pictureHeight)]
     pub fn picture_height(&self) -> usize {
         self.picture.as_ref().map_or(0, Picture::height)
@@ -136,14 +137,5 @@ impl Answer {
         self.picture
             .as_ref()
             .map_or_else(Vec::new, |picture| picture.pixels().as_flattened().to_vec())
-    }
-}
-
-impl Answer {
-    fn maps(&self, layer: usize) -> Vec<f32> {
-        self.seen
-            .as_ref()
-            .and_then(|seen| seen.maps.get(layer))
-            .map_or_else(Vec::new, Vec::clone)
     }
 }

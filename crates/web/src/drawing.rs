@@ -1,17 +1,17 @@
 //! Strokes become pixels.
 //!
-//! The browser could draw them, but each does it a little differently, and some falsify the pixels
-//! of a canvas that a page reads back, against being recognised by them. Here a stroke is the same
-//! pixels everywhere, and tests need no browser.
+//! The browser could draw them, but each draws a little differently, and some add noise to the pixels
+//! that a page reads back from a canvas, as a protection against fingerprinting. Here a stroke is the
+//! same pixels everywhere, and tests need no browser.
 
 use lenet_picture::Picture;
 
-/// Pixels of a side of the sheet: four times the 28 that the network sees. Twice as many would take
-/// four times as long to prepare, and the network would see the same.
+/// Pixels on each side of the sheet: four times the 28 that the network sees. Twice as many would
+/// take four times as long to prepare, and the network would see the same.
 pub const SIDE: usize = 112;
 
-/// The width of the pen as a part of the side: of a digit that fills most of the sheet it makes
-/// the two to three pixels that MNIST's strokes have.
+/// The width of the pen as a fraction of the side: a digit that fills most of the sheet then has
+/// strokes two to three pixels wide, as MNIST's are.
 pub const PEN: f32 = 0.075;
 
 /// Half the pen's width in pixels.
@@ -34,11 +34,11 @@ impl Drawing {
         self.pixels.fill(0);
     }
 
-    /// Draws a line with round ends through points, whose coordinates are parts of the side; one
-    /// point is a dot. Points that are no numbers are left out.
+    /// Draws a line with round ends through points, whose coordinates are fractions of the side; a
+    /// single point is a dot. Points with NaN or infinity are skipped.
     pub(crate) fn line(&mut self, points: &[[f32; 2]]) {
         let on_sheet = |[x, y]: [f32; 2]| {
-            // Far outside nothing is drawn, and near enough numbers stay exact.
+            // Nothing is drawn far outside the sheet, and small coordinates stay exact.
             let scaled = |part: f32| part.clamp(-1., 2.) * SIDE as f32;
             (x.is_finite() && y.is_finite()).then(|| [scaled(x), scaled(y)])
         };
@@ -53,12 +53,11 @@ impl Drawing {
         }
     }
 
-    /// Covers the pixels within [`RADIUS`] of a segment; those on the edge by the part of them that
-    /// lies inside.
+    /// Covers the pixels within [`RADIUS`] of a segment; pixels on the edge in proportion.
     fn segment(&mut self, from: [f32; 2], to: [f32; 2]) {
         let touched = |axis: usize| {
             let (low, high) = (from[axis].min(to[axis]), from[axis].max(to[axis]));
-            // Casts from floats end at the bounds of the integer: nothing is negative.
+            // Casts saturate: a negative float becomes 0.
             let first = (low - RADIUS - 1.) as usize;
             first..((high + RADIUS + 2.) as usize).min(SIDE)
         };
@@ -68,9 +67,10 @@ impl Drawing {
             for column in touched(0) {
                 let [x, y] = [column, row].map(|index| index as f32 + 0.5);
                 let [px, py] = [x - from[0], y - from[1]];
-                let along = match length2 > 0. {
-                    true => ((px * dx + py * dy) / length2).clamp(0., 1.),
-                    false => 0.,
+                let along = if length2 > 0. {
+                    ((px * dx + py * dy) / length2).clamp(0., 1.)
+                } else {
+                    0.
                 };
                 let [ox, oy] = [px - along * dx, py - along * dy];
                 let distance = (ox * ox + oy * oy).sqrt();

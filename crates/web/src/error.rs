@@ -5,7 +5,7 @@ use std::fmt;
 use lenet_files::Kind;
 use wasm_bindgen::JsValue;
 
-/// An error for the page: a sentence, and a name by which the page tells errors apart.
+/// An error for the page: a sentence, and a name by which the page distinguishes errors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     name: &'static str,
@@ -13,12 +13,12 @@ pub struct Error {
 }
 
 impl Error {
-    /// Of a format that is not read here, though the browser may know it.
+    /// The name if the format is not decoded here; the browser may know it.
     pub const FORMAT: &str = "PictureFormat";
-    /// Of a picture with too many pixels, which the browser can shrink.
+    /// The name if the picture has too many pixels; the browser can shrink it.
     pub const TOO_LARGE: &str = "PictureTooLarge";
 
-    /// What the page tells it by.
+    /// The name.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -41,13 +41,6 @@ impl From<lenet_files::Error> for Error {
             _ => "Picture",
         };
         let message = error.to_string();
-        Self { name, message }
-    }
-}
-
-impl From<lenet_engine::Error> for Error {
-    fn from(error: lenet_engine::Error) -> Self {
-        let (name, message) = ("Network", error.to_string());
         Self { name, message }
     }
 }

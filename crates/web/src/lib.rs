@@ -1,4 +1,4 @@
-//! LeNet-5 in the browser: what the page of `crates/serve/page` calls.
+//! LeNet-5 in the browser: what the page in `crates/serve/page` calls.
 //!
 //! | module | holds |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | `maps` | the feature maps of an image |
 //! | `error` | what went wrong, in JavaScript's terms |
 //!
-//! The way from a picture to probabilities is that of `lenet predict`: the same functions with the
-//! same embedded weights. The crate knows no files and no training; the browser only hands over
-//! bytes, so that none decodes or scales a picture in a way of its own.
+//! A picture becomes probabilities as in `lenet predict`: by the same functions with the same
+//! embedded weights. The crate does not know files and training; the browser only hands over bytes,
+//! so that pictures are decoded and scaled alike in every browser.
 #![forbid(unsafe_code)]
 
 mod classifier;
@@ -26,7 +26,7 @@ use drawing::Drawing;
 pub use drawing::{PEN, SIDE};
 pub use error::Error;
 
-/// The trained network, and the drawing that it looks at.
+/// The trained network, and a sheet to draw on.
 #[wasm_bindgen]
 pub struct Network {
     classifier: Classifier,
@@ -35,7 +35,7 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// The network with the embedded weights, before an empty sheet.
+    /// The network with the embedded weights, and an empty sheet.
     ///
     /// # Errors
     /// None with the weights that are embedded.
@@ -53,24 +53,24 @@ impl Network {
         self.classifier.class_names().to_vec()
     }
 
-    /// The width of the pen, as a part of the sheet's side.
+    /// The width of the pen, as a fraction of the sheet's side.
     #[wasm_bindgen(getter)]
     pub fn pen(&self) -> f32 {
         PEN
     }
 
-    /// The most bytes that a picture file may have.
+    /// The most bytes that a picture file can have.
     #[wasm_bindgen(getter, js_name = maxBytes)]
     pub fn max_bytes(&self) -> usize {
         MAX_BYTES
     }
 
-    /// An empty sheet.
+    /// Clears the sheet.
     pub fn clear(&mut self) {
         self.drawing.clear();
     }
 
-    /// Draws a line through points `[x, y, x, y, ...]`, each coordinate a part of the sheet's side;
+    /// Draws a line through points `[x, y, x, y, ...]`, each coordinate a fraction of the sheet's side;
     /// a single point is a dot.
     pub fn draw(&mut self, points: &[f32]) {
         self.drawing.line(points.as_chunks().0);
