@@ -98,8 +98,8 @@ const TASKS: &[Task] = &[
         name: "web",
         arguments: "[--check]",
         about: "Build the page's WebAssembly, or check that the committed one is up to date",
-        details: "Needs `rustup target add wasm32-unknown-unknown`; wasm-bindgen is installed below\n\
-                  target/ unless it is on PATH. The page is the folder crates/serve/page: static\n\
+        details: "Needs `rustup target add wasm32-unknown-unknown`; wasm-bindgen is installed in\n\
+                  target/. The page is the folder crates/serve/page: static\n\
                   files, which any web server hosts from any path.",
         run: web::main,
     },

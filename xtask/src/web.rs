@@ -46,27 +46,16 @@ fn build(workspace: &Workspace) -> Result<()> {
     let build = target.join(TARGET).join("web");
     let mut command = Command::new(bindgen);
     // No wasm-opt: it takes 4 % off what the compiler has optimised as a whole.
-    command.args([
-        "--target",
-        "web",
-        "--no-typescript",
-        "--remove-name-section",
-    ]);
+    command.args(["--target=web", "--no-typescript", "--remove-name-section"]);
     command.arg("--out-dir").arg(workspace.root.join(PAGE));
     checked(command.arg(build.join("lenet_web.wasm")))?;
 
     let rule = fs::read_to_string(build.join("liblenet_web.d"))?;
-    let sources = dependencies(&rule)
-        .map(|path| Ok(path.strip_prefix(&workspace.root)?.to_path_buf()))
-        .collect::<Result<Vec<_>>>()?;
+    let module = MODULE.map(|path| workspace.root.join(path));
     let mut record = String::new();
-    for path in sources
-        .iter()
-        .map(PathBuf::as_path)
-        .chain(MODULE.map(Path::new))
-    {
-        let digest = digest(&workspace.root.join(path))?;
-        record += &format!("{digest}  {}\n", path.display());
+    for path in dependencies(&rule).into_iter().chain(module) {
+        let place = path.strip_prefix(&workspace.root)?.display();
+        record += &format!("{}  {place}\n", digest(&path)?);
     }
     fs::write(workspace.root.join(RECORD), record)?;
     check(workspace)
@@ -74,66 +63,46 @@ fn build(workspace: &Workspace) -> Result<()> {
 
 /// The compiler's flags, separated as cargo wants them.
 fn flags(workspace: &Workspace) -> Result<String> {
-    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let home = home.context("no home folder")?;
-    let mut flags = vec![
+    let flags = [
         // getrandom has two ways to a browser's random numbers and must be told one.
         r#"--cfg=getrandom_backend="wasm_js""#.to_owned(),
         // In every browser since 2023.
         "-Ctarget-feature=+simd128".to_owned(),
+        // Equal sources make an equal module: messages name no folder of this machine.
+        format!("--remap-path-prefix={}=.", workspace.root.display()),
+        format!(
+            "--remap-path-prefix={}=cargo",
+            home.context("no home folder")?.display()
+        ),
     ];
-    // Equal sources make an equal module: messages name no folder of this machine.
-    for (folder, name) in [
-        (&workspace.root, "."),
-        (&home, "cargo"),
-        (&sysroot.trim().into(), "rust"),
-    ] {
-        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
-    }
     Ok(flags.join("\u{1f}"))
 }
 
-/// The program that writes the module's JavaScript, of the version of the library; it is installed
-/// below target/ unless it is on PATH.
+/// The program that writes the module's JavaScript, of the version of the library, in target/.
 fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf> {
     let library = output(&mut workspace.cargo("pkgid --package wasm-bindgen"))?;
     let (_, version) = library.trim().rsplit_once('@').context("cargo pkgid")?;
-    let is_it = |program: &Path| {
-        output(Command::new(program).arg("--version"))
-            .is_ok_and(|line| line.split_whitespace().nth(1) == Some(version))
-    };
     let folder = workspace.target.join("xtask/wasm-bindgen");
-    let installed = folder.join("bin/wasm-bindgen");
-    for program in [PathBuf::from("wasm-bindgen"), installed.clone()] {
-        if is_it(&program) {
-            return Ok(program);
-        }
-    }
-    // Without optimisation, which takes longer than the program ever runs.
     let mut install = Command::new("cargo");
+    // Without optimisation, which takes longer than the program ever runs.
     install.args([
         "install",
-        "wasm-bindgen-cli",
         "--debug",
+        "wasm-bindgen-cli",
         "--version",
         version,
-        "--root",
     ]);
-    checked(install.arg(folder))?;
-    Ok(installed)
+    checked(install.arg("--root").arg(&folder))?;
+    Ok(folder.join("bin/wasm-bindgen"))
 }
 
 /// The files of a Makefile's rule, as the compiler lists what it read; a space in a name is escaped.
-fn dependencies(rule: &str) -> impl Iterator<Item = PathBuf> {
-    let files = rule.lines().next().and_then(|line| line.split_once(": "));
-    let files = files.map_or("", |(_, files)| files).replace("\\ ", "\0");
-    let files: Vec<_> = files
-        .split_whitespace()
-        .map(|file| file.replace('\0', " ").into())
-        .collect();
-    files.into_iter()
+fn dependencies(rule: &str) -> Vec<PathBuf> {
+    let rule = rule.lines().next().unwrap_or_default().replace("\\ ", "\0");
+    let files = rule.split_whitespace().skip(1);
+    files.map(|file| file.replace('\0', " ").into()).collect()
 }
 
 fn digest(path: &Path) -> Result<String> {
@@ -174,7 +143,9 @@ mod tests {
     #[test]
     fn the_rule_of_a_build_is_read() {
         let rule = "/t/liblenet_web.rlib: /w/a.rs /w/my\\ house/b.rs\n\n/w/a.rs:\n";
-        let files: Vec<_> = dependencies(rule).collect();
-        assert_eq!(files, [Path::new("/w/a.rs"), Path::new("/w/my house/b.rs")]);
+        assert_eq!(
+            dependencies(rule),
+            [Path::new("/w/a.rs"), Path::new("/w/my house/b.rs")]
+        );
     }
 }
