@@ -1,34 +1,31 @@
 //! The command line, as typed. Nothing is looked up or decided here.
 
 mod compare;
-mod dataset;
+mod data;
 mod export;
 mod predict;
-mod records;
-mod report;
 mod serve;
-mod show;
 mod train;
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Error, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use lenet_data::{Dataset, Source, Splits, registry};
 use lenet_model::{Activation, Padding};
 use lenet_train::Backend;
-use serde::de::{DeserializeOwned, IntoDeserializer, value};
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as NameError, StringDeserializer};
 
 pub use compare::Compare;
-pub use dataset::{DatasetName, dataset_names};
+pub use data::{Data, DataCommand, Show, ShowAugmentation};
 pub use export::{Export, ExportFormat, Foreign};
-pub use predict::{Invert, Predict, PredictFormat};
-pub use records::Records;
-pub use report::Report;
+pub use predict::{Predict, PredictFormat};
 pub use serve::Serve;
-pub use show::{Show, ShowAugmentation};
 pub use train::{Train, Values};
 
 use crate::device::DeviceName;
@@ -53,10 +50,10 @@ Exit codes: 0 success, 1 internal error, 2 usage or configuration, 3 bad data, m
 4 network, 5 input or output, 6 training diverged, 7 run folder in use, 8 accuracy below
 --min-accuracy, 130 interrupted, 143 terminated.";
 
-/// How much is said on standard error.
+/// How much goes to standard error.
 #[derive(Debug, Args)]
 pub struct Verbosity {
-    /// Say nothing but warnings and errors; RUST_LOG=debug says more.
+    /// Print only warnings and errors. RUST_LOG=debug prints more.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -65,25 +62,25 @@ pub struct Verbosity {
 pub enum Command {
     /// Train a network, evaluate it on the test images and write a run folder.
     Train(Box<Train>),
-    /// Evaluate a trained network: loss, accuracy and the figures of each class.
+    /// Evaluate a trained network: loss, accuracy, and the figures of each class.
     Eval(Eval),
     /// Classify pictures of digits: photos, scans and drawings.
     Predict(Box<Predict>),
-    /// Serve the page to draw digits on, and an API that classifies pictures.
+    /// Serve a page to draw digits on, and an API that classifies pictures.
     Serve(Serve),
     /// Show the network: layers, output shapes, parameters, multiply-adds; or draw it.
     Summary(Summary),
-    /// Train the same recipe on several data sets and tabulate what comes of it.
+    /// Train one recipe on several data sets and tabulate the results.
     Compare(Box<Compare>),
-    /// Draw the page of a run anew, or lay several runs side by side.
+    /// Redraw the plots and the page of a run, or put several runs on one page.
     Report(Report),
     /// Write a trained network for other tools: ONNX, int8, C, PyTorch, the Hugging Face hub.
     Export(Box<Export>),
     /// List, download, verify and show data sets.
     Data(Data),
-    /// Show what this machine offers: instruction set, threads, devices, data found.
+    /// Show what this machine offers: instruction set, threads, devices, data sets found.
     Checks(Checks),
-    /// Print the completions of a shell.
+    /// Print shell completions.
     Completions {
         /// The shell.
         shell: Shell,
@@ -93,16 +90,16 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Eval {
     #[command(flatten)]
-    pub source: Source,
-    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
-    /// of the recipe best for MNIST, which come with the program].
+    pub source: DataArguments,
+    /// A model.safetensors, or a run folder that holds one [default: the embedded network, which
+    /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
     /// The images to evaluate on.
     #[arg(long, default_value = "test")]
     pub split: Split,
-    /// Fail with exit code 8 below this accuracy, a part of 1 such as 0.98.
-    #[arg(long, value_name = "PART", value_parser = part_of_one)]
+    /// Exit with code 8 if the accuracy is below this fraction, such as 0.98.
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     pub min_accuracy: Option<f64>,
     #[command(flatten)]
     pub hardware: Hardware,
@@ -128,62 +125,23 @@ pub struct Summary {
     #[arg(long, default_value = "same", value_parser = padding())]
     pub padding: Padding,
     /// The function after each layer but the last.
-    #[arg(long, value_name = "FUNCTION", default_value = "relu", value_parser = activation())]
+    #[arg(long, default_value = "relu", value_parser = activation())]
     pub activation: Activation,
-    /// The form of the summary; svg is a picture of the architecture.
+    /// The form of the summary; svg draws the architecture.
     #[arg(long, default_value = "text")]
     pub format: SummaryFormat,
 }
 
+/// Redraws the plots and the page, even for a run that was stopped early; or puts several runs on
+/// one page.
 #[derive(Debug, Args)]
-pub struct Data {
-    #[command(subcommand)]
-    pub command: DataCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum DataCommand {
-    /// List the data sets, and where each is on this machine.
-    List {
-        /// Look in this folder only.
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        data_dir: Option<PathBuf>,
-        /// The form of the list on standard output.
-        #[arg(long, default_value = "text")]
-        format: Format,
-    },
-    /// Download data sets into the cache folder, or into --data-dir.
-    Download {
-        /// The data sets, or all.
-        #[arg(default_value = "mnist", value_parser = dataset_names(&["all"]))]
-        datasets: Vec<String>,
-        /// Download into this folder.
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        data_dir: Option<PathBuf>,
-        /// Download from this address instead of the known mirrors; can be given several times.
-        #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
-        mirror: Vec<String>,
-        /// Download also what is there already.
-        #[arg(long)]
-        force: bool,
-        /// Ask nobody: only see whether everything is there.
-        #[arg(long, conflicts_with_all = ["force", "mirror"])]
-        offline: bool,
-    },
-    /// Read data sets as training does, and show what is in them.
-    Verify {
-        /// The data sets, or paths of your own.
-        #[arg(default_value = "mnist", value_parser = DatasetName, value_hint = ValueHint::AnyPath)]
-        datasets: Vec<OsString>,
-        /// Look in this folder only.
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        data_dir: Option<PathBuf>,
-        /// The form of the result on standard output.
-        #[arg(long, default_value = "text")]
-        format: Format,
-    },
-    /// Draw samples of a data set, or what augmentation makes of them.
-    Show(Box<Show>),
+pub struct Report {
+    /// Run folders: one gets its own plots and page, several one page together.
+    #[arg(required = true, value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub runs: Vec<PathBuf>,
+    /// The page of several runs [default: comparison.html].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -195,45 +153,42 @@ pub struct Checks {
 
 /// Which data set, and where.
 #[derive(Debug, Clone, Args)]
-pub struct Source {
-    /// A data set by its name, as `lenet data list` shows it, or the path of your own: a folder of
-    /// IDX files, a folder with a folder of pictures for each class, train and test of such, or CSV
-    /// files with a label and 784 pixels [default: mnist, or that of the model].
-    #[arg(long, value_name = "NAME|PATH", value_parser = DatasetName, value_hint = ValueHint::AnyPath)]
-    pub dataset: Option<OsString>,
-    /// The folder that holds the data set's files; else LENET_DATA, the cache folder, a system
-    /// package, or for MNIST the program itself.
+pub struct DataArguments {
+    /// A data set by name, as `lenet data list` shows it, or a path to your own: a folder of IDX
+    /// files, a folder with a subfolder of pictures for each class (or train and test folders of
+    /// such), or CSV files with a label and 784 pixels [default: mnist, or the model's].
+    #[arg(long, value_name = "NAME|PATH", value_parser = SourceParser, value_hint = ValueHint::AnyPath)]
+    pub dataset: Option<Source>,
+    /// The folder that holds the data set's files [default: LENET_DATA, the cache folder, a system
+    /// package; MNIST is also embedded in the program].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
 }
 
-/// Where the arithmetic is done.
+/// What computes.
 #[derive(Debug, Clone, Args)]
 pub struct Hardware {
-    /// Threads of the arithmetic [default: one a physical core]; more than there are cores are not
-    /// used, and the results are the same.
+    /// Compute threads [default: one per physical core]. Does not change results.
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// cpu, cuda, cuda:N or metal.
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
-    /// What computes on the CPU: lenet's own operations, or those of candle.
-    #[arg(long, value_name = "ENGINE", default_value = "fused")]
-    pub engine: Engine,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Engine {
-    /// The fast operations of lenet-engine.
-    Fused,
-    /// candle's own operations: a hundred times slower on a CPU.
-    Candle,
+    /// What computes on a CPU: lenet's own engine, or candle's operations, which are a hundred
+    /// times slower.
+    #[arg(long, default_value = "fused", value_parser = ["fused", "candle"])]
+    pub engine: String,
 }
 
 impl Hardware {
-    /// What computes: lenet-engine only on the CPU. Starts the engine's threads.
+    /// Whether lenet's engine computes: only on the CPU.
+    pub fn is_fused(&self) -> bool {
+        self.engine == "fused" && self.device == DeviceName::Cpu
+    }
+
+    /// What computes. Starts the engine's threads.
     pub fn backend(&self) -> Backend {
-        if self.engine == Engine::Fused && self.device == DeviceName::Cpu {
+        if self.is_fused() {
             Backend::default()
         } else {
             Backend::Candle
@@ -261,10 +216,20 @@ pub enum SummaryFormat {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Split {
-    /// The images to train on, with those held out for validation.
+    /// All training images, including those held out for validation.
     Train,
-    /// The images that no choice was made by.
+    /// The images that training never sees.
     Test,
+}
+
+impl Split {
+    /// Its name, and its images.
+    pub fn of(self, splits: Splits) -> (&'static str, Dataset) {
+        match self {
+            Split::Train => ("train", splits.train),
+            Split::Test => ("test", splits.test),
+        }
+    }
 }
 
 /// Parses the values of a library's enum by their names in files; each has a help text.
@@ -276,7 +241,7 @@ where
         .iter()
         .map(|&(name, help)| PossibleValue::new(name).help(help));
     PossibleValuesParser::new(values)
-        .try_map(|name| T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(name)))
+        .try_map(|name| T::deserialize(StringDeserializer::<NameError>::new(name)))
 }
 
 fn padding() -> impl TypedValueParser<Value = Padding> {
@@ -290,15 +255,40 @@ fn activation() -> impl TypedValueParser<Value = Activation> {
     named(&[("relu", "max(0, x)"), ("tanh", "The hyperbolic tangent")])
 }
 
-/// Whether a character may stand in the name of a folder that this program makes.
+/// Takes a data set of the registry by its name, or a path, which need not be UTF-8. Shells complete
+/// both.
+#[derive(Debug, Clone, Copy)]
+struct SourceParser;
+
+impl TypedValueParser for SourceParser {
+    type Value = Source;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Source, Error> {
+        Source::parse(value).map_err(|error| {
+            Error::raw(ErrorKind::InvalidValue, format!("{error}\n")).with_cmd(command)
+        })
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = registry::ALL.iter().map(|spec| spec.name);
+        Some(Box::new(names.map(PossibleValue::new)))
+    }
+}
+
+/// Whether a character may be in the name of a folder that this program creates.
 pub fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "-_.".contains(c)
 }
 
-/// A name that is a folder's, not a path.
+/// The name of a folder, not a path.
 fn folder_name(name: &str) -> Result<String, String> {
     if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
-        return Err("a name has letters, digits, - and _; a path goes with --output".to_owned());
+        return Err("a name has letters, digits, - and _; for a path use --output".to_owned());
     }
     Ok(name.to_owned())
 }
@@ -310,9 +300,9 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
-fn part_of_one(text: &str) -> Result<f64, String> {
+fn fraction(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(part) if (0. ..=1.).contains(&part) => Ok(part),
+        Ok(fraction) if (0. ..=1.).contains(&fraction) => Ok(fraction),
         _ => Err("must be between 0 and 1".to_owned()),
     }
 }

@@ -1,34 +1,58 @@
-//! The commands: each resolves its arguments once, and hands plain values to the libraries.
+//! The commands: each resolves its arguments once, and passes plain values to the libraries.
 
 pub mod checks;
 pub mod compare;
 pub mod completions;
+mod contents;
 pub mod data;
 pub mod eval;
 pub mod export;
 pub mod predict;
 pub mod report;
 pub mod serve;
-pub mod show;
+mod show;
 pub mod summary;
 pub mod train;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::Device;
-use lenet_data::Source;
+use lenet_data::{Dataset, Loaded, Search, Source};
 use lenet_model::{Metadata, Weights, pretrained};
 
-use crate::failure::Outcome;
+use crate::arguments::DataArguments;
+use crate::failure::{Failure, Outcome};
 
-/// The data set that a command was asked for, else that of the model, else MNIST.
-fn source(named: Option<&OsStr>, of_model: Option<&str>) -> Outcome<Source> {
-    let name = named.or(of_model.map(OsStr::new));
-    Ok(Source::parse(name.unwrap_or(OsStr::new("mnist")))?)
+/// The data set that a command was asked for, else the model's, else MNIST.
+fn source(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<Source> {
+    match &arguments.dataset {
+        Some(source) => Ok(source.clone()),
+        None => Ok(Source::parse(OsStr::new(of_model.unwrap_or("mnist")))?),
+    }
 }
 
-/// What files and folders that are about a data set are called after.
+/// The same, read whole.
+fn load_data(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<(Source, Loaded)> {
+    let source = source(arguments, of_model)?;
+    let loaded = source.load(&Search::new(arguments.data_dir.clone()))?;
+    Ok((source, loaded))
+}
+
+/// Refuses images of other classes than the network's.
+fn check_classes(source: &Source, dataset: &Dataset, weights: &Weights) -> Outcome<()> {
+    let (found, expected) = (dataset.classes(), weights.metadata.architecture.classes);
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} has {found} classes, the network distinguishes {expected}: name other data with \
+         --dataset, or another network with --model",
+        source.name()
+    )))
+}
+
+/// What files and folders about a data set are named after.
 fn short_name(source: &Source) -> String {
     match source {
         Source::Known(spec) => spec.name.to_owned(),
@@ -36,41 +60,36 @@ fn short_name(source: &Source) -> String {
     }
 }
 
-/// The weights in a file, or in the run folder that the path names; without one, those that come
-/// with the program.
+/// The weights in a file, or in a run folder; the embedded ones without a path. Warns of what is
+/// assumed about weights of another program.
 fn load_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
     let weights = read_weights(path, device)?;
-    warn_of_assumptions(path.unwrap_or(Path::new("")), &weights);
+    warn_of_assumptions(path, &weights);
     Ok(weights)
 }
 
-/// Says what was taken for granted about weights of another program.
-fn warn_of_assumptions(path: &Path, weights: &Weights) {
+fn warn_of_assumptions(path: Option<&Path>, weights: &Weights) {
     let Metadata {
         assumed,
         architecture,
         ..
     } = &weights.metadata;
-    if *assumed {
+    if let (true, Some(path)) = (assumed, path) {
         tracing::warn!(
-            "{path:?} has no metadata of lenet. By its shapes: padding {}, {} classes. Assumed: \
-             relu, pixels scaled to [0, 1], classes named by their numbers; `lenet export --format \
-             safetensors` with --activation, --mean, --std or --class-names writes down what is so",
+            "{path:?} has no lenet metadata. Its shapes tell: padding {}, {} classes. Assumed: relu, \
+             pixels scaled to [0, 1], classes named by their numbers. If that is wrong, state it with \
+             --activation, --mean, --std or --class-names of `lenet export --format safetensors`",
             architecture.padding,
             architecture.classes
         );
     }
 }
 
-/// As [`load_weights`], without a word.
+/// As [`load_weights`], without a warning.
 fn read_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
-    let Some(path) = path else {
-        return Ok(pretrained::mnist(device)?);
-    };
-    let file: PathBuf = if path.is_dir() {
-        path.join("model.safetensors")
-    } else {
-        path.to_owned()
-    };
-    Ok(Weights::load(&file, device)?)
+    Ok(match path {
+        Some(path) if path.is_dir() => Weights::load(&path.join("model.safetensors"), device)?,
+        Some(path) => Weights::load(path, device)?,
+        None => pretrained::mnist(device)?,
+    })
 }

@@ -12,7 +12,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Verbosity;
 use crate::output::percent;
-use crate::tui;
 
 /// All bars; log lines step aside for them.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -49,9 +48,6 @@ struct StandardError;
 
 impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if tui::take_line(line) {
-            return Ok(line.len());
-        }
         // A closed standard error is no reason to stop: the run folder has it all.
         BARS.suspend(|| {
             let _ = io::stderr().write_all(line);
@@ -96,18 +92,8 @@ pub struct Console {
 
 impl Console {
     pub fn new(verbosity: &Verbosity, epochs: u32) -> Self {
-        let bar = bar(verbosity, "{prefix} [{bar:24}] {pos}/{len} {msg}");
-        Self::with_bar(bar, epochs)
-    }
-
-    /// Writes the lines alone.
-    pub fn without_bar(epochs: u32) -> Self {
-        Self::with_bar(ProgressBar::hidden(), epochs)
-    }
-
-    fn with_bar(bar: ProgressBar, epochs: u32) -> Self {
         Self {
-            bar,
+            bar: bar(verbosity, "{prefix} [{bar:24}] {pos}/{len} {msg}"),
             epochs,
             train_images: 0,
             batch_size: 0,

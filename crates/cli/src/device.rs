@@ -1,4 +1,4 @@
-//! `--device` and `--threads`: where the arithmetic is done.
+//! `--device` and `--threads`: what computes.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -52,12 +52,13 @@ impl DeviceName {
     /// Opens the device.
     pub fn open(self) -> Outcome<Device> {
         let missing = |feature: &str| {
-            Failure::Usage(format!(
-                "--device {self}: this program was built without it; \
-                 build it with `cargo build --release -p lenet --features {feature}`"
+            let name = if feature == "cuda" { "CUDA" } else { "Metal" };
+            Failure::usage(format!(
+                "--device {self}: this build has no {name} support; rebuild with `cargo build \
+                 --release -p lenet --features {feature}`"
             ))
         };
-        let unusable = |error| Failure::Usage(format!("--device {self} cannot be used: {error}"));
+        let unusable = |error| Failure::usage(format!("--device {self} cannot be used: {error}"));
         match self {
             DeviceName::Cpu => Ok(Device::Cpu),
             DeviceName::Cuda(number) if cfg!(feature = "cuda") => {
@@ -70,17 +71,17 @@ impl DeviceName {
     }
 }
 
-/// Sets how many threads the arithmetic uses, before anything has used them; `None` means one a
-/// physical core, and more than there are cores count as that. Gives the number.
+/// Sets the number of compute threads, before anything uses them: by default one per physical core,
+/// and never more than there are cores. Returns the number.
 ///
 /// # Errors
-/// A `LENET_ISA` that this machine has not.
+/// `LENET_ISA` names an instruction set that this machine does not have.
 pub fn set_threads(threads: Option<NonZeroUsize>) -> Outcome<usize> {
     Isa::from_environment()
-        .map_err(|error| Failure::Usage(format!("{}: {error}", lenet_engine::ISA_VARIABLE)))?;
+        .map_err(|error| Failure::usage(format!("{}: {error}", lenet_engine::ISA_VARIABLE)))?;
     let wanted = threads.map_or_else(pool::physical_cores, NonZeroUsize::get);
     let threads = Pool::set_global_threads(wanted);
-    // candle's own operations, with `--engine candle`, take rayon's.
+    // candle's own operations, with `--engine candle`, run on rayon's threads.
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(wanted);
     if let Err(error) = rayon.build_global() {
         tracing::warn!("--threads {wanted} has no effect on candle's operations: {error}");
@@ -88,7 +89,7 @@ pub fn set_threads(threads: Option<NonZeroUsize>) -> Outcome<usize> {
     Ok(threads)
 }
 
-/// The instruction set that the arithmetic uses on this machine, by detection at run time.
+/// The instruction set of the engine on this machine, detected at run time.
 pub fn instruction_set() -> &'static str {
     Isa::current().name()
 }
@@ -97,7 +98,7 @@ pub fn instruction_set() -> &'static str {
 mod tests {
     use super::*;
 
-    /// The lock file is the truth about what is built.
+    /// The lock file decides what is built.
     #[test]
     fn candle_version_is_that_of_the_lock_file() {
         let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock");

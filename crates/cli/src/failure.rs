@@ -3,43 +3,26 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use lenet_files::Kind;
+use lenet_files::{Error, Kind};
 
-/// Why a command failed. Libraries say what happened; here it becomes a class of failure, which is
-/// what a script wants to know.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Arguments or a configuration that mean nothing: exit code 2.
-    #[error("{0}")]
-    Usage(String),
-    /// The data's error.
+    /// The error of a library, or one like it: its kind tells the exit code.
+    #[error(transparent)]
+    Error(#[from] Error),
     #[error(transparent)]
     Data(#[from] lenet_data::Error),
-    /// The error of a file or a picture.
-    #[error(transparent)]
-    Files(#[from] lenet_files::Error),
-    /// The report's error.
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
-    /// The server's error.
     #[error(transparent)]
     Serve(#[from] lenet_serve::Error),
-    /// The training's error.
     #[error(transparent)]
     Train(#[from] lenet_train::Error),
-    /// Signals cannot be received on this system.
-    #[error("signals cannot be received: {0}")]
-    Signals(io::Error),
-    /// candle's own error. It may bring a backtrace of many lines: our sentence comes first.
-    #[error("a tensor operation failed: {0}")]
-    Candle(#[from] candle_core::Error),
-    /// Standard output cannot be written to, as on a full disk.
+    /// Standard output cannot be written to, for example on a full disk.
     #[error("standard output: {0}")]
     Output(io::Error),
-    /// Inputs of which some could not be used; each was reported when it was met: exit code 3.
-    #[error("{0}")]
-    Inputs(String),
-    /// An evaluation below what was demanded: exit code 8.
+    /// An evaluation below what was demanded.
     #[error("{0}")]
     BelowMinimum(String),
 }
@@ -47,106 +30,104 @@ pub enum Failure {
 /// The result of a command.
 pub type Outcome<T = ExitCode> = Result<T, Failure>;
 
-// The classes of failure; `lenet --help` shows them.
-const INTERNAL: u8 = 1;
-const USAGE: u8 = 2;
-const BAD_INPUT: u8 = 3;
-const NETWORK: u8 = 4;
-const IO: u8 = 5;
-const DIVERGED: u8 = 6;
-const BUSY: u8 = 7;
-const BELOW_MINIMUM: u8 = 8;
-/// 128 + SIGINT, as shells count.
-const INTERRUPTED: u8 = 130;
+impl From<candle_core::Error> for Failure {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
 
 impl Failure {
-    /// Says on standard error what went wrong, and gives the exit code.
+    /// Arguments that make no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Error(Error::usage(message))
+    }
+
+    /// Prints what went wrong to standard error, and returns the exit code.
     pub fn report(self) -> ExitCode {
-        // Whoever reads standard output may have seen enough.
+        // The reader of standard output may have seen enough.
         if let Failure::Output(error) = &self
             && error.kind() == io::ErrorKind::BrokenPipe
         {
             return ExitCode::SUCCESS;
         }
-        // Nothing can be done where standard error is closed too.
+        // Nothing can be done if standard error is closed too.
         let _ = writeln!(io::stderr(), "error: {self}");
         ExitCode::from(self.code())
     }
 
+    /// The exit code; `lenet --help` lists them.
     fn code(&self) -> u8 {
         match self {
-            Failure::Usage(_) => USAGE,
+            Failure::Error(error) => code(error.kind()),
             Failure::Data(error) => data_code(error),
-            Failure::Files(error) => code(error.kind()),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
             Failure::Serve(error) => serve_code(error),
-            Failure::Output(_) => IO,
-            Failure::Signals(_) | Failure::Candle(_) => INTERNAL,
-            Failure::Inputs(_) => BAD_INPUT,
-            Failure::BelowMinimum(_) => BELOW_MINIMUM,
+            Failure::Output(_) => code(Kind::Io),
+            Failure::BelowMinimum(_) => 8,
         }
     }
 }
 
 fn code(kind: Kind) -> u8 {
     match kind {
-        Kind::Usage => USAGE,
-        Kind::Input | Kind::PictureFormat | Kind::PictureTooLarge => BAD_INPUT,
-        Kind::Io => IO,
-        Kind::Network => NETWORK,
-        Kind::Busy => BUSY,
-        Kind::Diverged => DIVERGED,
-        Kind::Interrupted => INTERRUPTED,
-        _ => INTERNAL,
+        Kind::Usage => 2,
+        Kind::Input | Kind::PictureFormat | Kind::PictureTooLarge => 3,
+        Kind::Network => 4,
+        Kind::Io => 5,
+        Kind::Diverged => 6,
+        Kind::Busy => 7,
+        // 128 + SIGINT, as shells count.
+        Kind::Interrupted => 130,
+        _ => 1,
     }
 }
 
 fn data_code(error: &lenet_data::Error) -> u8 {
     use lenet_data::Error;
     match error {
-        Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => BAD_INPUT,
-        Error::NotFound { .. } => BAD_INPUT,
+        Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => 3,
+        Error::NotFound { .. } => 3,
         Error::Files(error) => code(error.kind()),
-        Error::UnknownDataset { .. } | Error::Setting { .. } => USAGE,
-        Error::Io { .. } | Error::NoRoom { .. } => IO,
-        Error::Offline { .. } => NETWORK,
-        Error::Download { .. } | Error::Hub { .. } => NETWORK,
-        Error::Interrupted => INTERRUPTED,
-        _ => INTERNAL,
+        Error::UnknownDataset { .. } | Error::Setting { .. } => 2,
+        Error::Io { .. } | Error::NoRoom { .. } => 5,
+        Error::Offline { .. } => 4,
+        Error::Download { .. } | Error::Hub { .. } => 4,
+        Error::Interrupted => 130,
+        _ => 1,
     }
 }
 
 fn train_code(error: &lenet_train::Error) -> u8 {
     use lenet_train::Error;
     match error {
-        Error::ConfigValue { .. } | Error::ConfigSyntax(_) => USAGE,
-        Error::UnknownRecipe { .. } | Error::Assignment { .. } => USAGE,
-        Error::OtherTraining { .. } => USAGE,
-        Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => BAD_INPUT,
-        Error::Diverged { .. } | Error::DivergedAfter { .. } => DIVERGED,
+        Error::ConfigValue { .. } | Error::ConfigSyntax(_) => 2,
+        Error::UnknownRecipe { .. } | Error::Assignment { .. } => 2,
+        Error::OtherTraining { .. } => 2,
+        Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => 3,
+        Error::Diverged { .. } | Error::DivergedAfter { .. } => 6,
         Error::ConfigFile { source, .. } => train_code(source),
         Error::Files(error) => code(error.kind()),
-        Error::Io { .. } => IO,
+        Error::Io { .. } => 5,
         Error::Data(error) => data_code(error),
-        _ => INTERNAL,
+        _ => 1,
     }
 }
 
 fn report_code(error: &lenet_report::Error) -> u8 {
     use lenet_report::Error;
     match error {
-        Error::Read { .. } | Error::Write { .. } => IO,
-        Error::Draw { .. } => INTERNAL,
-        _ => BAD_INPUT,
+        Error::Read { .. } | Error::Write { .. } => 5,
+        Error::Draw { .. } => 1,
+        _ => 3,
     }
 }
 
 fn serve_code(error: &lenet_serve::Error) -> u8 {
     use lenet_serve::Error;
     match error {
-        Error::Bind { .. } => IO,
+        Error::Bind { .. } => 5,
         Error::Model(error) => code(error.kind()),
-        _ => INTERNAL,
+        _ => 1,
     }
 }

@@ -10,8 +10,6 @@ mod failure;
 mod output;
 mod pictures;
 mod signals;
-mod tui;
-mod watchers;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 
 /// Writes text and a line break to standard output.
 ///
-/// Unlike `println!` it gives an error instead of a panic where nobody reads any more.
+/// Unlike `println!` it returns an error, instead of panicking, if the reader is gone.
 pub fn line(text: impl std::fmt::Display) -> Outcome<()> {
     writeln!(io::stdout(), "{text}").map_err(Failure::Output)
 }
@@ -19,12 +19,14 @@ pub fn json(value: &impl Serialize) -> Outcome<()> {
     line(text)
 }
 
-/// A part of 1 as a percentage, `n/a` where there is none.
-pub fn percent(part: Option<f64>) -> String {
-    part.map_or("n/a".to_owned(), |part| format!("{:.2} %", 100. * part))
+/// A fraction as a percentage, `n/a` if there is none.
+pub fn percent(fraction: Option<f64>) -> String {
+    fraction.map_or("n/a".to_owned(), |fraction| {
+        format!("{:.2} %", 100. * fraction)
+    })
 }
 
-/// A number with four decimals, `n/a` where there is none.
+/// A number with four decimals, `n/a` if there is none.
 pub fn decimal(number: Option<f64>) -> String {
     number.map_or("n/a".to_owned(), |number| format!("{number:.4}"))
 }

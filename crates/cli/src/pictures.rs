@@ -6,11 +6,12 @@ use candle_core::{D, DType, IndexOp as _};
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageFormat, Luma};
 use lenet_data::{Dataset, batches};
+use lenet_files::Error;
 use lenet_model::LeNet5;
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Normalization};
 use lenet_train::TensorBoard;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 
 /// So many mistakes are shown.
 const MISTAKES: usize = 16;
@@ -103,7 +104,7 @@ pub fn worst(guesses: &[Guess], most: usize) -> Vec<usize> {
 /// black its negative.
 fn filters(model: &LeNet5) -> Outcome<GrayImage> {
     let weight = model.parameters().get("conv1.weight");
-    let weight = weight.ok_or_else(|| Failure::Inputs("there is no conv1.weight".to_owned()))?;
+    let weight = weight.ok_or_else(|| Error::internal("there is no conv1.weight"))?;
     let weight = weight.i((.., 0))?.to_dtype(DType::F32)?; // (filters, 5, 5)
     let filters = weight.to_vec3::<f32>()?;
     let largest = filters
@@ -142,9 +143,9 @@ fn enlarged(picture: &GrayImage, times: u32) -> GrayImage {
 
 fn png(picture: &GrayImage) -> Outcome<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
-    // Memory does not fail; should the encoder, it is no fault of a file.
-    let written = picture.write_to(&mut bytes, ImageFormat::Png);
-    written.map_err(|error| Failure::Inputs(format!("PNG: {error}")))?;
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|error| Error::internal("cannot encode a PNG").caused_by(error))?;
     Ok(bytes.into_inner())
 }
 

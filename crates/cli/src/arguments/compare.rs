@@ -1,42 +1,36 @@
 //! The arguments of `lenet compare`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use lenet_data::Source;
 
 use super::train::{Values, recipes};
-use super::{DatasetName, Format, Hardware, folder_name};
+use super::{Format, Hardware, SourceParser, folder_name};
 
-/// Each data set has a run folder of its own; beside them comparison.html has the curves and the
-/// confusion matrices of all, and comparison.csv the table.
+/// Each data set gets its own run folder; beside them comparison.html has the curves and confusion
+/// matrices of all, and comparison.csv the table.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true, after_help = recipes())]
 pub struct Compare {
-    /// Data sets by their names, as `lenet data list` shows them, or paths of your own.
+    /// Data sets by name, as `lenet data list` shows them, or paths to your own.
     #[arg(
         long,
         required = true,
         value_name = "NAME|PATH,...",
         value_delimiter = ',',
-        value_parser = DatasetName,
+        value_parser = SourceParser,
         value_hint = ValueHint::AnyPath
     )]
-    pub datasets: Vec<OsString>,
-    /// The folder that holds the data sets' files; else LENET_DATA, the cache folder, a system
-    /// package, or for MNIST the program itself.
+    pub datasets: Vec<Source>,
+    /// The folder that holds the data sets' files [default: LENET_DATA, the cache folder, a system
+    /// package; MNIST is also embedded in the program].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub values: Values,
-    /// Take values from a file such as the config.toml of a run.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Set any value of the configuration, as in schedule.kind=cosine; can be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// The folder of the runs; the same command with the folder of an interrupted comparison goes
-    /// on with it [default: runs/NAME-1, runs/NAME-2 ...].
+    /// The folder of the runs; with the folder of an interrupted comparison, the same command
+    /// continues it [default: runs/NAME-1, runs/NAME-2 ...].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
     /// The name of the numbered folder.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
 use lenet_picture::Ink;
 
@@ -9,35 +10,36 @@ use super::Hardware;
 
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// PNG or JPEG files, folders with such in them or in folders below, patterns such as
-    /// 'scans/*.png', or - for a picture on standard input.
+    /// PNG or JPEG files, folders searched with their subfolders, patterns such as 'scans/*.png', or
+    /// - for a picture on standard input.
     #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
     pub pictures: Vec<PathBuf>,
-    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
-    /// of the recipe best for MNIST, which come with the program].
+    /// A model.safetensors, or a run folder that holds one [default: the embedded network, which
+    /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
-    /// Show so many of the likeliest classes.
+    /// Show the N most likely classes.
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub top_k: u16,
-    /// Whether the pictures are dark on light: told by their borders, or as you say.
+    /// Whether the pictures are dark on light; auto decides by their borders.
     #[arg(
         long,
         value_name = "WHETHER",
         default_value = "auto",
         default_missing_value = "yes",
         num_args = 0..=1,
-        require_equals = true
+        require_equals = true,
+        value_parser = ink()
     )]
-    pub invert: Invert,
+    pub invert: Ink,
     /// Each picture shows several digits in a row, as a postcode does: read them from left to right.
     #[arg(long, conflicts_with = "as_is")]
     pub multi: bool,
-    /// The pictures are images of the network's kind already, 28x28 pixels and white on black: take
-    /// them as they are.
+    /// The pictures are already what the network takes, 28x28 pixels and white on black: use them
+    /// unchanged.
     #[arg(long)]
     pub as_is: bool,
-    /// Show every step from a picture to what the network sees: a sheet for all if PATH ends in
+    /// Show every step from a picture to the network's input: one sheet for all if PATH ends in
     /// .png, else a folder with a sheet for each.
     #[arg(
         long,
@@ -55,30 +57,18 @@ pub struct Predict {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PredictFormat {
-    /// A line for each picture, as soon as it is read.
+    /// One line per picture, as soon as it is read.
     Text,
-    /// Columns, when all are read.
+    /// Columns, after all are read.
     Table,
-    /// An object a line for each picture.
+    /// One object per line and picture.
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Invert {
-    /// Told by the border.
-    Auto,
-    /// Dark on light.
-    Yes,
-    /// Light on dark.
-    No,
-}
-
-impl From<Invert> for Ink {
-    fn from(invert: Invert) -> Self {
-        match invert {
-            Invert::Auto => Self::Auto,
-            Invert::Yes => Self::Dark,
-            Invert::No => Self::Light,
-        }
-    }
+fn ink() -> impl TypedValueParser<Value = Ink> {
+    PossibleValuesParser::new(["auto", "yes", "no"]).map(|invert| match &*invert {
+        "yes" => Ink::Dark,
+        "no" => Ink::Light,
+        _ => Ink::Auto,
+    })
 }

@@ -8,23 +8,23 @@ use clap::{Args, ValueHint};
 #[derive(Debug, Args)]
 #[command(after_help = SIGNALS)]
 pub struct Serve {
-    /// The trained network: a model.safetensors, or the run folder that holds one [default: weights
-    /// of the recipe best for MNIST, which come with the program].
+    /// A model.safetensors, or a run folder that holds one [default: the embedded network, which
+    /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
-    /// Where to listen: ADDRESS:PORT, or a port of this machine alone. Port 0 is any that is free;
-    /// the address 0.0.0.0 lets in whoever reaches this machine.
+    /// Where to listen: ADDRESS:PORT, or a port on this machine only. Port 0 picks a free one. With
+    /// the address 0.0.0.0, anyone who can reach this machine can use the server.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub addr: SocketAddr,
-    /// A name by which this machine is called, beside localhost and its addresses; can be given
-    /// several times. Requests for other names are refused.
+    /// A name of this machine, besides localhost and its addresses; may be repeated. Requests for
+    /// other names are refused.
     #[arg(long, value_name = "NAME", value_parser = host)]
     pub host: Vec<String>,
 }
 
 const SIGNALS: &str = "\
-SIGINT (Ctrl-C) and SIGTERM end the server as soon as it has answered what was asked, after five
-seconds at most; SIGHUP reads the model again, and keeps the old one if the new one is bad.";
+SIGINT (Ctrl-C) and SIGTERM stop the server after it has answered all requests, at most five
+seconds later; SIGHUP reloads the model, and keeps the old one if the new one is bad.";
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix("localhost").unwrap_or(text);
@@ -37,7 +37,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// A name as the Host header has it, less the port.
+/// A name as in the Host header, without the port.
 fn host(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     if text.is_empty() || !text.chars().all(is_plain) {

@@ -6,23 +6,18 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use lenet_model::{Activation, Init, Padding};
 use lenet_train::{Precision, RECIPES, Scaling};
+use serde::Serialize;
 
-use super::{Format, Hardware, Records, Source, activation, folder_name, named, padding};
+use super::{DataArguments, Format, Hardware, activation, folder_name, named, padding};
 
 /// Flags override the values of --config, which override those of the recipe.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true, after_help = recipes())]
 pub struct Train {
     #[command(flatten)]
-    pub source: Source,
+    pub source: DataArguments,
     #[command(flatten)]
     pub values: Values,
-    /// Take values from a file such as the config.toml of a run.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-    /// Set any value of the configuration, as in schedule.kind=cosine; can be given several times.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
     /// Print the configuration that would be used, and do nothing.
     #[arg(long)]
     pub print_config: bool,
@@ -32,7 +27,7 @@ pub struct Train {
     /// The name of the numbered run folder.
     #[arg(long, default_value = "train", conflicts_with = "output", value_parser = folder_name)]
     pub name: String,
-    /// Go on with an interrupted run, by its own configuration.
+    /// Continue an interrupted run with its own configuration.
     #[arg(
         long,
         value_name = "RUN",
@@ -40,11 +35,12 @@ pub struct Train {
         conflicts_with_all = ["recipe", "config", "output", "name"]
     )]
     pub resume: Option<PathBuf>,
-    /// Resume with other values or other data than before, as with more epochs.
+    /// Resume even if values or data changed, for example with more epochs.
     #[arg(long, requires = "resume")]
     pub force_config: bool,
-    #[command(flatten)]
-    pub records: Records,
+    /// Also write an event file for TensorBoard into the run folder.
+    #[arg(long)]
+    pub tensorboard: bool,
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the result on standard output.
@@ -52,32 +48,41 @@ pub struct Train {
     pub format: Format,
 }
 
-/// Values of the configuration that have a flag of their own.
-#[derive(Debug, Clone, Default, Args)]
+/// The values of the configuration. Serde's names are the keys of the configuration.
+#[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct Values {
-    /// The configuration to begin with [default: classic].
+    /// The recipe to start from [default: classic].
     #[arg(long, value_name = "NAME", value_parser = recipe_names())]
     pub recipe: Option<String>,
+    /// Take values from a file such as the config.toml of a run.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Set any value of the configuration, for example schedule.kind=cosine; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    #[serde(skip)]
+    pub set: Vec<String>,
     /// Passes over the training images.
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
-    /// Images of a step.
+    /// Images per step.
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// The learning rate, at its highest.
     #[arg(long, value_name = "RATE")]
+    #[serde(rename = "learning_rate")]
     pub lr: Option<f64>,
-    /// What every random number is drawn from [default: 42].
-    #[arg(long, value_name = "N")]
+    /// The seed of every random number [default: 42].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
-    /// Training images that are held out for validation.
+    /// Training images held out for validation.
     #[arg(long, value_name = "N")]
     pub validation: Option<usize>,
-    /// Train on so many images only.
+    /// Use only N training images.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
     /// How pixels are scaled.
-    #[arg(long, value_name = "SCALING", value_parser = named::<Scaling>(&[
+    #[arg(long, value_parser = named::<Scaling>(&[
         ("unit", "To [0, 1]"),
         ("unit-deviation", "To [0, 1], divided by MNIST's standard deviation"),
         ("standard", "By MNIST's mean and standard deviation"),
@@ -87,51 +92,51 @@ pub struct Values {
     #[arg(long, value_parser = padding())]
     pub padding: Option<Padding>,
     /// The function after each layer but the last [default: relu].
-    #[arg(long, value_name = "FUNCTION", value_parser = activation())]
+    #[arg(long, value_parser = activation())]
     pub activation: Option<Activation>,
-    /// How the parameters are drawn.
+    /// How the parameters are initialised.
     #[arg(long, value_parser = named::<Init>(&[
         ("glorot-uniform", "As Keras does"),
         ("pytorch", "As PyTorch does"),
         ("he-uniform", "With the variance that ReLU keeps"),
     ]))]
     pub init: Option<Init>,
-    /// What products are computed in; bf16 needs a processor with AMX [default: f32].
+    /// The precision of products; sums are f32 [default: f32].
     #[arg(long, value_parser = named::<Precision>(&[
         ("f32", "32 bits"),
-        ("bf16", "16 bits in the second convolution and the linear layers, with sums of 32"),
+        ("bf16", "16 bits in the second convolution and the linear layers; needs AMX"),
     ]))]
     pub precision: Option<Precision>,
-    /// adam, adamw or sgd, each with its own defaults.
-    #[arg(long, value_name = "KIND", value_parser = ["adam", "adamw", "sgd"])]
+    /// The optimiser, with its own defaults.
+    #[arg(long, value_parser = ["adam", "adamw", "sgd"])]
+    #[serde(rename = "optimizer.kind")]
     pub optimizer: Option<String>,
     /// Weight decay of adamw and sgd; biases do not decay.
     #[arg(long, value_name = "DECAY")]
+    #[serde(rename = "optimizer.weight_decay")]
     pub weight_decay: Option<f64>,
     /// Momentum of sgd.
-    #[arg(long, value_name = "PART")]
+    #[arg(long, value_name = "FRACTION")]
+    #[serde(rename = "optimizer.momentum")]
     pub momentum: Option<f64>,
     /// How the learning rate changes.
-    #[arg(
-        long,
-        value_name = "KIND",
-        value_parser = ["constant", "step", "cosine", "one-cycle", "plateau"]
-    )]
+    #[arg(long, value_parser = ["constant", "step", "cosine", "one-cycle", "plateau"])]
+    #[serde(rename = "schedule.kind")]
     pub schedule: Option<String>,
-    /// Spread this part of each label over all classes.
-    #[arg(long, value_name = "PART")]
+    /// Spread this fraction of each label over all classes.
+    #[arg(long, value_name = "FRACTION")]
     pub label_smoothing: Option<f64>,
     /// Scale gradients down to this norm.
     #[arg(long, value_name = "NORM")]
     pub clip_norm: Option<f64>,
-    /// Average the parameters of the last steps, this part of all.
-    #[arg(long, value_name = "PART")]
+    /// Average the weights over the last FRACTION of the steps.
+    #[arg(long, value_name = "FRACTION")]
     pub average: Option<f64>,
-    /// Stop after more than so many epochs without a better validation.
-    #[arg(long, value_name = "EPOCHS")]
+    /// Stop after N epochs without better validation accuracy.
+    #[arg(long, value_name = "N")]
     pub patience: Option<u32>,
-    /// Write a checkpoint after every so many steps, beside that of each epoch.
-    #[arg(long, value_name = "STEPS")]
+    /// Also write a checkpoint every N steps, not only after each epoch.
+    #[arg(long, value_name = "N")]
     pub checkpoint_every: Option<usize>,
 }
 
@@ -140,7 +145,7 @@ pub fn recipe_names() -> PossibleValuesParser {
 }
 
 /// What each recipe is for, below the flags.
-pub(super) fn recipes() -> String {
+pub fn recipes() -> String {
     let lines = RECIPES.map(|recipe| format!("  {:9}{}", recipe.name, recipe.about));
     format!(
         "Recipes, shown by --recipe NAME --print-config:\n{}",

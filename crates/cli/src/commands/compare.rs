@@ -1,17 +1,17 @@
 //! `lenet compare`: the same recipe on several data sets.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lenet_data::{Loaded, Search, Source, write_atomic};
+use lenet_files::Error;
 use lenet_report::{Run, write_comparison};
 use lenet_run::{create_numbered_folder, is_finished, name};
 use lenet_train::Config;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{self, Compare, Format, Records, Train, Values, Verbosity, is_plain};
+use crate::arguments::{Compare, DataArguments, Format, Train, Values, Verbosity, is_plain};
 use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
 use crate::commands::train::{RUNS, train};
@@ -23,10 +23,9 @@ use crate::signals::StopFlag;
 pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     let sets = sets(arguments)?;
     // Whatever is wrong is found before an hour is spent on the first of them.
-    let resolved = sets.iter().map(|set| {
-        // Where its folder is decides nothing about its configuration.
-        configuration::resolve(&training(arguments, set, Path::new(&set.folder)))
-    });
+    let resolved = sets
+        .iter()
+        .map(|set| configuration::resolve(None, Some(&set.source), &arguments.values));
     let resolved = resolved.collect::<Outcome<Vec<_>>>()?;
     let stop = StopFlag::install()?;
     let threads = set_threads(arguments.hardware.threads)?;
@@ -55,7 +54,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
             false => (training(arguments, set, run), resolved),
             true => {
                 let going_on = resumption(arguments, run);
-                let its_own = configuration::resolve(&going_on)?;
+                let its_own = configuration::resolve(Some(run), None, &going_on.values)?;
                 (going_on, its_own)
             }
         };
@@ -83,28 +82,24 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
 }
 
 /// One of the data sets that are compared.
-struct Set<'a> {
-    /// As it was typed.
-    name: &'a OsStr,
+struct Set {
     source: Source,
     /// The name of its run folder.
     folder: String,
 }
 
-fn sets(arguments: &Compare) -> Outcome<Vec<Set<'_>>> {
-    let mut sets: Vec<Set<'_>> = Vec::new();
-    for name in &arguments.datasets {
-        let source = Source::parse(name)?;
+fn sets(arguments: &Compare) -> Outcome<Vec<Set>> {
+    let mut sets: Vec<Set> = Vec::new();
+    for source in &arguments.datasets {
         let plain = |c| if is_plain(c) { c } else { '_' };
-        let folder: String = short_name(&source).chars().map(plain).collect();
+        let folder: String = short_name(source).chars().map(plain).collect();
         if sets.iter().any(|set| set.folder == folder) {
-            return Err(Failure::Usage(format!(
+            return Err(Failure::usage(format!(
                 "--datasets: two of them are called {folder:?}, and each has a run folder of its name"
             )));
         }
         sets.push(Set {
-            name,
-            source,
+            source: source.clone(),
             folder,
         });
     }
@@ -112,16 +107,14 @@ fn sets(arguments: &Compare) -> Outcome<Vec<Set<'_>>> {
 }
 
 /// What `lenet train` would be called with for this data set.
-fn training(of: &Compare, set: &Set<'_>, run: &Path) -> Train {
+fn training(of: &Compare, set: &Set, run: &Path) -> Train {
     let begins = resumption(of, run);
     Train {
-        source: arguments::Source {
-            dataset: Some(set.name.to_owned()),
+        source: DataArguments {
+            dataset: Some(set.source.clone()),
             ..begins.source
         },
         values: of.values.clone(),
-        config: of.config.clone(),
-        set: of.set.clone(),
         output: begins.resume,
         resume: None,
         ..begins
@@ -131,26 +124,24 @@ fn training(of: &Compare, set: &Set<'_>, run: &Path) -> Train {
 /// What `lenet train` would be called with to go on with this run, which has its own values.
 fn resumption(of: &Compare, run: &Path) -> Train {
     Train {
-        source: arguments::Source {
+        source: DataArguments {
             dataset: None,
             data_dir: of.data_dir.clone(),
         },
         values: Values::default(),
-        config: None,
-        set: Vec::new(),
         print_config: false,
         output: None,
         name: String::new(),
         resume: Some(run.to_owned()),
         force_config: false,
-        records: Records::default(),
+        tensorboard: false,
         hardware: of.hardware.clone(),
         format: of.format,
     }
 }
 
 /// Reads the data set as its training will.
-fn load(set: &Set<'_>, arguments: &Compare) -> Outcome<()> {
+fn load(set: &Set, arguments: &Compare) -> Outcome<()> {
     let Loaded { splits, origin, .. } =
         set.source.load(&Search::new(arguments.data_dir.clone()))?;
     info!(
@@ -174,7 +165,7 @@ fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
     if found == wanted {
         return Ok(());
     }
-    Err(Failure::Usage(format!(
+    Err(Failure::usage(format!(
         "{run:?} is a run of another configuration, as its config.toml tells: give the comparison \
          another folder with --output"
     )))
@@ -199,7 +190,7 @@ struct Row {
 
 impl Row {
     fn read(run: &Path) -> Outcome<Self> {
-        let missing = || Failure::Inputs(format!("{run:?}: its summary.json has no test figures"));
+        let missing = || Error::input("its summary.json has no test figures").at(run);
         let summary = Run::read(run)?.summary.ok_or_else(missing)?;
         let test = summary.test.ok_or_else(missing)?;
         Ok(Self {

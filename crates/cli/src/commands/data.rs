@@ -1,6 +1,5 @@
 //! `lenet data`.
 
-mod contents;
 mod reporter;
 
 use std::collections::BTreeMap;
@@ -11,11 +10,11 @@ use lenet_data::{DatasetSpec, Error, Loaded, Origin, Search, Source, locate, reg
 use serde::Serialize;
 
 use crate::arguments::{Data, DataCommand, Format, Verbosity};
+use crate::commands::contents::Contents;
 use crate::commands::show;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
-pub use contents::Contents;
 use reporter::Reporter;
 
 pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
@@ -30,8 +29,8 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
             format,
         } => {
             let search = Search::new(data_dir.clone());
-            for name in datasets {
-                verify(&Source::parse(name)?, &search, *format)?;
+            for source in datasets {
+                verify(source, &search, *format)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -175,7 +174,7 @@ fn download(
     stop: &StopFlag,
 ) -> Outcome<()> {
     let folder = search.download_folder(spec).ok_or_else(|| {
-        Failure::Usage(format!(
+        Failure::usage(format!(
             "there is no home folder to download to: {CHOOSE_FOLDER}"
         ))
     })?;

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Search};
 use lenet_run::ClassMetrics;
 use lenet_train::evaluate;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::arguments::{Eval, Format, Split};
-use crate::commands::{load_weights, source};
+use crate::arguments::{Eval, Format};
+use crate::commands::{check_classes, load_data, load_weights};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -30,30 +29,12 @@ pub fn run(arguments: &Eval) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
-    let source = source(
-        arguments.source.dataset.as_deref(),
-        weights.metadata.dataset.as_deref(),
-    )?;
-    let Loaded { splits, .. } = source.load(&Search::new(arguments.source.data_dir.clone()))?;
-    let (split, dataset) = match arguments.split {
-        Split::Train => ("train", splits.train),
-        Split::Test => ("test", splits.test),
-    };
-    let network = match &arguments.model {
-        Some(path) => format!("the network {path:?}"),
-        None => "the network that comes with the program (--model names another)".to_owned(),
-    };
-    if dataset.classes() != weights.model.architecture().classes {
-        return Err(Failure::Usage(format!(
-            "{} has {} classes, {network} tells {} apart",
-            source.name(),
-            dataset.classes(),
-            weights.model.architecture().classes,
-        )));
-    }
+    let (source, loaded) = load_data(&arguments.source, weights.metadata.dataset.as_deref())?;
+    let (split, dataset) = arguments.split.of(loaded.splits);
+    check_classes(&source, &dataset, &weights)?;
     if dataset.class_names() != weights.metadata.class_names {
         warn!(
-            "{network} was trained on other classes than those of {}: {}",
+            "the network was trained on other classes than those of {}: {}",
             source.name(),
             weights.metadata.class_names.join(", ")
         );
@@ -83,7 +64,7 @@ pub fn run(arguments: &Eval) -> Outcome {
             .is_none_or(|accuracy| accuracy < minimum)
     {
         return Err(Failure::BelowMinimum(format!(
-            "accuracy {}, less than the {} of --min-accuracy",
+            "accuracy {} is below --min-accuracy {}",
             percent(evaluation.accuracy),
             percent(Some(minimum))
         )));

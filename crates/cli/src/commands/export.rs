@@ -5,136 +5,86 @@ mod foreign;
 mod int8;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lenet_data::{Dataset, Error, Loaded, Search, Source, write_atomic};
+use clap::ValueEnum as _;
 use lenet_export::OnnxInput;
-use lenet_model::Weights;
+use lenet_files::{Error, check_output, write_atomic};
 
 use crate::arguments::{Export, ExportFormat};
-use crate::commands;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
 pub fn run(arguments: &Export) -> Outcome {
     check_flags(arguments)?;
     let weights = foreign::load(arguments)?;
-    let input = match arguments.normalize {
-        true => OnnxInput::Pixels,
-        false => OnnxInput::Normalized,
+    let input = if arguments.normalize {
+        OnnxInput::Pixels
+    } else {
+        OnnxInput::Normalized
     };
-    let bytes = match arguments.format {
-        ExportFormat::Hf => return folder(arguments, &weights),
-        _ if arguments.output.is_dir() => {
-            return Err(Failure::Usage(format!(
-                "--output {:?} is a folder: name a file in it",
-                arguments.output
-            )));
-        }
-        ExportFormat::Onnx => lenet_export::onnx(&weights, input)?,
+    let output = &arguments.output;
+    let one = |bytes: Vec<u8>| vec![(output.clone(), bytes)];
+    let files: Vec<(PathBuf, Vec<u8>)> = match arguments.format {
+        ExportFormat::Onnx => one(lenet_export::onnx(&weights, input)?),
         ExportFormat::OnnxInt8 => {
-            lenet_export::onnx_int8(&int8::quantized(arguments, &weights)?, input)?
+            let quantized = int8::quantized(arguments, &weights)?;
+            one(lenet_export::onnx_int8(&quantized, input)?)
         }
         ExportFormat::CHeader => {
-            lenet_export::c_header(&int8::quantized(arguments, &weights)?).into_bytes()
+            let quantized = int8::quantized(arguments, &weights)?;
+            one(lenet_export::c_header(&quantized).into_bytes())
         }
-        ExportFormat::Safetensors => weights.to_bytes()?,
+        ExportFormat::Safetensors => one(weights.to_bytes()?),
+        ExportFormat::Hf => {
+            let card = card::card(arguments, &weights)?;
+            let files = lenet_export::hugging_face(&weights, &card)?;
+            fs::create_dir_all(output).map_err(|source| Error::io("create", output, source))?;
+            files.map(|(name, bytes)| (output.join(name), bytes)).into()
+        }
     };
-    write(arguments, &[(arguments.output.clone(), bytes)])?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The layout of the Hugging Face hub.
-fn folder(arguments: &Export, weights: &Weights) -> Outcome {
-    let card = card::card(arguments, weights)?;
-    let files = lenet_export::hugging_face(weights, &card)?;
-    let files = files.map(|(name, bytes)| (arguments.output.join(name), bytes));
-    let io = |source| Error::Io {
-        operation: "create the folder",
-        path: arguments.output.clone(),
-        source,
-    };
-    fs::create_dir_all(&arguments.output).map_err(io)?;
-    write(arguments, &files)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Writes all files, or none where one is there already.
-fn write(arguments: &Export, files: &[(PathBuf, Vec<u8>)]) -> Outcome<()> {
-    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists())
-        && !arguments.force
-    {
-        return Err(Failure::Usage(format!(
-            "{path:?} is there already: --force replaces it"
-        )));
+    // All files, or none if one exists already.
+    for (path, _) in &files {
+        check_output(path, arguments.force)?;
     }
     for (path, bytes) in files {
-        write_atomic(path, bytes)?;
+        write_atomic(&path, &bytes)?;
         output::line(format!("{}: {} bytes", path.display(), bytes.len()))?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses what the format has no use for.
+/// Refuses flags that the format has no use for.
 fn check_flags(arguments: &Export) -> Outcome<()> {
     use ExportFormat::{CHeader, Hf, Onnx, OnnxInt8};
-    let data = arguments.source.dataset.is_some() || arguments.source.data_dir.is_some();
-    let flags: [(&str, bool, &[ExportFormat], &str); 4] = [
-        (
-            "--normalize",
-            arguments.normalize,
-            &[Onnx, OnnxInt8],
-            "onnx and onnx-int8",
-        ),
+    let has_data = arguments.source.dataset.is_some() || arguments.source.data_dir.is_some();
+    let int8: &[_] = &[OnnxInt8, CHeader];
+    let flags: [(&str, bool, &[ExportFormat]); 4] = [
+        ("--normalize", arguments.normalize, &[Onnx, OnnxInt8]),
         (
             "--calibration-images",
             arguments.calibration_images.is_some(),
-            &[OnnxInt8, CHeader],
-            "onnx-int8 and c-header",
+            int8,
         ),
-        ("--license", arguments.license.is_some(), &[Hf], "hf"),
+        ("--license", arguments.license.is_some(), &[Hf]),
         (
             "--dataset and --data-dir",
-            data,
+            has_data,
             &[OnnxInt8, CHeader, Hf],
-            "onnx-int8, c-header and hf",
         ),
     ];
-    for (flag, given, formats, names) in flags {
-        if given && !formats.contains(&arguments.format) {
-            return Err(Failure::Usage(format!(
-                "{flag} has no effect here: it goes with --format {names}"
+    for (flag, is_given, formats) in flags {
+        if is_given && !formats.contains(&arguments.format) {
+            let names = formats
+                .iter()
+                .filter_map(|format| format.to_possible_value());
+            let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
+            return Err(Failure::usage(format!(
+                "{flag} is only for --format {}",
+                names.join(" or ")
             )));
         }
     }
     Ok(())
-}
-
-/// The data of a network: what was asked for, else what it was trained on, else MNIST.
-fn data(arguments: &Export, weights: &Weights) -> Outcome<(Source, Loaded)> {
-    let source = commands::source(
-        arguments.source.dataset.as_deref(),
-        weights.metadata.dataset.as_deref(),
-    )?;
-    let loaded = source.load(&Search::new(arguments.source.data_dir.clone()))?;
-    Ok((source, loaded))
-}
-
-/// Refuses images of other classes than the network's.
-fn check_classes(name: &str, dataset: &Dataset, weights: &Weights) -> Outcome<()> {
-    let classes = weights.metadata.architecture.classes;
-    if dataset.classes() != classes {
-        return Err(Failure::Usage(format!(
-            "{name} has {} classes, the network tells {classes} apart: --dataset names other data",
-            dataset.classes(),
-        )));
-    }
-    Ok(())
-}
-
-/// The file beside the weights of a run folder.
-fn in_run(model: Option<&Path>, name: &str) -> Option<PathBuf> {
-    let file = model.filter(|path| path.is_dir())?.join(name);
-    file.is_file().then_some(file)
 }

@@ -1,74 +1,70 @@
 //! `lenet predict`.
 
-mod answer;
 mod classifier;
 mod explain;
 mod inputs;
+mod prediction;
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Error, read_file};
-use lenet_picture::{
-    Form, IMAGE_PIXELS, MAX_BYTES, Picture, digits_in_row, to_mnist_form_by_steps,
-};
+use lenet_files::{Error, Kind};
+use lenet_picture::{Form, Ink, MAX_BYTES, Picture, digits_in_row, to_mnist_form_by_steps};
 
-use crate::arguments::{Invert, Predict};
+use crate::arguments::Predict;
 use crate::commands::load_weights;
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
-use answer::{Answer, Printer};
 use classifier::Classifier;
 use explain::Explanation;
+use prediction::{Answer, Prediction, Printer, Reading};
 
 pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
     if weights.metadata.dataset.as_deref() == Some("fashion-mnist") && !arguments.as_is {
-        tracing::warn!("this network knows clothes: pictures of its data set go with --as-is");
+        tracing::warn!("this network knows clothes: pass --as-is for pictures of its data set");
     }
-    let mut explanation = match &arguments.explain {
-        Some(path) => Some(Explanation::new(path)?),
-        None => None,
-    };
+    let explanation = arguments.explain.as_deref().map(Explanation::new);
+    let mut explanation = explanation.transpose()?;
     let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
-    let mut printer = Printer::new(arguments, &weights.metadata.class_names);
+    let mut printer = Printer::new(arguments);
     let (mut seen, mut failed, mut blank) = (0_usize, 0_usize, 0_usize);
     for input in inputs::all(&arguments.pictures) {
         seen += 1;
-        let (file, bytes) = match input {
+        let (file, answer) = match input {
             Ok(file) => {
-                let bytes = read(&file);
-                (file, bytes)
+                let answer = answer(arguments, &file, &mut classifier, &mut explanation);
+                (file, answer)
             }
-            Err((file, failure)) => (file, Err(failure)),
+            Err(error) => {
+                let file = error.path().unwrap_or(Path::new("")).to_owned();
+                (file, Err(error.into()))
+            }
         };
-        let answer = bytes
-            .and_then(|bytes| answer(arguments, &file, &bytes, &mut classifier, &mut explanation));
         let answer = match answer {
-            Ok(answer) => answer,
             // One bad picture is no reason to leave out the others.
-            Err(failure @ Failure::Data(_)) | Err(failure @ Failure::Inputs(_)) => {
-                // Nothing can be done where standard error is closed.
-                let _ = writeln!(io::stderr(), "error: {failure}");
+            Err(Failure::Error(error)) if error.kind() != Kind::Internal => {
+                // Nothing can be done if standard error is closed.
+                let _ = writeln!(io::stderr(), "error: {error}");
                 failed += 1;
-                Answer::Failed(failure.to_string())
+                Err(error.to_string())
             }
-            Err(failure) => return Err(failure),
+            answer => Ok(answer?),
         };
-        blank += usize::from(answer == Answer::Blank);
-        printer.print(&file, answer)?;
+        let prediction = Prediction::new(&file, answer);
+        blank += usize::from(prediction.blank);
+        printer.print(prediction)?;
     }
     printer.finish()?;
     if let Some(explanation) = explanation {
         explanation.finish()?;
     }
     if failed > 0 {
-        return Err(Failure::Inputs(format!(
-            "{failed} of {seen} pictures could not be read"
-        )));
+        let message = format!("{failed} of {seen} pictures could not be read");
+        return Err(Error::input(message).into());
     }
     if seen > 1 {
         tracing::info!("{seen} pictures, {blank} of them blank");
@@ -76,63 +72,56 @@ pub fn run(arguments: &Predict) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a file's bytes come to.
+/// What the picture in a file shows.
 fn answer(
     arguments: &Predict,
     file: &Path,
-    bytes: &[u8],
     classifier: &mut Classifier,
     explanation: &mut Option<Explanation>,
 ) -> Outcome<Answer> {
-    let in_file = |error: lenet_files::Error| error.at(file);
+    let bytes = read(file)?;
     if arguments.as_is {
-        let mut image = lenet_picture::decode(bytes).map_err(in_file)?;
-        if arguments.invert == Invert::Yes {
+        let mut image = lenet_picture::decode(&bytes).map_err(|error| error.at(file))?;
+        if arguments.invert == Ink::Dark {
             image = image.map(|pixel| 255 - pixel);
         }
         return Ok(Answer::Digit(classifier.classify(&image)?));
     }
-    let picture = Picture::decode(bytes).map_err(in_file)?;
-    let ink = arguments.invert.into();
+    let picture = Picture::decode(&bytes).map_err(|error| error.at(file))?;
+    let ink = arguments.invert;
     if arguments.multi {
-        let mut row = Vec::new();
-        for digit in digits_in_row(&picture, ink) {
-            let probabilities = classifier.classify(&digit.image)?;
-            row.push((digit.columns, digit.rows, probabilities));
-        }
-        return Ok(match row.is_empty() {
-            true => Answer::Blank,
-            false => Answer::Row(row),
+        let digits = digits_in_row(&picture, ink).into_iter().map(|digit| {
+            let reading = classifier.classify(&digit.image)?;
+            Ok((digit.columns, digit.rows, reading))
         });
+        return Ok(Answer::Row(digits.collect::<Outcome<_>>()?));
     }
-    let Some(explanation) = explanation else {
-        return of_form(&lenet_picture::to_mnist_form(&picture, ink), classifier);
+    let mut of_form = |form: Form| -> Outcome<Option<Reading>> {
+        match form {
+            Form::Blank => Ok(None),
+            Form::Digit(image) => Ok(Some(classifier.classify(&image)?)),
+        }
     };
-    let (form, steps) = to_mnist_form_by_steps(&picture, ink);
-    let answer = of_form(&form, classifier)?;
-    explanation.add(file, &steps, &classifier.in_words(&answer))?;
-    Ok(answer)
-}
-
-fn of_form(form: &Form, classifier: &mut Classifier) -> Outcome<Answer> {
-    let image: &[u8; IMAGE_PIXELS] = match form {
-        Form::Blank => return Ok(Answer::Blank),
-        Form::Digit(image) => image,
+    let reading = match explanation {
+        None => of_form(lenet_picture::to_mnist_form(&picture, ink))?,
+        Some(explanation) => {
+            let (form, steps) = to_mnist_form_by_steps(&picture, ink);
+            let reading = of_form(form)?;
+            explanation.add(file, &steps, reading.as_ref())?;
+            reading
+        }
     };
-    Ok(Answer::Digit(classifier.classify(image)?))
+    Ok(reading.map_or(Answer::Blank, Answer::Digit))
 }
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {
     if file != Path::new("-") {
-        return Ok(read_file(file, MAX_BYTES)?);
+        return Ok(lenet_files::read(file, MAX_BYTES)?);
     }
     let mut bytes = Vec::new();
-    let limit = MAX_BYTES as u64 + 1;
-    let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
-    read.map_err(|source| Error::Io {
-        operation: "read",
-        path: file.to_owned(),
-        source,
-    })?;
+    let mut stdin = io::stdin().lock().take(MAX_BYTES as u64 + 1);
+    stdin
+        .read_to_end(&mut bytes)
+        .map_err(|source| Error::io("read", file, source))?;
     Ok(bytes)
 }

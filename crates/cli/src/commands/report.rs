@@ -13,8 +13,8 @@ const COMPARISON: &str = "comparison.html";
 pub fn run(arguments: &Report) -> Outcome {
     match (arguments.runs.as_slice(), &arguments.output) {
         ([_], Some(_)) => {
-            return Err(Failure::Usage(
-                "--output is for several runs: one has its page in its own folder".to_owned(),
+            return Err(Failure::usage(
+                "--output is for several runs: one has its page in its own folder",
             ));
         }
         ([run], None) => {

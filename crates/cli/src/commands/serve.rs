@@ -13,12 +13,12 @@ use crate::arguments::Serve;
 use crate::commands::load_weights;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::signals::StopFlag;
+use crate::signals::{StopFlag, unavailable};
 
-/// How often it is seen whether a signal has come.
+/// How often the signals are polled.
 const LOOKS: Duration = Duration::from_millis(50);
 
-/// How long requests that have begun are answered after the signal to end.
+/// How long requests that have begun are still answered after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
 pub fn run(arguments: &Serve) -> Outcome {
@@ -35,35 +35,38 @@ pub fn run(arguments: &Serve) -> Outcome {
     )?;
     let address = server.address();
     if !address.ip().is_loopback() {
-        tracing::warn!("whoever reaches this machine can use this server: it asks for no password");
+        tracing::warn!(
+            "anyone who can reach this machine can use this server; it has no authentication"
+        );
     }
-    // A browser does not go to the address that means all.
-    let shown = match address.ip().is_unspecified() {
-        true => format!("localhost:{}", address.port()),
-        false => address.to_string(),
+    // 0.0.0.0 is not an address that a browser can open.
+    let shown = if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
     };
     output::line(format!("http://{shown}/"))?;
-    tracing::info!("listening on {address}; Ctrl-C ends");
+    tracing::info!("listening on {address}; Ctrl-C stops the server");
     while !stop.is_raised() {
         thread::sleep(LOOKS);
         if reload.swap(false, Ordering::SeqCst) {
             self::reload(&server, model);
         }
     }
-    tracing::info!("answering what was asked, {} s at most", DRAIN.as_secs());
+    tracing::info!("answering open requests, for at most {} s", DRAIN.as_secs());
     let left = server.stop(DRAIN);
     if left > 0 {
-        tracing::warn!("{left} connections had no answer in time");
+        tracing::warn!("{left} connections got no answer in time");
     }
     Ok(stop.exit_code())
 }
 
-/// Raised by SIGHUP, where there is one.
+/// Raised by SIGHUP, on systems that have it.
 fn reload_flag() -> Outcome<Arc<AtomicBool>> {
     let raised = Arc::new(AtomicBool::new(false));
     #[cfg(unix)]
     signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&raised))
-        .map_err(Failure::Signals)?;
+        .map_err(unavailable)?;
     Ok(raised)
 }
 
@@ -71,7 +74,7 @@ fn reload(server: &Server, model: Option<&Path>) {
     let replaced = load_weights(model, &Device::Cpu)
         .and_then(|weights| server.replace(&weights).map_err(Failure::from));
     match replaced {
-        Ok(()) => tracing::info!("the model was read again"),
-        Err(failure) => tracing::error!("the old model stays: {failure}"),
+        Ok(()) => tracing::info!("reloaded the model"),
+        Err(failure) => tracing::error!("keeping the old model: {failure}"),
     }
 }

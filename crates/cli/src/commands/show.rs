@@ -2,52 +2,45 @@
 
 mod preview;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use lenet_data::{Augmentation, Dataset, Loaded, Search, Source, order, read_file, write_atomic};
+use lenet_data::{Augmentation, Dataset, Source, order};
+use lenet_files::{check_output, write_atomic};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
-use lenet_train::Draft;
-use serde::Deserialize;
 
-use crate::arguments::{Show, ShowAugmentation, Split};
-use crate::commands::data::Contents;
-use crate::commands::{short_name, source};
+use crate::arguments::{Show, ShowAugmentation, Values};
+use crate::commands::contents::Contents;
+use crate::commands::train::configuration;
+use crate::commands::{load_data, short_name, source};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
-/// Altered images beside each original, one an epoch.
+/// Altered images beside each original, one for each of the first epochs.
 const EPOCHS: u32 = 9;
 
 pub fn run(arguments: &Show) -> Outcome {
-    let source = source(arguments.source.dataset.as_deref(), None)?;
-    let default = || PathBuf::from(format!("{}.png", short_name(&source)));
-    let file = arguments.output.clone().unwrap_or_else(default);
+    let default = PathBuf::from(format!(
+        "{}.png",
+        short_name(&source(&arguments.source, None)?)
+    ));
+    let file = arguments.output.as_ref().unwrap_or(&default);
     // Before anything is computed.
-    if !arguments.force && file.exists() {
-        return Err(Failure::Usage(format!(
-            "{file:?} exists already: name another file with --output, or overwrite it with --force"
-        )));
-    }
-    let augmentation = match arguments.augmentation.augment {
-        true => Some(resolve(&arguments.augmentation)?),
-        false => None,
-    };
-    let Loaded { splits, .. } = source.load(&Search::new(arguments.source.data_dir.clone()))?;
-    let (split, set) = match arguments.split {
-        Split::Train => ("train", splits.train),
-        Split::Test => ("test", splits.test),
-    };
+    check_output(file, arguments.force)?;
+    let flags = &arguments.augmentation;
+    let augmentation = flags.augment.then(|| resolve(flags)).transpose()?;
+    let (source, loaded) = load_data(&arguments.source, None)?;
+    let (split, set) = arguments.split.of(loaded.splits);
     let sheet = match &augmentation {
         Some(augmentation) => before_and_after(arguments, &source, split, &set, augmentation),
         None => samples(arguments, &source, split, &set),
     };
     let count: usize = sheet.rows.iter().map(|row| row.pictures.len()).sum();
     let png = contact_sheet_png(&sheet)?;
-    write_atomic(&file, &png)?;
+    write_atomic(file, &png)?;
     if arguments.preview.is_wanted() {
-        preview::print(&sheet, &png)?;
+        preview::print(&sheet)?;
     }
     Contents::of(&set).print(split, set.class_names())?;
     output::line(format!("{}: {count} pictures", file.display()))?;
@@ -80,7 +73,7 @@ fn samples(arguments: &Show, source: &Source, split: &str, set: &Dataset) -> Con
     }
 }
 
-/// A row for each image: itself, then as each of the first epochs has it.
+/// A row for each image: the original, then as it is altered in each of the first epochs.
 fn before_and_after(
     arguments: &Show,
     source: &Source,
@@ -90,7 +83,7 @@ fn before_and_after(
 ) -> ContactSheet {
     let mut rows = Vec::new();
     let by_class = by_class(arguments, set);
-    // The classes take turns until there are enough.
+    // The classes take turns until there are enough images.
     let turns = (0..usize::from(arguments.count)).flat_map(|turn| {
         let classes = by_class.iter().zip(set.class_names());
         classes.filter_map(move |(chosen, name)| Some((chosen.get(turn)?, name)))
@@ -124,7 +117,7 @@ fn before_and_after(
     }
 }
 
-/// For each class, images in the order of the seed, with their places in the set.
+/// For each class, images in the seed's order, with their indices in the set.
 fn by_class<'a>(arguments: &Show, set: &'a Dataset) -> Vec<Vec<(u32, &'a [u8; IMAGE_PIXELS])>> {
     let mut classes = vec![Vec::new(); set.classes()];
     for index in order(arguments.seed, 0, set.len()) {
@@ -138,7 +131,7 @@ fn by_class<'a>(arguments: &Show, set: &'a Dataset) -> Vec<Vec<(u32, &'a [u8; IM
     classes
 }
 
-/// The settings that are not 0, as a line.
+/// The settings that are not 0, in a line.
 fn settings(of: &Augmentation) -> String {
     let parts = [
         ("rotation", of.rotation, "°"),
@@ -164,57 +157,24 @@ fn settings(of: &Augmentation) -> String {
     words.join(", ")
 }
 
+/// The settings of a recipe, a file and flags; of the recipe best without any.
 fn resolve(flags: &ShowAugmentation) -> Outcome<Augmentation> {
-    let ShowAugmentation {
-        augment: _,
-        rotation,
-        scale,
-        shear,
-        shift,
-        elastic,
-        mirror,
-        erase,
-        recipe,
-        config,
-    } = flags;
-    let given = [rotation, scale, shear, shift, elastic, mirror, erase];
-    let base = match config {
-        Some(file) => read_table(file)?,
-        None if given.iter().all(|flag| flag.is_none()) || recipe.is_some() => {
-            let name = recipe.as_deref().unwrap_or("best");
-            Draft::recipe(name)?.finish()?.augmentation
-        }
-        None => Augmentation::NONE,
+    let given = toml::Table::try_from(flags).map_err(|error| Failure::usage(error.to_string()))?;
+    let base = match &flags.recipe {
+        Some(name) => name,
+        None if given.is_empty() && flags.config.is_none() => "best",
+        None => "classic",
     };
-    let augmentation = Augmentation {
-        rotation: rotation.unwrap_or(base.rotation),
-        scale: scale.unwrap_or(base.scale),
-        shear: shear.unwrap_or(base.shear),
-        shift: shift.unwrap_or(base.shift),
-        elastic: elastic.unwrap_or(base.elastic),
-        mirror: mirror.unwrap_or(base.mirror),
-        erase: erase.unwrap_or(base.erase),
-        ..base
+    let set = given
+        .iter()
+        .map(|(key, value)| format!("augmentation.{key}={value}"));
+    let values = Values {
+        recipe: Some(base.to_owned()),
+        config: flags.config.clone(),
+        set: set.collect(),
+        ..Values::default()
     };
-    augmentation.check()?;
-    Ok(augmentation)
-}
-
-/// The part of a configuration that is shown here; the rest may be as it likes.
-#[derive(Deserialize)]
-struct Table {
-    augmentation: Option<Augmentation>,
-}
-
-fn read_table(file: &Path) -> Outcome<Augmentation> {
-    let bytes = read_file(file, 1 << 20)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let table: Table = toml::from_str(text)
-        .map_err(|error| Failure::Usage(format!("{file:?}: {}", error.to_string().trim_end())))?;
-    table.augmentation.ok_or_else(|| {
-        Failure::Usage(format!(
-            "{file:?} holds no table [augmentation]: give the settings by flags, as --rotation"
-        ))
-    })
+    Ok(configuration::resolve(None, None, &values)?
+        .config
+        .augmentation)
 }

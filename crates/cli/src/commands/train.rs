@@ -15,25 +15,29 @@ use lenet_run::{
     is_finished, name, read_summary,
 };
 use lenet_train::{
-    Backend, Config, Ending, Identity, Metrics, OtherTraining, Precision, Progress, chosen_weights,
-    fit, inspect, resume, save,
+    Backend, Config, Ending, Identity, Metrics, Observer, OtherTraining, Precision, Progress,
+    TensorBoard, chosen_weights, fit, inspect, resume, save,
 };
 use tracing::{info, warn};
 
-use crate::arguments::{self, Format, Hardware, Train, Verbosity};
-use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
+use crate::arguments::{Format, Hardware, Train, Verbosity};
+use crate::console::Console;
+use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
 use crate::environment::environment;
 use crate::failure::{Failure, Outcome};
-use crate::output;
 use crate::signals::StopFlag;
-use crate::watchers::{Watchers, add_pictures};
+use crate::{output, pictures};
 use configuration::Resolved;
 
 /// Where numbered run folders go.
 pub const RUNS: &str = "runs";
 
 pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
-    let resolved = configuration::resolve(arguments)?;
+    let resolved = configuration::resolve(
+        arguments.resume.as_deref(),
+        arguments.source.dataset.as_ref(),
+        &arguments.values,
+    )?;
     if let Some(folder) = &arguments.resume
         && is_finished(folder)
         && !configuration::changes(folder, &resolved.config)?
@@ -128,12 +132,22 @@ pub fn train(
         save(&folder, &model, &progress, &identity, &metadata)?;
     }
     let mut log = EventLog::append_to(&folder.file(name::EVENTS))?;
-    let records = &arguments.records;
-    let mut watchers = Watchers::start(records, verbosity, config.epochs, &folder, &progress, stop);
+    let mut console = Console::new(verbosity, config.epochs);
+    // A training needs no TensorBoard.
+    let board = arguments
+        .tensorboard
+        .then(|| TensorBoard::create(folder.path()));
+    let mut board = board.and_then(|board| {
+        board
+            .inspect_err(|error| warn!("no event file for TensorBoard: {error}"))
+            .ok()
+    });
     let mut stop_on_signal = |_: &Event| match stop.is_raised() {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     };
+    let mut observers: Vec<&mut dyn Observer> = vec![&mut log, &mut console, &mut stop_on_signal];
+    observers.extend(board.as_mut().map(|board| board as &mut dyn Observer));
     let fitted = fit(
         &model,
         &backend,
@@ -142,9 +156,9 @@ pub fn train(
         &config,
         &mut progress,
         &mut |model, progress| save(&folder, model, progress, &identity, &metadata),
-        &mut [&mut log, &mut watchers, &mut stop_on_signal],
+        &mut observers,
     );
-    let board = watchers.into_board();
+    drop(console);
     let ending = match fitted {
         Ok(ending) => ending,
         Err(error) => {
@@ -165,13 +179,18 @@ pub fn train(
     }
 
     let steps = progress.steps_done;
-    add_pictures(
-        board,
-        &model,
-        &data.validation,
-        config.normalization(),
-        steps,
-    );
+    if let Some(board) = &mut board {
+        let added = pictures::add(
+            board,
+            &model,
+            &data.validation,
+            config.normalization(),
+            steps,
+        );
+        if let Err(failure) = added {
+            warn!("no pictures for TensorBoard: {failure}");
+        }
+    }
     // The one time that the test images are looked at.
     let (tested, inspection) = inspect(&model, &backend, &data.test, config.normalization())?;
     let summary = summary(
@@ -204,16 +223,15 @@ fn check_precision(config: &Config, hardware: &Hardware) -> Outcome<()> {
     if config.precision == Precision::F32 {
         return Ok(());
     }
-    if hardware.device != DeviceName::Cpu || hardware.engine != arguments::Engine::Fused {
-        return Err(Failure::Usage(
-            "--precision bf16 is for --device cpu with --engine fused".to_owned(),
+    if !hardware.is_fused() {
+        return Err(Failure::usage(
+            "--precision bf16 needs --device cpu and --engine fused",
         ));
     }
     if !config.precision.is_available() {
-        return Err(Failure::Usage(
+        return Err(Failure::usage(
             "--precision bf16 needs a processor with Intel AMX, and Linux; this machine computes \
-             in f32"
-                .to_owned(),
+             in f32",
         ));
     }
     Ok(())
@@ -251,7 +269,7 @@ fn divide(source: Source, loaded: Loaded, config: &Config) -> Outcome<Data> {
         sha256,
     } = loaded;
     if config.validation >= train.len() {
-        return Err(Failure::Usage(format!(
+        return Err(Failure::usage(format!(
             "validation {}: must be less than the {} training images of {}",
             config.validation,
             train.len(),

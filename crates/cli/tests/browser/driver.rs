@@ -33,7 +33,7 @@ const FLAGS: [&str; 14] = [
     "--disable-component-update",
     "--disable-sync",
     "--no-proxy-server",
-    // What asks for any other machine fails, and is an error in the console.
+    // A request for any other machine fails, and is an error in the console.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     // A bar that comes and goes with screenshots would change the page's width.
     "--hide-scrollbars",
@@ -53,7 +53,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser; nothing, with a printed reason, where the machine has none.
+    /// Starts a browser; `None`, with a printed reason, on a machine without one.
     pub fn start() -> Option<Self> {
         let browser = BROWSERS.into_iter().find(|name| runs(name));
         let (Some(browser), true) = (browser, runs("chromedriver")) else {
@@ -107,7 +107,7 @@ impl Browser {
         let id = opened["sessionId"].as_str().unwrap();
         session.session = format!("{}/{id}", session.session);
         session.tab = session.get("/window").as_str().unwrap().to_owned();
-        // The browser begins with a page of its own, whose requests are not those of the test.
+        // The browser starts with its own page, whose requests are not those of the test.
         session.open("about:blank");
         session.console();
         session.requests();
@@ -148,7 +148,7 @@ impl Browser {
         self.post(&format!("/element/{element}/value"), text);
     }
 
-    /// Presses keys one after the other, as WebDriver names them.
+    /// Presses keys one after the other, by WebDriver's names.
     pub fn press(&self, keys: &str) {
         let strokes = keys.chars().flat_map(|key| {
             ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
@@ -158,8 +158,8 @@ impl Browser {
         self.post("/actions", json!({ "actions": [keyboard] }));
     }
 
-    /// Draws a stroke on an element with a pointer: `mouse`, `pen` or `touch`. Coordinates are parts
-    /// of the element's sides.
+    /// Draws a stroke on an element with a pointer: `mouse`, `pen` or `touch`. Coordinates are
+    /// fractions of the element's sides.
     pub fn stroke(&self, selector: &str, pointer: &str, points: &[[f64; 2]]) {
         let place = "const box = document.querySelector(arguments[0]).getBoundingClientRect();
                      return [box.left, box.top, box.width, box.height];";
@@ -194,10 +194,12 @@ impl Browser {
     pub fn screenshot(&self) -> Vec<u8> {
         let whole = json!({ "format": "png", "captureBeyondViewport": true });
         let shot = self.devtools("Page.captureScreenshot", whole);
-        from_base64(shot["data"].as_str().unwrap())
+        // Base64, which a browser reads.
+        let script = "return [...atob(arguments[0])].map((c) => c.charCodeAt(0));";
+        serde_json::from_value(self.run(script, &[shot["data"].clone()])).unwrap()
     }
 
-    /// What the console says, of errors and warnings.
+    /// The errors and warnings in the console.
     pub fn console(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "browser" }));
         let entries = entries.as_array().unwrap().iter();
@@ -205,16 +207,15 @@ impl Browser {
         bad.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// The addresses that the tab has asked for; other parts of the browser ask for theirs.
+    /// The addresses that the tab has requested; other parts of the browser request theirs.
     pub fn requests(&self) -> Vec<String> {
         let entries = self.post("/se/log", json!({ "type": "performance" }));
-        let entries = entries.as_array().unwrap().iter();
-        let requests = entries.filter_map(|entry| {
+        let requests = entries.as_array().unwrap().iter().filter_map(|entry| {
             let entry: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
             let message = &entry["message"];
             let is_request = message["method"] == "Network.requestWillBeSent";
-            (is_request && entry["webview"] == *self.tab)
-                .then(|| Some(message["params"]["request"]["url"].as_str()?.to_owned()))?
+            let url = message["params"]["request"]["url"].as_str()?;
+            (is_request && entry["webview"] == *self.tab).then(|| url.to_owned())
         });
         requests.collect()
     }
@@ -278,25 +279,4 @@ fn path_of(program: &str) -> String {
     let found = std::env::split_paths(&path).map(|folder| folder.join(program));
     let mut found = found.filter(|path| path.is_file());
     found.next().unwrap().display().to_string()
-}
-
-fn from_base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for digit in text.bytes().filter(|&digit| digit != b'=') {
-        let value = DIGITS.iter().position(|&known| known == digit).unwrap();
-        bits = bits << 6 | value as u32;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
-}
-
-#[test]
-fn base64_is_read() {
-    assert_eq!(from_base64("bGVuZXQ="), b"lenet");
-    assert_eq!(from_base64("/+8A"), [0xff, 0xef, 0]);
 }

@@ -4,39 +4,91 @@
 
 mod driver;
 mod files;
-mod looks;
-mod site;
-mod strokes;
+mod page;
 mod traps;
 
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use driver::Browser;
-use site::Site;
 
-/// The page as it is committed, or the folder that LENET_PAGE names.
-fn folder() -> PathBuf {
-    match std::env::var_os("LENET_PAGE") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../serve/page"),
+/// Where the page comes from.
+struct Site {
+    server: Child,
+    address: String,
+}
+
+impl Site {
+    /// `lenet serve`.
+    fn served() -> Self {
+        let mut server = Command::new(env!("CARGO_BIN_EXE_lenet"));
+        server.args(["serve", "--quiet", "--addr", "127.0.0.1:0"]);
+        Self::start(server, |line| Some(line.trim().to_owned()))
+    }
+
+    /// A host of files that knows nothing of lenet, with the page below a path; `None`, with a
+    /// printed reason, on a machine without Python.
+    fn of_files() -> Option<Self> {
+        let mut server = Command::new("python3");
+        if !server
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+        {
+            println!("skipped: needs Python as a host of files");
+            return None;
+        }
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../serve");
+        let mut server = Command::new("python3");
+        server.args([
+            "-u",
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+        ]);
+        server.arg(folder).arg("0").stderr(Stdio::null());
+        Some(Self::start(server, |line| {
+            let (_, line) = line.split_once('(')?;
+            Some(format!("{}page/", line.split_once(')')?.0))
+        }))
+    }
+
+    fn start(mut server: Command, address: impl Fn(&str) -> Option<String>) -> Self {
+        let mut server = server.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let output = server.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        let address = address(&line).unwrap();
+        Self { server, address }
+    }
+
+    /// Ends it: whatever the page requests from now on is refused.
+    fn close(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
-/// The page of `lenet serve` in a browser, ready; nothing where there is no browser. LENET_PAGE names
-/// a folder in the program's place.
-fn opened() -> Option<(Browser, Site)> {
-    opened_from(|| match std::env::var_os("LENET_PAGE") {
-        Some(_) => Site::open(&folder()),
-        None => Site::served(),
-    })
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
-fn opened_from(site: impl FnOnce() -> Site) -> Option<(Browser, Site)> {
+/// The page of `lenet serve` in a browser, ready; `None` without a browser.
+fn opened() -> Option<(Browser, Site)> {
+    opened_from(Some(Site::served()))
+}
+
+fn opened_from(site: Option<Site>) -> Option<(Browser, Site)> {
+    let site = site?;
     let browser = Browser::start()?;
-    let site = site();
-    browser.open(site.address());
+    browser.open(&site.address);
     browser.wait("document.documentElement.dataset.answers");
     Some((browser, site))
 }
@@ -44,7 +96,7 @@ fn opened_from(site: impl FnOnce() -> Site) -> Option<(Browser, Site)> {
 /// What the page shows.
 #[derive(Debug)]
 struct Shown {
-    /// The digit in large; empty where nothing is drawn.
+    /// The digit in large; empty if nothing is drawn.
     digit: String,
     words: String,
     probabilities: Vec<f64>,
@@ -60,29 +112,46 @@ fn shown(browser: &Browser) -> Shown {
         &[],
     );
     let text = |index: usize| shown[index].as_str().unwrap().to_owned();
-    let probabilities = shown[2].as_array().unwrap().iter();
     Shown {
         digit: text(0),
         words: text(1),
-        probabilities: probabilities.map(|p| p.as_f64().unwrap()).collect(),
+        probabilities: serde_json::from_value(shown[2].clone()).unwrap(),
         message: text(3),
     }
 }
 
 /// Waits until the page has answered to what was done to it.
 fn settle(browser: &Browser) {
-    browser.run("window.frames2 = 0; requestAnimationFrame(() => requestAnimationFrame(() => { window.frames2 = 2; }))", &[]);
-    browser.wait("window.frames2 === 2");
+    let frames = "window.settled = false;
+        requestAnimationFrame(() => requestAnimationFrame(() => { window.settled = true; }))";
+    browser.run(frames, &[]);
+    browser.wait("window.settled");
 }
 
-/// The page has done without errors and without any other machine.
+/// Draws strokes on the sheet, and returns what the page then shows.
+fn draw(browser: &Browser, pointer: &str, strokes: &[Vec<[f64; 2]>]) -> Shown {
+    for stroke in strokes {
+        browser.stroke("#sheet", pointer, stroke);
+    }
+    settle(browser);
+    shown(browser)
+}
+
+/// Clicks on a button, and returns what the page then shows.
+fn click(browser: &Browser, selector: &str) -> Shown {
+    browser.click(selector);
+    settle(browser);
+    shown(browser)
+}
+
+/// The page has made no error, and no request to another machine.
 fn is_clean(browser: &Browser, site: &Site) {
     let console = browser.console();
     assert!(console.is_empty(), "{console:?}");
     let requests = browser.requests();
     assert!(requests.iter().any(|request| request.ends_with(".wasm")));
     for request in requests {
-        assert!(request.starts_with(site.address()), "{request}");
+        assert!(request.starts_with(&site.address), "{request}");
     }
 }
 
@@ -90,17 +159,10 @@ fn is_clean(browser: &Browser, site: &Site) {
 fn recorded() -> Vec<(String, Vec<Vec<[f64; 2]>>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/tests/strokes.json");
     let digits: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let stroke = |stroke: &Value| {
-        let numbers = stroke.as_array().unwrap();
-        let numbers: Vec<f64> = numbers.iter().map(|n| n.as_f64().unwrap()).collect();
-        numbers.as_chunks().0.to_vec()
-    };
     let digit = |digit: &Value| {
-        let strokes = digit["strokes"].as_array().unwrap();
-        (
-            digit["digit"].to_string(),
-            strokes.iter().map(stroke).collect(),
-        )
+        let strokes: Vec<Vec<f64>> = serde_json::from_value(digit["strokes"].clone()).unwrap();
+        let strokes = strokes.iter().map(|numbers| numbers.as_chunks().0.to_vec());
+        (digit["digit"].to_string(), strokes.collect())
     };
     digits.iter().map(digit).collect()
 }

@@ -4,14 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compare;
-#[cfg(target_os = "linux")]
-mod dashboard;
 mod datasets;
 mod download;
 mod errors;
 mod pictures;
-#[cfg(target_os = "linux")]
-mod pty;
 mod recipes;
 mod report;
 #[cfg(unix)]

@@ -267,7 +267,7 @@ fn e7_signals() {
         let _idle = serving.connect();
         serving.has_connections(3);
         serving.signal(signal);
-        serving.says("answering what was asked");
+        serving.says("answering open requests");
         waits_until(|| TcpStream::connect(&serving.address).is_err());
         begun.write_all(picture).unwrap();
         assert_eq!(answer(begun)["blank"], false);
@@ -288,7 +288,7 @@ fn e7_clients_that_do_not_end() {
         endless.write_all(&head(1000)).unwrap();
         serving.has_connections(2);
         serving.signal("TERM");
-        serving.says("answering what was asked");
+        serving.says("answering open requests");
         let asked = Instant::now();
         if again {
             serving.signal("TERM");
@@ -299,7 +299,7 @@ fn e7_clients_that_do_not_end() {
             assert_eq!(said, [""; 0]);
         } else {
             assert!(
-                said[0].contains("1 connections had no answer in time"),
+                said[0].contains("1 connections got no answer in time"),
                 "{said:?}"
             );
             assert!(
@@ -334,7 +334,7 @@ fn e9_a_model_that_is_replaced() {
     fs::write(&model, untrained()).unwrap();
     assert_eq!(serving.predict(picture), first);
     serving.signal("HUP");
-    serving.says("the model was read again");
+    serving.says("reloaded the model");
     let second = serving.predict(picture);
     assert_ne!(second, first);
 
@@ -345,16 +345,16 @@ fn e9_a_model_that_is_replaced() {
     ] {
         fs::write(&model, bad).unwrap();
         serving.signal("HUP");
-        serving.says("the old model stays");
+        serving.says("keeping the old model");
         assert_eq!(serving.predict(picture), second);
     }
     fs::remove_file(&model).unwrap();
     serving.signal("HUP");
-    serving.says("the old model stays");
+    serving.says("keeping the old model");
     assert_eq!(serving.predict(picture), second);
     fs::write(&model, pretrained::MNIST).unwrap();
     serving.signal("HUP");
-    serving.says("the model was read again");
+    serving.says("reloaded the model");
     assert_eq!(serving.predict(picture), first);
     serving.signal("TERM");
     assert_eq!(serving.ends().0, Some(143));
@@ -369,7 +369,7 @@ fn it_warns_of_an_open_address() {
         "{}",
         serving.address
     );
-    serving.says("asks for no password");
+    serving.says("it has no authentication");
     let help = String::from_utf8(run(root.path(), "serve --help").stdout).unwrap();
-    assert!(help.contains("SIGHUP reads the model again"), "{help}");
+    assert!(help.contains("SIGHUP reloads the model"), "{help}");
 }

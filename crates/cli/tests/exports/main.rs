@@ -32,38 +32,37 @@ const TRACT: &str = "LENET_TRACT";
 /// How many test images are compared.
 const IMAGES: usize = 1_000;
 
-fn lenet(folder: &Path, arguments: &[&str]) -> Output {
+fn lenet(folder: &Path, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
-    command.current_dir(folder).args(arguments);
+    command
+        .current_dir(folder)
+        .args(arguments.split_whitespace());
     for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
     command.output().unwrap()
 }
 
-/// Runs a command that succeeds, and gives what it said on standard error.
+/// What a command that succeeds says on standard error.
 #[track_caller]
-fn succeeds(folder: &Path, arguments: &[&str]) -> String {
-    let output = lenet(folder, arguments);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "lenet {arguments:?}: {errors}");
-    errors
+fn succeeds(folder: &Path, arguments: &str) -> String {
+    fails(folder, arguments, 0)
 }
 
-/// Runs a command that fails with this code, and gives what it said on standard error.
+/// What a command that ends with this code says on standard error.
 #[track_caller]
-fn fails(folder: &Path, arguments: &[&str], code: i32) -> String {
+fn fails(folder: &Path, arguments: &str, code: i32) -> String {
     let output = lenet(folder, arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         output.status.code(),
         Some(code),
-        "lenet {arguments:?}: {errors}"
+        "lenet {arguments}: {errors}"
     );
     errors
 }
 
-/// The other program that a variable names, or a word on why it is not run.
+/// The other program that a variable names; `None`, with a printed reason, without one.
 fn other(variable: &str) -> Option<OsString> {
     let program = env::var_os(variable);
     if program.is_none() {
@@ -72,7 +71,7 @@ fn other(variable: &str) -> Option<OsString> {
     program
 }
 
-/// Runs another program that succeeds, shows what it said and returns it.
+/// Runs another program that succeeds, prints its output and returns it.
 #[track_caller]
 fn checked(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -89,12 +88,12 @@ fn script(name: &str) -> std::path::PathBuf {
         .join(name)
 }
 
-/// The network that comes with the program.
+/// The embedded network.
 fn embedded_network() -> Weights {
     pretrained::mnist(&Device::Cpu).unwrap()
 }
 
-/// A network that differs from it in everything that can differ, untrained.
+/// An untrained network that differs from it in everything that can differ.
 fn other_network() -> Weights {
     let architecture = Architecture {
         classes: 11,

@@ -84,33 +84,31 @@ fn tract_computes_the_same() {
     assert!(said.contains("8 files agree"), "{said}");
 }
 
-/// The command writes what the library makes, and nothing over what is there.
+/// The command writes what the library makes, and overwrites nothing without --force.
 #[test]
 fn the_command_writes_the_file() {
     let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
     let weights = embedded_network();
+    let export = "export --format onnx --output a.onnx";
     for (flags, input) in [
-        (&[][..], OnnxInput::Normalized),
-        (&["--normalize", "--force"], OnnxInput::Pixels),
+        ("", OnnxInput::Normalized),
+        ("--normalize --force", OnnxInput::Pixels),
     ] {
-        let arguments = [&["export", "--format", "onnx", "--output", "a.onnx"], flags].concat();
-        succeeds(folder.path(), &arguments);
-        let written = fs::read(folder.path().join("a.onnx")).unwrap();
+        succeeds(folder, &format!("{export} {flags}"));
+        assert!(fails(folder, export, 2).contains("pass --force to overwrite it"));
+        let written = fs::read(folder.join("a.onnx")).unwrap();
         assert_eq!(written, onnx(&weights, input).unwrap());
-        let again = ["export", "--format", "onnx", "--output", "a.onnx"];
-        assert!(fails(folder.path(), &again, 2).contains("--force"));
     }
-    let written = fs::read(folder.path().join("a.onnx")).unwrap();
-    assert_eq!(written, onnx(&weights, OnnxInput::Pixels).unwrap());
-    let into_folder = ["export", "--format", "onnx", "--output", "."];
-    assert!(fails(folder.path(), &into_folder, 2).contains("name a file"));
-    let nothing = [
-        "export",
-        "--format",
-        "safetensors",
-        "--output",
-        "b",
-        "--normalize",
-    ];
-    assert!(fails(folder.path(), &nothing, 2).contains("onnx and onnx-int8"));
+    let said = fails(folder, "export --format onnx --output .", 2);
+    assert!(said.contains("not a regular file"), "{said}");
+    let said = fails(
+        folder,
+        "export --format safetensors --output b --normalize",
+        2,
+    );
+    assert!(
+        said.contains("--normalize is only for --format onnx or onnx-int8"),
+        "{said}"
+    );
 }

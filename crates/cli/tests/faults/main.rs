@@ -1,49 +1,45 @@
 //! Trainings of the real program that are killed, interrupted, starved and damaged, by the ids of
-//! crates/train/tests/FAULTS.md. `LENET_NIGHTLY=1` runs the long versions.
-#![cfg(all(unix, debug_assertions, feature = "embedded-mnist"))]
+//! crates/train/tests/FAULTS.md. All faults come from outside: signals, strace, small disks, full
+//! pipes. `LENET_NIGHTLY=1` runs the long versions.
+#![cfg(all(target_os = "linux", feature = "embedded-mnist"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod disk;
-mod interrupt;
-mod kill;
 mod limits;
-mod other;
-mod soak;
+mod runs;
+mod signals;
+mod stops;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{PipeReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// The training that all of these tests disturb: three epochs of eight steps, six checkpoints.
-/// Another number of threads would change nothing but the speed (A21).
+/// The training that most of these tests disturb: three epochs of eight steps, six checkpoints.
 const TRAINING: &str = "train --limit-train 512 --validation 64 --batch-size 64 --epochs 3 \
-                        --checkpoint-every 4 --threads 1";
+                        --checkpoint-every 4 --threads 1 --output run";
 
 /// Whether the long versions run.
 fn nightly() -> bool {
     std::env::var_os("LENET_NIGHTLY").is_some_and(|value| value != "0")
 }
 
-/// After this time a program hangs; no machine is so slow.
-const HANGS: Duration = Duration::from_secs(300);
-
 /// Says why a test is skipped, past the test runner, which swallows what passing tests print.
 fn skipped(reason: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
-/// The program in this folder, by these arguments, untouched by the user's own settings.
+/// The program in this folder, untouched by the user's own settings.
 fn lenet(folder: &Path, arguments: &str) -> Command {
-    prepared(Command::new(env!("CARGO_BIN_EXE_lenet")), folder, arguments)
+    run_by(folder, env!("CARGO_BIN_EXE_lenet"), arguments)
 }
 
-/// The program, started by a command that may do something before.
-fn prepared(mut command: Command, folder: &Path, arguments: &str) -> Command {
-    command.current_dir(folder);
+/// Another program in this folder, which may start ours.
+fn run_by(folder: &Path, program: &str, arguments: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).stdin(Stdio::null());
     for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
@@ -51,77 +47,46 @@ fn prepared(mut command: Command, folder: &Path, arguments: &str) -> Command {
     command
 }
 
-/// The program under strace, which strikes one kind of its system calls: `rename:signal=SIGKILL:when=3`
-/// kills it at its third rename, `fsync:error=ENOSPC:when=2` lets its second sync fail. The process
-/// that is started is the program itself. `None`, with a word, without strace.
-fn struck(folder: &Path, arguments: &str, fault: &str) -> Option<Command> {
-    let possible = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .status();
-    if !possible.is_ok_and(|status| status.success()) {
-        skipped("strace is not there or may not trace; Debian's package is `strace`");
-        return None;
-    }
-    let mut strace = Command::new("strace");
-    let call = fault.split(':').next().unwrap();
-    strace.args(["-D", "-f", "-o", "/dev/null"]);
-    strace.args([
-        "-e",
-        &format!("trace={call}"),
-        "-e",
-        &format!("inject={fault}"),
-    ]);
-    strace.arg(env!("CARGO_BIN_EXE_lenet"));
-    Some(prepared(strace, folder, arguments))
-}
-
-fn start(command: &mut Command) -> Child {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[track_caller]
-fn succeeds(command: &mut Command) -> Output {
-    ends_with(command, 0)
+fn succeeds(folder: &Path, arguments: &str) -> String {
+    let output = lenet(folder, arguments).output().unwrap();
+    let errors = errors(&output);
+    assert!(output.status.success(), "lenet {arguments}: {errors}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
+/// What standard error says when a command ends with this code.
 #[track_caller]
-fn ends_with(command: &mut Command, code: i32) -> Output {
+fn fails(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
     let errors = errors(&output);
     assert_eq!(output.status.code(), Some(code), "{command:?}: {errors}");
     assert!(!errors.contains("panicked"), "{errors}");
-    output
+    errors
 }
 
-fn send(signal: &str, child: &Child) {
-    let arguments = ["-s", signal, &child.id().to_string()];
-    assert!(
-        Command::new("kill")
-            .args(arguments)
-            .status()
-            .unwrap()
-            .success()
-    );
+/// A pipe that nobody reads yet and that holds all that it can: a program that writes to it waits
+/// until the reader is dropped, and then gets an error.
+fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // pipe(7): the capacity is 16 pages.
+    writer.write_all(&[b' '; 65_536]).unwrap();
+    (reader, writer.into())
 }
 
 fn wait_for(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < HANGS, "{what} did not come");
+        assert!(begun.elapsed() < Duration::from_secs(300), "{what}: never");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// What must be the same whatever happened: the weights, and the table less its wall times.
+/// The weights, and the table without its wall times: the same whatever happened.
 #[derive(PartialEq)]
 struct Outcome {
     weights: Vec<u8>,
@@ -146,139 +111,87 @@ struct Reference {
     took: Duration,
 }
 
-impl Reference {
-    fn run(&self) -> PathBuf {
-        self.root.path().join("run")
-    }
-}
-
 static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
     let root = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    succeeds(&mut lenet(root.path(), &format!("{TRAINING} --output run")));
-    let took = begun.elapsed();
+    succeeds(root.path(), TRAINING);
     Reference {
+        took: begun.elapsed(),
         outcome: Outcome::of(&root.path().join("run")),
-        took,
         root,
     }
 });
 
-/// The run has come to what an undisturbed one comes to, and is finished and tidy.
+/// The run came to what an undisturbed one comes to, and is finished and tidy.
 #[track_caller]
 fn assert_as_undisturbed(run: &Path, what: &str) {
     let found = Outcome::of(run);
     assert_eq!(found.table, REFERENCE.outcome.table, "{what}");
-    assert!(
-        found.weights == REFERENCE.outcome.weights,
-        "{what}: other weights"
-    );
-    assert!(run.join("summary.json").exists(), "{what}: not finished");
+    assert!(found == REFERENCE.outcome, "{what}: other weights");
+    assert!(run.join("report.html").exists(), "{what}: not finished");
     assert_eq!(leftovers(run), Vec::<PathBuf>::new(), "{what}");
 }
 
 /// Temporary files of a run.
 fn leftovers(run: &Path) -> Vec<PathBuf> {
-    let folders = [run.to_owned(), run.join("checkpoint")];
-    let entries = folders.iter().flat_map(fs::read_dir).flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "tmp"))
-        .collect()
-}
-
-/// The checkpoints of a run, oldest first.
-fn checkpoints(run: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(run.join("checkpoint"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "safetensors")
-    });
-    paths.sort();
+    let mut paths = snapshot(run).into_keys().collect::<Vec<_>>();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "tmp"));
     paths
 }
 
-/// A run that was stopped before its configuration was written says that.
-#[track_caller]
-fn refuses_to_go_on(root: &Path, what: &str) {
-    let output = ends_with(&mut lenet(root, "train --resume run"), 5);
-    let message = errors(&output);
-    assert!(message.contains("config.toml"), "{what}: {message}");
-}
-
-/// Goes on with a run that something has stopped at whatever moment. One that was stopped before
-/// its configuration was written has nothing to go on with, says so, and is begun anew.
+/// Goes on with a run that was stopped at any moment. One that was stopped before its configuration
+/// was written says so, and is begun again.
 #[track_caller]
 fn go_on(root: &Path, what: &str) {
     let run = root.join("run");
     if run.join("config.toml").exists() {
-        let output = lenet(root, "train --resume run").output().unwrap();
-        assert!(output.status.success(), "{what}: {}", errors(&output));
+        succeeds(root, "train --resume run");
     } else {
         if run.exists() {
-            refuses_to_go_on(root, what);
+            let message = fails(&mut lenet(root, "train --resume run"), 5);
+            assert!(message.contains("config.toml"), "{what}: {message}");
             fs::remove_dir_all(&run).unwrap();
         }
-        succeeds(&mut lenet(root, &format!("{TRAINING} --output run")));
+        succeeds(root, TRAINING);
     }
-    assert!(run.join("report.html").exists(), "{what}: no page");
     assert_as_undisturbed(&run, what);
 }
 
-/// The reference's run with eight of its steps left to do, in a folder of its own.
-fn unfinished() -> tempfile::TempDir {
+/// A copy of the reference's run, in a folder of its own.
+fn finished() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
-    let run = root.path().join("run");
-    copy(&REFERENCE.run(), &run);
-    fs::remove_file(run.join("summary.json")).unwrap();
-    fs::remove_file(run.join("checkpoint/step-0000000024.safetensors")).unwrap();
+    let from = REFERENCE.root.path().join("run");
+    for (path, (_, bytes)) in snapshot(&from) {
+        let target = root
+            .path()
+            .join("run")
+            .join(path.strip_prefix(&from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(target, bytes).unwrap();
+    }
     root
 }
 
-/// A copy of a folder of files and folders.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(fs::copy(entry.path(), target).unwrap()),
-        }
+/// The same with its last four steps left to do.
+fn unfinished() -> tempfile::TempDir {
+    let root = finished();
+    for name in ["summary.json", "checkpoint/step-0000000024.safetensors"] {
+        fs::remove_file(root.path().join("run").join(name)).unwrap();
     }
+    root
 }
 
-/// Files with their times of modification and their contents.
-type Snapshot = BTreeMap<PathBuf, (SystemTime, Vec<u8>)>;
-
-/// Every file below a folder.
-fn snapshot(folder: &Path) -> Snapshot {
-    let mut all = Snapshot::new();
-    for entry in fs::read_dir(folder).unwrap() {
+/// Every file below a folder, with its time of modification and its content.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => all.extend(snapshot(&path)),
-            false => {
-                let modified = fs::metadata(&path).unwrap().modified().unwrap();
-                all.insert(path.clone(), (modified, fs::read(&path).unwrap()));
-            }
+        if path.is_dir() {
+            all.extend(snapshot(&path));
+        } else {
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            all.insert(path.clone(), (modified, fs::read(&path).unwrap()));
         }
     }
     all
-}
-
-/// Draws for the tests: xorshift, seeded, so that a failure can be repeated.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end.max(1)
-    }
 }

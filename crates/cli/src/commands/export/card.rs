@@ -1,4 +1,4 @@
-//! What goes on the model card beside the network.
+//! What the model card says besides the network.
 
 use lenet_data::{Source, registry};
 use lenet_export::{Card, CardDataset, Figures};
@@ -7,11 +7,11 @@ use lenet_report::read_summary;
 use lenet_train::{Backend, evaluate};
 use tracing::{info, warn};
 
-use super::{check_classes, data, in_run};
 use crate::arguments::Export;
+use crate::commands::{check_classes, load_data, source};
 use crate::failure::Outcome;
 
-/// The licence of the weights that come with the program, one of its two.
+/// The licence of the embedded weights, one of the program's two.
 const OWN_LICENCE: &str = "mit";
 
 pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
@@ -19,14 +19,15 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
         (Some(licence), _) => Some(licence.clone()),
         (None, None) => Some(OWN_LICENCE.to_owned()),
         (None, Some(_)) => {
-            warn!("the card states no licence of the weights: --license names one");
+            warn!("the card states no licence of the weights: name one with --license");
             None
         }
     };
-    if arguments.source.dataset.is_none() && weights.metadata.dataset.is_none() {
+    let of_model = weights.metadata.dataset.as_deref();
+    if arguments.source.dataset.is_none() && of_model.is_none() {
         warn!(
-            "the weights do not say what they were trained on: --dataset does, else the card names \
-             neither data nor accuracy"
+            "the weights do not say what they were trained on, so the card has neither data nor \
+             accuracy: name it with --dataset"
         );
         return Ok(Card {
             licence,
@@ -34,15 +35,11 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
         });
     }
     let (dataset, figures) = match summary(arguments)? {
-        Some(figures) => {
-            let named = arguments.source.dataset.as_deref();
-            let source = crate::commands::source(named, weights.metadata.dataset.as_deref())?;
-            (described(&source), figures)
-        }
+        Some(figures) => (described(&source(&arguments.source, of_model)?), figures),
         None => {
-            let (source, loaded) = data(arguments, weights)?;
+            let (source, loaded) = load_data(&arguments.source, of_model)?;
             let test = loaded.splits.test;
-            check_classes(&source.name(), &test, weights)?;
+            check_classes(&source, &test, weights)?;
             let metrics = evaluate(
                 &weights.model,
                 &Backend::default(),
@@ -65,14 +62,18 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
     })
 }
 
-/// The figures of a run folder, which has them on the data of its training.
+/// The figures of a run folder, if the model is one: they are of the data that it was trained on.
 fn summary(arguments: &Export) -> Outcome<Option<Figures>> {
     if arguments.source.dataset.is_some() {
         return Ok(None);
     }
-    let Some(file) = in_run(arguments.model.as_deref(), "summary.json") else {
+    let Some(run) = arguments.model.as_deref().filter(|path| path.is_dir()) else {
         return Ok(None);
     };
+    let file = run.join("summary.json");
+    if !file.is_file() {
+        return Ok(None);
+    }
     let test = read_summary(&file)?.test;
     Ok(test.map(|test| Figures {
         count: test.count,

@@ -1,6 +1,4 @@
-//! The network to export, also where another program saved it.
-
-use std::path::Path;
+//! The network to export, also one that another program saved.
 
 use candle_core::Device;
 use lenet_model::{LeNet5, Weights};
@@ -11,7 +9,6 @@ use crate::failure::{Failure, Outcome};
 
 pub fn load(arguments: &Export) -> Outcome<Weights> {
     let mut weights = read_weights(arguments.model.as_deref(), &Device::Cpu)?;
-    let model = arguments.model.as_deref().unwrap_or(Path::new(""));
     let Foreign {
         activation,
         mean,
@@ -25,12 +22,12 @@ pub fn load(arguments: &Export) -> Outcome<Weights> {
         ("--class-names", class_names.is_some()),
     ];
     let Some((flag, _)) = flags.into_iter().find(|&(_, given)| given) else {
-        warn_of_assumptions(model, &weights);
+        warn_of_assumptions(arguments.model.as_deref(), &weights);
         return Ok(weights);
     };
     if !weights.metadata.assumed {
-        return Err(Failure::Usage(format!(
-            "{flag} is for weights of other programs; this network says itself how it is used"
+        return Err(Failure::usage(format!(
+            "{flag} is only for weights of other programs; this file has lenet's metadata"
         )));
     }
     let metadata = &mut weights.metadata;
@@ -45,21 +42,21 @@ pub fn load(arguments: &Export) -> Outcome<Weights> {
     scaling.mean = mean.unwrap_or(scaling.mean);
     scaling.std = std.unwrap_or(scaling.std);
     if !scaling.mean.is_finite() || !scaling.std.is_finite() || scaling.std == 0. {
-        return Err(Failure::Usage(
-            "--mean and --std are numbers, and --std is not 0".to_owned(),
+        return Err(Failure::usage(
+            "--mean and --std must be finite, and --std not 0",
         ));
     }
     if let Some(names) = class_names {
         let classes = metadata.architecture.classes;
         if names.len() != classes {
-            return Err(Failure::Usage(format!(
-                "--class-names has {} names, the network tells {classes} classes apart",
+            return Err(Failure::usage(format!(
+                "--class-names has {} names, the network {classes} classes",
                 names.len()
             )));
         }
         metadata.class_names.clone_from(names);
     }
-    // Whoever gave one of the flags has thought of the others.
+    // A user who gives one of the flags has considered the others.
     metadata.assumed = false;
     Ok(weights)
 }

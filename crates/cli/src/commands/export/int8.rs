@@ -3,26 +3,27 @@
 use lenet_data::{batches, order};
 use lenet_engine::Pixels;
 use lenet_export::quantize::Quantized;
+use lenet_files::Error;
 use lenet_model::Weights;
 use tracing::info;
 
-use super::{check_classes, data};
 use crate::arguments::Export;
-use crate::failure::{Failure, Outcome};
+use crate::commands::{check_classes, load_data};
+use crate::failure::Outcome;
 
-/// Images to calibrate on where nobody asks for another number.
+/// Images to calibrate on by default.
 const CALIBRATION_IMAGES: u32 = 1_000;
 
-/// Images on which the integers are compared with the network, beside those of the calibration.
+/// Images on which int8 is compared with f32, besides those of the calibration.
 const COMPARED_IMAGES: usize = 2_000;
 
 /// Which images are drawn; fixed, so that equal weights give equal files.
 const SEED: u64 = 42;
 
 pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
-    let (source, loaded) = data(arguments, weights)?;
+    let (source, loaded) = load_data(&arguments.source, weights.metadata.dataset.as_deref())?;
     let train = loaded.splits.train;
-    check_classes(&source.name(), &train, weights)?;
+    check_classes(&source, &train, weights)?;
     let count = arguments.calibration_images.unwrap_or(CALIBRATION_IMAGES) as usize;
     let order = order(SEED, 1, train.len());
     let mut calibration = batches(
@@ -31,13 +32,9 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
         count,
         weights.metadata.input,
     );
-    let Some(batch) = calibration.next() else {
-        return Err(Failure::Inputs(format!(
-            "{} has no training image to calibrate on",
-            source.name()
-        )));
-    };
-    let batch = batch?;
+    let batch = calibration
+        .next()
+        .ok_or_else(|| Error::input(format!("{} has no training images", source.name())))??;
     let quantized = Quantized::new(weights, &batch.images)?;
     info!(
         "int8: calibrated on {} training images of {}",
@@ -55,6 +52,6 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
         same += usize::from(class == Some(quantized.classify(pixels)));
         seen += 1;
     }
-    info!("int8 names the same class as f32 for {same} of {seen} other training images");
+    info!("int8 predicts the same class as f32 for {same} of {seen} other training images");
     Ok(quantized)
 }

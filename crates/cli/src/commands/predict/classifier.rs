@@ -7,9 +7,8 @@ use lenet_model::{Weights, softmax};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_train::Backend;
 
-use super::answer::{Answer, ranked};
+use super::prediction::Reading;
 use crate::failure::Outcome;
-use crate::output::percent;
 
 pub struct Classifier<'a> {
     weights: &'a Weights,
@@ -32,26 +31,21 @@ impl<'a> Classifier<'a> {
         })
     }
 
-    /// The probability of each class.
-    pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Vec<f32>> {
-        if let Some(single) = &mut self.single {
-            return Ok(softmax(single.logits(Pixels::Bytes(pixels, &self.table))));
-        }
-        let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
-        let image = Tensor::from_slice(&input, (1, 1, IMAGE_SIDE, IMAGE_SIDE), self.device)?;
-        let logits = self.weights.model.forward(&image)?.flatten_all()?;
-        Ok(softmax(&logits.to_vec1::<f32>()?))
-    }
-
-    /// An answer about a single digit in a few words.
-    pub fn in_words(&self, answer: &Answer) -> String {
-        let names = &self.weights.metadata.class_names;
-        match answer {
-            Answer::Digit(probabilities) => match ranked(names, probabilities).first() {
-                Some((name, part)) => format!("{name} {}", percent(Some(f64::from(*part)))),
-                None => String::new(),
-            },
-            _ => "nothing drawn".to_owned(),
-        }
+    /// The classes of an image.
+    pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Reading> {
+        let probabilities = match &mut self.single {
+            Some(single) => softmax(single.logits(Pixels::Bytes(pixels, &self.table))),
+            None => {
+                let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
+                let shape = (1, 1, IMAGE_SIDE, IMAGE_SIDE);
+                let image = Tensor::from_slice(&input, shape, self.device)?;
+                let logits = self.weights.model.forward(&image)?.flatten_all()?;
+                softmax(&logits.to_vec1::<f32>()?)
+            }
+        };
+        Ok(Reading::new(
+            &self.weights.metadata.class_names,
+            &probabilities,
+        ))
     }
 }

@@ -1,4 +1,4 @@
-//! `--explain`: every step from a picture to what the network sees, on a sheet.
+//! `--explain`: every step from a picture to the network's input, on a sheet.
 
 use std::collections::HashSet;
 use std::fs;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use lenet_data::{Error, write_atomic};
+use lenet_files::{Error, check_output, write_atomic};
 use lenet_picture::{Grey, STEPS, Step};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
 
+use super::prediction::Reading;
 use crate::failure::{Failure, Outcome};
 
 /// Pixels of a side of each picture: two for one of the network's.
 const SIDE: usize = 56;
 
-/// What is beside a picture that is no square, and in place of a step that was not taken: no black
-/// that a picture has.
+/// The grey beside a picture that is not square, and in place of a step that was skipped.
 const BESIDE: u8 = 90;
 
-/// Rows of a sheet, for which a sheet of all pictures is still one that can be looked at.
+/// The most rows of a sheet that can still be looked at.
 const MOST: usize = 200;
 
 /// The sheet, or the folder of sheets.
@@ -33,33 +33,23 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// A path that ends in .png is one sheet's, any other a folder's.
+    /// A path that ends in .png is a sheet, any other a folder.
     ///
     /// # Errors
-    /// The sheet exists already, the folder is not empty or cannot be created.
+    /// The sheet exists already, or the folder is not empty or cannot be created.
     pub fn new(path: &Path) -> Outcome<Self> {
         let extension = path.extension().unwrap_or_default();
         let is_file = extension.eq_ignore_ascii_case("png");
-        let in_use = match is_file {
-            true => path.exists(),
-            false => {
-                path.is_file() || fs::read_dir(path).is_ok_and(|mut found| found.next().is_some())
-            }
-        };
-        if in_use {
-            let what = if is_file {
-                "exists already"
-            } else {
-                "is not an empty folder"
-            };
-            return Err(Failure::Usage(format!("{path:?} {what}: name another one")));
-        }
-        if !is_file {
-            fs::create_dir_all(path).map_err(|source| Error::Io {
-                operation: "create",
-                path: path.to_owned(),
-                source,
-            })?;
+        if is_file {
+            check_output(path, false)?;
+        } else {
+            fs::create_dir_all(path)
+                .and_then(|()| fs::read_dir(path))
+                .map_err(|source| Error::io("create", path, source))?
+                .next()
+                .map_or(Ok(()), |_| {
+                    Err(Failure::usage(format!("{path:?} is not an empty folder")))
+                })?;
         }
         Ok(Self {
             path: path.to_owned(),
@@ -71,13 +61,13 @@ impl Explanation {
     }
 
     /// Adds a picture's steps: a row of the sheet, or a sheet.
-    pub fn add(&mut self, file: &Path, steps: &[Step], answer: &str) -> Outcome<()> {
+    pub fn add(&mut self, file: &Path, steps: &[Step], reading: Option<&Reading>) -> Outcome<()> {
         let stem = file.file_stem().unwrap_or(file.as_os_str());
         let stem = stem.to_string_lossy().into_owned();
-        let taken = |name: &str| steps.iter().find(|step| step.name == name);
-        let pictures = STEPS.iter().map(|name| match taken(name) {
-            Some(step) => square(&step.picture),
-            None => vec![BESIDE; SIDE * SIDE],
+        let answer = reading.map_or("nothing drawn".to_owned(), |reading| reading.in_words(1));
+        let pictures = STEPS.iter().map(|name| {
+            let taken = steps.iter().find(|step| step.name == *name);
+            taken.map_or(vec![BESIDE; SIDE * SIDE], |step| square(&step.picture))
         });
         let row = SheetRow {
             label: format!("{stem}: {answer}"),
@@ -88,9 +78,10 @@ impl Explanation {
             let png = contact_sheet_png(&sheet(vec![row], 0))?;
             return Ok(write_atomic(&self.path.join(name), &png)?);
         }
-        match self.rows.len() < MOST {
-            true => self.rows.push(row),
-            false => self.left_out += 1,
+        if self.rows.len() < MOST {
+            self.rows.push(row);
+        } else {
+            self.left_out += 1;
         }
         Ok(())
     }
@@ -111,8 +102,7 @@ impl Explanation {
         Ok(())
     }
 
-    /// A name in the folder that no other picture has, as files of different folders may have one
-    /// name.
+    /// A name that is still free in the folder: pictures of different folders may have equal names.
     fn free_name(&mut self, stem: &str) -> String {
         let numbered = |number: usize| match number {
             1 => format!("{stem}.png"),
@@ -141,7 +131,7 @@ fn sheet(rows: Vec<SheetRow>, left_out: usize) -> ContactSheet {
     }
 }
 
-/// A picture in the middle of a square, as large as fits: small ones by whole factors, so that their
+/// A picture in the middle of a square, as large as fits; small ones by whole factors, so that their
 /// pixels can be counted.
 fn square(picture: &Grey) -> Vec<u8> {
     let longest = picture.width().max(picture.height()).max(1);

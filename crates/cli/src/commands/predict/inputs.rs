@@ -1,135 +1,82 @@
 //! The pictures that the arguments name, one after the other.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use lenet_data::Error;
-
-use crate::failure::Failure;
+use lenet_files::Error;
 
 /// A file to read, or why one cannot be found.
-pub type Input = Result<PathBuf, (PathBuf, Failure)>;
+pub type Input = Result<PathBuf, Error>;
 
-/// The pictures of all arguments, in their order. Folders are walked as the pictures are asked for,
-/// so that what is kept is the names in one folder and in those above it.
+/// The pictures of all arguments, in their order. Folders are read only as their pictures are
+/// needed, so that memory holds the names in one folder and in those above it.
 pub fn all(named: &[PathBuf]) -> impl Iterator<Item = Input> {
     named.iter().flat_map(|named| expanded(named))
 }
 
-/// What a shell expands as a pattern is expanded here too, for those that do not, and for patterns
-/// that are quoted because they match more than a command line can hold. A file of that name comes
-/// first.
+/// Expands a folder or a pattern. Shells expand patterns too, but not all, and not those quoted
+/// because they match more than a command line can hold. A file of that very name comes first.
 fn expanded(named: &Path) -> Box<dyn Iterator<Item = Input>> {
     if named.is_dir() {
-        return Box::new(Walk::new(named));
+        return Box::new(walk(named.to_owned()));
     }
     let pattern = named.to_str().filter(|name| name.contains(['*', '?', '[']));
     let Some(pattern) = pattern.filter(|_| named.symlink_metadata().is_err()) else {
         return Box::new(std::iter::once(Ok(named.to_owned())));
     };
-    let nothing = |reason: &str| {
-        let failure = Failure::Inputs(format!("{named:?}: {reason}"));
-        Box::new(std::iter::once(Err((named.to_owned(), failure))))
-    };
+    let nothing = |reason: String| Box::new(std::iter::once(Err(Error::input(reason).at(named))));
     let mut found = match glob::glob(pattern) {
         Ok(found) => found.peekable(),
-        Err(error) => return nothing(&format!("not a pattern: {error}")),
+        Err(error) => return nothing(format!("not a pattern: {error}")),
     };
     if found.peek().is_none() {
-        return nothing("no file has such a name");
+        return nothing("no file matches".to_owned());
     }
     Box::new(found.flat_map(|found| -> Box<dyn Iterator<Item = Input>> {
         match found {
-            Ok(path) if path.is_dir() => Box::new(Walk::new(&path)),
+            Ok(path) if path.is_dir() => Box::new(walk(path)),
             Ok(path) => Box::new(std::iter::once(Ok(path))),
             Err(error) => {
                 let path = error.path().to_owned();
-                Box::new(std::iter::once(Err(unreadable(path, error.into()))))
+                Box::new(std::iter::once(Err(Error::io("read", &path, error.into()))))
             }
         }
     }))
 }
 
-fn unreadable(path: PathBuf, source: io::Error) -> (PathBuf, Failure) {
-    let operation = "read";
-    let error = Error::Io {
-        operation,
-        path: path.clone(),
-        source,
-    };
-    (path, error.into())
-}
-
-/// The pictures in a folder and in the folders below it, by name. Links to folders are not followed,
-/// so that no folder is met twice.
-struct Walk {
-    root: PathBuf,
-    /// What is still to come of each open folder, the last name first.
-    open: Vec<Vec<PathBuf>>,
-    error: Option<(PathBuf, Failure)>,
-    is_empty: bool,
-}
-
-impl Walk {
-    fn new(root: &Path) -> Self {
-        let mut walk = Self {
-            root: root.to_owned(),
-            open: Vec::new(),
-            error: None,
-            is_empty: true,
-        };
-        walk.enter(root);
-        walk
-    }
-
-    fn enter(&mut self, folder: &Path) {
-        let listed = fs::read_dir(folder).and_then(|entries| {
-            let paths = entries.map(|entry| Ok(entry?.path()));
-            paths.collect::<io::Result<Vec<PathBuf>>>()
-        });
-        match listed {
-            Ok(mut paths) => {
-                paths.sort_unstable_by(|a, b| b.cmp(a));
-                self.open.push(paths);
-            }
-            Err(source) => self.error = Some(unreadable(folder.to_owned(), source)),
-        }
-    }
-}
-
-impl Iterator for Walk {
-    type Item = Input;
-
-    fn next(&mut self) -> Option<Input> {
-        loop {
-            if let Some(error) = self.error.take() {
-                self.is_empty = false;
-                return Some(Err(error));
-            }
-            let Some(folder) = self.open.last_mut() else {
-                // Said once.
-                if !std::mem::take(&mut self.is_empty) {
-                    return None;
+/// The pictures in a folder and its subfolders, by name. Links to folders are not followed, so that
+/// no folder is visited twice.
+fn walk(root: PathBuf) -> impl Iterator<Item = Input> {
+    // What is still to be visited, last first.
+    let mut stack = vec![root.clone()];
+    let mut is_empty = true;
+    std::iter::from_fn(move || {
+        while let Some(path) = stack.pop() {
+            let is_folder = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+            if is_folder || path == root {
+                let entries = fs::read_dir(&path).and_then(|entries| {
+                    let paths = entries.map(|entry| Ok(entry?.path()));
+                    paths.collect::<std::io::Result<Vec<PathBuf>>>()
+                });
+                match entries {
+                    Ok(mut paths) => {
+                        paths.sort_unstable_by(|a, b| b.cmp(a));
+                        stack.append(&mut paths);
+                    }
+                    Err(source) => {
+                        is_empty = false;
+                        return Some(Err(Error::io("read", &path, source)));
+                    }
                 }
-                let root = &self.root;
-                let nothing =
-                    format!("{root:?}: no file in this folder ends in .png, .jpg or .jpeg");
-                return Some(Err((root.clone(), Failure::Inputs(nothing))));
-            };
-            let Some(path) = folder.pop() else {
-                self.open.pop();
-                continue;
-            };
-            let kind = path.symlink_metadata().map(|metadata| metadata.file_type());
-            if kind.is_ok_and(|kind| kind.is_dir()) {
-                self.enter(&path);
             } else if is_picture(&path) && !path.is_dir() {
-                self.is_empty = false;
+                is_empty = false;
                 return Some(Ok(path));
             }
         }
-    }
+        // Reported once.
+        let nothing = "no file in this folder ends in .png, .jpg or .jpeg";
+        std::mem::take(&mut is_empty).then(|| Err(Error::input(nothing).at(&root)))
+    })
 }
 
 fn is_picture(path: &Path) -> bool {
@@ -149,7 +96,7 @@ mod tests {
         all(&named)
             .map(|input| match input {
                 Ok(path) => short(&path),
-                Err((path, _)) => format!("error {}", short(&path)),
+                Err(error) => format!("error {}", short(error.path().unwrap())),
             })
             .collect()
     }

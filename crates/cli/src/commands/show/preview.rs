@@ -1,67 +1,25 @@
-//! A contact sheet on the terminal.
+//! Some pictures of a contact sheet on the terminal, in half-blocks: two pixels to a character.
 
-use std::io::{self, IsTerminal as _};
-
-use image::{DynamicImage, GrayImage};
 use lenet_report::ContactSheet;
-use ratatui::crossterm::terminal;
-use viuer::{Config, KittySupport};
+use terminal_size::{Width, terminal_size};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output;
 
-/// Columns of what is no terminal.
+/// Columns of an output that is not a terminal.
 const COLUMNS: u16 = 80;
 
-/// Prints the sheet: the PNG file where the terminal shows pictures, else some of the sheet's
-/// pictures by half their size, two pixels to a character.
-pub fn print(sheet: &ContactSheet, png: &[u8]) -> Outcome<()> {
-    let columns = terminal::size().map_or(COLUMNS, |(columns, _)| columns);
-    if shows_pictures() {
-        let picture = image::load_from_memory(png).map_err(|error| failed(error.into()))?;
-        // A character is some eight pixels wide: no wider than the picture is.
-        let width = u32::from(columns).min(picture.width() / 8);
-        return show(&picture, width, true);
-    }
+/// Prints as many pictures as fit, at half their size, each above its label.
+pub fn print(sheet: &ContactSheet) -> Outcome<()> {
+    let columns = terminal_size().map_or(COLUMNS, |(Width(columns), _)| columns);
     for line in lines(sheet, usize::from(columns)) {
-        show(&line.picture(sheet.side), 0, false)?;
+        output::line(line.blocks(sheet.side))?;
         output::line(line.words(sheet.side))?;
     }
     Ok(())
 }
 
-/// Whether standard output is a terminal of those that show pictures. Only one that calls itself so
-/// is asked how: viuer waits for the answer, and others would never give it.
-fn shows_pictures() -> bool {
-    let is_kitty = || {
-        let names = ["kitty", "ghostty"];
-        let term = std::env::var("TERM").unwrap_or_default();
-        names.iter().any(|name| term.contains(name))
-            && io::stdin().is_terminal()
-            && viuer::get_kitty_support() != KittySupport::None
-    };
-    io::stdout().is_terminal() && (viuer::is_iterm_supported() || is_kitty())
-}
-
-fn show(picture: &DynamicImage, width: u32, with_protocols: bool) -> Outcome<()> {
-    let config = Config {
-        absolute_offset: false,
-        width: Some(if width == 0 { picture.width() } else { width }),
-        use_kitty: with_protocols,
-        use_iterm: with_protocols,
-        ..Config::default()
-    };
-    viuer::print(picture, &config).map(drop).map_err(failed)
-}
-
-fn failed(error: viuer::ViuError) -> Failure {
-    Failure::Output(match error {
-        viuer::ViuError::Io(error) => error,
-        error => io::Error::other(error.to_string()),
-    })
-}
-
-/// Pictures beside one another, each with a word below it.
+/// Pictures beside one another, each with the label below it.
 #[derive(Debug, PartialEq)]
 struct Line<'a>(Vec<(&'a [u8], &'a str)>);
 
@@ -70,8 +28,9 @@ fn lines(sheet: &ContactSheet, columns: usize) -> Vec<Line<'_>> {
     let fitting = ((columns + 1) / (sheet.side / 2 + 1)).max(1);
     let rows = sheet.rows.iter();
     if sheet.headings.is_empty() {
-        let first = rows.filter_map(|row| Some((row.pictures.first()?.as_slice(), &*row.label)));
-        let first: Vec<_> = first.collect();
+        let first: Vec<_> = rows
+            .filter_map(|row| Some((row.pictures.first()?.as_slice(), &*row.label)))
+            .collect();
         return first
             .chunks(fitting)
             .map(|line| Line(line.to_vec()))
@@ -86,28 +45,32 @@ fn lines(sheet: &ContactSheet, columns: usize) -> Vec<Line<'_>> {
 }
 
 impl Line<'_> {
-    /// The pictures by half their size, a column of black between them.
-    fn picture(&self, side: usize) -> DynamicImage {
+    /// The pictures at half their size: the lower half of a character is one pixel in the
+    /// foreground colour, the upper half another in the background colour.
+    fn blocks(&self, side: usize) -> String {
         let half = side / 2;
-        let width = self.0.len() * (half + 1) - 1;
-        let pixel = |x: u32, y: u32| {
-            let (x, y) = (x as usize, y as usize);
-            let inside = self.0.get(x / (half + 1)).filter(|_| x % (half + 1) < half);
-            let mean = inside.map_or(0, |(pixels, _)| {
-                let corner = 2 * y * side + 2 * (x % (half + 1));
-                let four = [corner, corner + 1, corner + side, corner + side + 1];
-                let sum: u32 = four
-                    .iter()
-                    .map(|&at| u32::from(pixels.get(at).copied().unwrap_or(0)))
-                    .sum();
-                sum.div_ceil(4)
-            });
-            image::Luma([mean as u8])
+        // The mean of four pixels among the 24 greys of a terminal of 256 colours.
+        let grey = |pixels: &[u8], x: usize, y: usize| {
+            let corner = 2 * y * side + 2 * x;
+            let four = [corner, corner + 1, corner + side, corner + side + 1];
+            let sum: u32 = four.iter().map(|&at| u32::from(pixels[at])).sum();
+            232 + sum * 23 / (4 * 255)
         };
-        GrayImage::from_fn(width as u32, half as u32, pixel).into()
+        let mut text = String::new();
+        for y in (0..half).step_by(2) {
+            for (pixels, _) in &self.0 {
+                for x in 0..half {
+                    let (upper, lower) = (grey(pixels, x, y), grey(pixels, x, y + 1));
+                    text += &format!("\x1b[48;5;{upper};38;5;{lower}m▄");
+                }
+                text += "\x1b[0m ";
+            }
+            text += "\n";
+        }
+        text.trim_end().to_owned()
     }
 
-    /// The words, each under its picture and no wider than it.
+    /// The labels, each under its picture and no wider than it.
     fn words(&self, side: usize) -> String {
         let half = side / 2;
         let mut line = String::new();
@@ -128,12 +91,12 @@ mod tests {
     fn sheet(headings: &[&str]) -> ContactSheet {
         let row = |(label, pixel): (&str, u8)| SheetRow {
             label: label.to_owned(),
-            pictures: vec![vec![pixel; 784], vec![pixel + 1; 784]],
+            pictures: vec![vec![pixel; 784], vec![255 - pixel; 784]],
         };
         ContactSheet {
             side: 28,
             headings: headings.iter().map(|&heading| heading.to_owned()).collect(),
-            rows: [("zero", 10), ("one", 20), ("a name of many letters", 30)]
+            rows: [("zero", 0), ("one", 0), ("a name of many letters", 0)]
                 .map(row)
                 .into(),
             ..ContactSheet::default()
@@ -147,12 +110,6 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].words(28), "zero           one");
         assert_eq!(found[1].words(28), "a name of many");
-        let picture = found[0].picture(28).to_luma8();
-        assert_eq!(picture.dimensions(), (29, 14));
-        assert_eq!(
-            [0, 13, 14, 15, 28].map(|x| picture.get_pixel(x, 13).0[0]),
-            [10, 10, 0, 20, 20]
-        );
         // One is shown however narrow the terminal is.
         assert_eq!(lines(&sheet, 3).len(), 3);
     }
@@ -163,24 +120,19 @@ mod tests {
         let found = lines(&sheet, 80);
         assert_eq!(found.len(), 3);
         assert_eq!(found[1].words(28), "one            epoch 1");
-        assert_eq!(found[1].picture(28).to_luma8().get_pixel(15, 0).0[0], 21);
         assert_eq!(lines(&sheet, 20)[0].0.len(), 1);
     }
 
     #[test]
-    fn four_pixels_become_their_mean() {
-        let mut pixels = vec![0; 784];
-        for (at, value) in [(0, 100), (1, 200), (28, 60), (29, 41)] {
-            pixels[at] = value;
-        }
-        let picture = Line(vec![(&pixels, "")]).picture(28).to_luma8();
-        assert_eq!(picture.get_pixel(0, 0).0[0], 101);
-        assert_eq!(
-            picture
-                .pixels()
-                .map(|pixel| u32::from(pixel.0[0]))
-                .sum::<u32>(),
-            101
-        );
+    fn a_character_has_two_pixels() {
+        // The left half of the upper two pixel rows is white: seven columns of the first line.
+        let pixels: Vec<u8> = (0..784)
+            .map(|at| if at < 56 && at % 28 < 14 { 255 } else { 0 })
+            .collect();
+        let blocks = Line(vec![(&pixels, "")]).blocks(28);
+        let lines: Vec<&str> = blocks.lines().collect();
+        assert_eq!(lines.len(), 7);
+        assert_eq!(lines[0].matches("48;5;255;38;5;232m▄").count(), 7);
+        assert_eq!(blocks.matches("48;5;232;38;5;232m▄").count(), 7 * 14 - 7);
     }
 }

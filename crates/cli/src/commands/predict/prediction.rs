@@ -1,0 +1,230 @@
+//! What is printed about a picture.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::arguments::{Predict, PredictFormat};
+use crate::failure::Outcome;
+use crate::output::{self, percent};
+
+/// What a picture shows.
+pub enum Answer {
+    /// A digit.
+    Digit(Reading),
+    /// The columns and rows of each digit in a row, and the digit.
+    Row(Vec<(Range<usize>, Range<usize>, Reading)>),
+    /// Nothing is drawn.
+    Blank,
+}
+
+/// The classes of a digit.
+#[derive(Debug, Default, Serialize)]
+pub struct Reading {
+    /// The most likely class; of a row, those of its digits, concatenated.
+    label: Option<String>,
+    probability: Option<f32>,
+    probabilities: BTreeMap<String, f32>,
+    #[serde(skip)]
+    ranked: Vec<(String, f32)>,
+}
+
+impl Reading {
+    /// From the probability of each class.
+    pub fn new(names: &[String], probabilities: &[f32]) -> Self {
+        let mut ranked: Vec<(String, f32)> =
+            std::iter::zip(names.iter().cloned(), probabilities.iter().copied()).collect();
+        let probabilities = ranked.iter().cloned().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let (label, probability) = ranked.first().cloned().unzip();
+        Self {
+            label,
+            probability,
+            probabilities,
+            ranked,
+        }
+    }
+
+    /// The most likely classes with their probabilities.
+    fn likeliest(&self, count: usize) -> impl Iterator<Item = [String; 2]> {
+        let shown = self.ranked.iter().take(count);
+        shown.map(|(name, part)| [name.clone(), percent(Some(f64::from(*part)))])
+    }
+
+    /// The most likely classes in a line.
+    pub fn in_words(&self, count: usize) -> String {
+        let words: Vec<String> = self.likeliest(count).map(|words| words.join(" ")).collect();
+        words.join(", ")
+    }
+}
+
+/// What `--format json` prints about a picture.
+#[derive(Debug, Serialize)]
+pub struct Prediction {
+    file: String,
+    #[serde(flatten)]
+    reading: Reading,
+    /// Whether nothing is drawn.
+    pub blank: bool,
+    /// With `--multi`, the digits from left to right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digits: Option<Vec<InRow>>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct InRow {
+    #[serde(flatten)]
+    reading: Reading,
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Prediction {
+    /// Of a picture, or of why it could not be read.
+    pub fn new(file: &Path, answer: Result<Answer, String>) -> Self {
+        let mut prediction = Self {
+            file: file.display().to_string(),
+            reading: Reading::default(),
+            blank: false,
+            digits: None,
+            error: None,
+        };
+        match answer {
+            Err(error) => prediction.error = Some(error),
+            Ok(Answer::Blank) => prediction.blank = true,
+            Ok(Answer::Digit(reading)) => prediction.reading = reading,
+            Ok(Answer::Row(digits)) => {
+                prediction.blank = digits.is_empty();
+                let labels = digits
+                    .iter()
+                    .filter_map(|(_, _, reading)| reading.label.clone());
+                prediction.reading.label = (!digits.is_empty()).then(|| labels.collect());
+                let in_row =
+                    |(columns, rows, reading): (Range<usize>, Range<usize>, Reading)| InRow {
+                        reading,
+                        x: columns.start,
+                        y: rows.start,
+                        width: columns.len(),
+                        height: rows.len(),
+                    };
+                prediction.digits = Some(digits.into_iter().map(in_row).collect());
+            }
+        }
+        prediction
+    }
+}
+
+/// Prints predictions in the form that was asked for.
+pub struct Printer {
+    format: PredictFormat,
+    top_k: usize,
+    /// The cells of the table.
+    rows: Vec<Vec<String>>,
+}
+
+impl Printer {
+    pub fn new(arguments: &Predict) -> Self {
+        Self {
+            format: arguments.format,
+            top_k: usize::from(arguments.top_k),
+            rows: Vec::new(),
+        }
+    }
+
+    pub fn print(&mut self, prediction: Prediction) -> Outcome<()> {
+        match self.format {
+            PredictFormat::Json => output::json(&prediction),
+            PredictFormat::Text => self.lines(&prediction),
+            PredictFormat::Table => {
+                self.add_rows(&prediction);
+                Ok(())
+            }
+        }
+    }
+
+    /// A line for the picture, and one for each digit of a row.
+    fn lines(&self, prediction: &Prediction) -> Outcome<()> {
+        let file = &prediction.file;
+        if prediction.error.is_some() {
+            // It is on standard error.
+            return Ok(());
+        }
+        if prediction.blank {
+            return output::line(format!("{file}: nothing drawn"));
+        }
+        let Some(digits) = &prediction.digits else {
+            return output::line(format!(
+                "{file}: {}",
+                prediction.reading.in_words(self.top_k)
+            ));
+        };
+        let label = prediction.reading.label.as_deref().unwrap_or_default();
+        output::line(format!("{file}: {label}"))?;
+        for digit in digits {
+            let words = digit.reading.in_words(self.top_k);
+            let (x, y, width, height) = (digit.x, digit.y, digit.width, digit.height);
+            output::line(format!("  {words} (at {x},{y}, {width}x{height})"))?;
+        }
+        Ok(())
+    }
+
+    fn add_rows(&mut self, prediction: &Prediction) {
+        let likeliest = |reading: &Reading| -> Vec<String> {
+            reading.likeliest(self.top_k).flatten().collect()
+        };
+        let of_picture = if prediction.error.is_some() {
+            vec!["unreadable".to_owned()]
+        } else if prediction.blank {
+            vec!["nothing drawn".to_owned()]
+        } else if prediction.digits.is_some() {
+            prediction.reading.label.iter().cloned().collect()
+        } else {
+            likeliest(&prediction.reading)
+        };
+        let digits = prediction.digits.iter().flatten().zip(1..);
+        let digits =
+            digits.map(|(digit, number)| (format!("  {number}"), likeliest(&digit.reading)));
+        let rows = std::iter::once((prediction.file.clone(), of_picture)).chain(digits);
+        let rows = rows.map(|(first, cells)| std::iter::once(first).chain(cells).collect());
+        let rows: Vec<Vec<String>> = rows.collect();
+        self.rows.extend(rows);
+    }
+
+    /// Prints what waited for the last picture.
+    pub fn finish(self) -> Outcome<()> {
+        let Some(columns) = self.rows.iter().map(Vec::len).max() else {
+            return Ok(());
+        };
+        let heading = (0..columns).map(|column| match column {
+            0 => "picture".to_owned(),
+            1 => "label".to_owned(),
+            column if column % 2 == 0 => "probability".to_owned(),
+            column => format!("{}.", column / 2 + 1),
+        });
+        let rows: Vec<Vec<String>> = std::iter::once(heading.collect())
+            .chain(self.rows)
+            .collect();
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        };
+        for row in &rows {
+            let cells = row.iter().enumerate().map(|(column, cell)| {
+                let width = width(column);
+                // Names to the left, figures to the right.
+                if column > 0 && column % 2 == 0 {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+            output::line(cells.collect::<Vec<String>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}

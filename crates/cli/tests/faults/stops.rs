@@ -1,0 +1,231 @@
+//! A1, A2, A16 to A18: killed at any moment, or on a disk that fails, a run goes on to the bytes of
+//! one that was not disturbed.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use crate::{
+    REFERENCE, TRAINING, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by,
+    skipped, snapshot, unfinished, wait_for,
+};
+
+const SIGKILL: i32 = 9;
+
+#[test]
+fn a1_a16_killed_at_random_moments() {
+    // Fractions of the golden ratio cover the duration evenly, however many there are.
+    for time in 1..=if nightly() { 1_000 } else { 10 } {
+        let part = (f64::from(time) * 0.618_034).fract();
+        let root = tempfile::tempdir().unwrap();
+        let mut child = lenet(root.path(), &format!("{TRAINING} --quiet"))
+            .spawn()
+            .unwrap();
+        std::thread::sleep(REFERENCE.took.mul_f64(part));
+        let _ = child.kill();
+        child.wait().unwrap();
+        go_on(root.path(), &format!("killed after {part:.3} of the time"));
+    }
+}
+
+/// Kills the training at the N-th system call of a kind, or fails that call as on a full disk, by
+/// strace.
+#[test]
+fn a1_a17_killed_or_failing_at_a_call() {
+    for (call, what, step) in [
+        ("fsync", "signal=KILL", 9),
+        ("/^rename", "signal=KILL", 5),
+        ("/^unlink", "signal=KILL", 9),
+        ("fsync", "error=ENOSPC", 9),
+        ("/^rename", "error=ENOSPC", 5),
+    ] {
+        for number in (1..).step_by(if nightly() { 1 } else { step }) {
+            let root = tempfile::tempdir().unwrap();
+            let run = root.path().join("run");
+            let inject = format!("-e trace={call} -e inject={call}:{what}:when={number}");
+            let program = env!("CARGO_BIN_EXE_lenet");
+            let traced = format!("-f -o trace {inject} {program} {TRAINING}");
+            let Ok(output) = run_by(root.path(), "strace", &traced).output() else {
+                return skipped("there is no strace; Debian's package is `strace`");
+            };
+            let what = format!("{what} at {call} {number}: {}", errors(&output));
+            match output.status.code() {
+                None => assert_eq!(output.status.signal(), Some(SIGKILL), "{what}"),
+                Some(5) => {
+                    assert!(what.contains("No space left on device"), "{what}");
+                    assert_eq!(leftovers(&run), Vec::<PathBuf>::new(), "{what}");
+                }
+                // There is no such call, or it may fail, as those of pictures may.
+                code => assert_eq!(code, Some(0), "{what}"),
+            }
+            go_on(root.path(), &what);
+            let trace = fs::read_to_string(root.path().join("trace")).unwrap();
+            if !trace.contains("INJECTED") && !trace.contains("killed by SIGKILL") {
+                assert!(number > 1, "{what}");
+                break;
+            }
+        }
+    }
+}
+
+/// A power cut keeps what was synced. Each file is written, synced and renamed, and then its folder
+/// is synced.
+#[test]
+fn a2_order_of_write_sync_and_rename() {
+    let root = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_lenet");
+    let arguments =
+        format!("-f -y -s 0 -o trace -e trace=write,fsync,/^rename {program} {TRAINING}");
+    let traced = run_by(root.path(), "strace", &arguments).output();
+    if !traced.is_ok_and(|output| output.status.success()) {
+        return skipped("strace is not there or may not trace; Debian's package is `strace`");
+    }
+    let trace = fs::read_to_string(root.path().join("trace")).unwrap();
+    let calls: Vec<&str> = trace
+        .lines()
+        .filter_map(|line| Some(line.split_once(' ')?.1.trim_start()))
+        .filter(|call| call.contains(&root.path().display().to_string()) || call.contains("run"))
+        .collect();
+    let mut renames = 0;
+    for (at, call) in calls.iter().enumerate() {
+        let names: Vec<&str> = call.split('"').skip(1).step_by(2).collect();
+        // Pictures and the page can be drawn again.
+        let can_be_lost = [".svg", ".png", ".html"];
+        if !call.starts_with("rename") || can_be_lost.iter().any(|end| names[1].ends_with(end)) {
+            continue;
+        }
+        renames += 1;
+        let temporary = format!("{}>", names[0].rsplit('/').next().unwrap());
+        let last = |name: &str| {
+            let is_of_file = |call: &&str| call.starts_with(name) && call.contains(&temporary);
+            calls[..at].iter().rposition(is_of_file)
+        };
+        let (written, synced) = (last("write("), last("fsync("));
+        assert!(written.is_some() && written < synced, "{call}");
+        let folder = format!("{}>", Path::new(names[1]).parent().unwrap().display());
+        let next = calls[at + 1];
+        assert!(
+            next.starts_with("fsync(") && next.contains(&folder),
+            "{call}\n{next}"
+        );
+    }
+    // Six checkpoints with their tables, and the files of the beginning and the end.
+    assert!(renames > 15, "{renames} renames in\n{trace}");
+}
+
+/// What a power cut makes of a file that was not synced: its end is missing or zeros.
+#[test]
+fn a2_the_newest_checkpoint_is_torn() {
+    for kind in ["cut", "zeroed", "empty"] {
+        let root = unfinished();
+        let run = root.path().join("run");
+        let newest = run.join("checkpoint/step-0000000020.safetensors");
+        // The one before it, as a run has two.
+        fs::copy(&newest, run.join("checkpoint/step-0000000024.safetensors")).unwrap();
+        let torn = run.join("checkpoint/step-0000000024.safetensors");
+        let mut bytes = fs::read(&torn).unwrap();
+        let half = bytes.len() / 2;
+        match kind {
+            "cut" => bytes.truncate(half),
+            "zeroed" => bytes[half..].fill(0),
+            _ => bytes.clear(),
+        }
+        fs::write(&torn, bytes).unwrap();
+        let output = lenet(root.path(), "train --resume run").output().unwrap();
+        let message = errors(&output);
+        assert!(message.contains("step-0000000024"), "{kind}: {message}");
+        assert_as_undisturbed(&run, kind);
+    }
+}
+
+/// A file system that is too small: each size fails another file.
+#[test]
+fn a17_a_full_disk() {
+    let training = TRAINING.replace("--output run", "--output disk/run");
+    let (mut failed, mut undisturbed) = (0, 0);
+    for size in (16..=3_600).step_by(if nightly() { 32 } else { 512 }) {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("disk")).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size={size}k none disk || exit 99
+             {} {training}; code=$?
+             cp -r disk/run run; exit $code",
+            env!("CARGO_BIN_EXE_lenet")
+        );
+        let Some(output) = with_mounts(root.path(), &script) else {
+            return;
+        };
+        let message = format!("{size} KiB: {}", errors(&output));
+        match output.status.code() {
+            Some(0) => undisturbed += 1,
+            Some(5) => {
+                failed += 1;
+                assert!(message.contains("No space left on device"), "{message}");
+                let run = root.path().join("run");
+                assert_eq!(leftovers(&run), Vec::<PathBuf>::new(), "{message}");
+            }
+            code => panic!("exit code {code:?}: {message}"),
+        }
+        go_on(root.path(), &message);
+    }
+    assert!(failed >= 4 && undisturbed >= 1, "{failed}, {undisturbed}");
+}
+
+/// Root may write to any folder, but not to a file system that is mounted read-only.
+#[test]
+fn a18_a_read_only_folder() {
+    let root = unfinished();
+    let before = snapshot(&root.path().join("run"));
+    let script = format!(
+        "mount --bind run run && mount -o remount,ro,bind run || exit 99
+         exec {} train --resume run",
+        env!("CARGO_BIN_EXE_lenet")
+    );
+    let Some(output) = with_mounts(root.path(), &script) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(5), "{}", errors(&output));
+    assert!(errors(&output).contains("\"run/"), "{}", errors(&output));
+    assert!(snapshot(&root.path().join("run")) == before);
+}
+
+/// Runs a shell script as root of mounts of its own; `None`, with a word, where that is impossible.
+fn with_mounts(folder: &Path, script: &str) -> Option<Output> {
+    let mut command = run_by(folder, "unshare", "--mount sh -c");
+    let output = command.arg(script).output().ok();
+    let output = output.filter(|output| ![Some(1), Some(99)].contains(&output.status.code()));
+    if output.is_none() {
+        skipped("`unshare --mount` and `mount` need root");
+    }
+    output
+}
+
+/// A folder that is removed while the training runs ends it at the next checkpoint, with its name,
+/// and does not come back.
+#[test]
+fn a18_the_folder_is_removed_meanwhile() {
+    let root = tempfile::tempdir().unwrap();
+    let run = root.path().join("run");
+    let endless = TRAINING.replace("--epochs 3", "--epochs 100000");
+    let child = lenet(root.path(), &endless)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Read while it runs: it would wait for a full pipe.
+    let ended = std::thread::spawn(|| child.wait_with_output().unwrap());
+    wait_for("a checkpoint", || run.join("results.csv").exists());
+    // The program may write a file between the removal of the others and that of their folder.
+    wait_for("the removal", || {
+        let _ = fs::remove_dir_all(&run);
+        !run.exists()
+    });
+    let output = ended.join().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        errors(&output).contains("error: \"run/"),
+        "{}",
+        errors(&output)
+    );
+    assert!(!run.exists(), "the folder came back");
+}
