@@ -94,10 +94,10 @@ const STEPS: &[Step] = &[
 const NIGHTLY: &[Step] = &[
     (
         "portable",
-        "nightly: the crates compile without their default features",
+        "nightly: the program and the data compile without their default features",
         Cargo(&[
-            "check --profile quick -p lenet-data -p lenet-engine -p lenet-model --no-default-features",
-            "check --profile quick -p lenet -p lenet-train --no-default-features --all-targets",
+            "check --profile quick -p lenet-data --no-default-features",
+            "check --profile quick -p lenet --no-default-features --all-targets",
         ]),
     ),
     (
