@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use lenet_data::registry::MNIST;
+use lenet_data::registry::mnist;
 use lenet_data::{Augmentation, Dataset, Origin, Search, batches, embedded, load, order};
 use lenet_picture::{IMAGE_PIXELS, Normalization};
 
@@ -41,7 +41,7 @@ fn decode(criterion: &mut Criterion) {
         ..Search::default()
     };
 
-    let (loaded, origin) = load(&MNIST, &search).unwrap();
+    let (loaded, origin) = load(mnist(), &search).unwrap();
     assert_eq!(origin, Origin::Folder(folder.path().to_owned()));
     let embedded = embedded::mnist().unwrap();
     assert_eq!(
@@ -53,7 +53,7 @@ fn decode(criterion: &mut Criterion) {
     assert!(embedded.test.iter().eq(loaded.test.iter()));
     drop((loaded, embedded));
 
-    let bytes: usize = MNIST.files.iter().map(|file| file.bytes).sum();
+    let bytes: usize = mnist().files.iter().map(|file| file.bytes).sum();
     let mut group = criterion.benchmark_group("decode");
     group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Bytes(bytes as u64));
@@ -61,7 +61,7 @@ fn decode(criterion: &mut Criterion) {
         bencher.iter(|| embedded::mnist().unwrap());
     });
     group.bench_function("gzip_files", |bencher| {
-        bencher.iter(|| load(&MNIST, &search).unwrap());
+        bencher.iter(|| load(mnist(), &search).unwrap());
     });
     group.finish();
 }
@@ -155,7 +155,7 @@ fn augment(criterion: &mut Criterion, train: &Dataset) {
 
 /// The four files as the mirrors serve them, made from the embedded ones.
 fn write_gzip(folder: &Path) {
-    for (file, bytes) in std::iter::zip(&MNIST.files, embedded::files().unwrap()) {
+    for (file, bytes) in std::iter::zip(&mnist().files, embedded::files().unwrap()) {
         let path = folder.join(format!("{}.gz", file.name));
         let mut encoder = GzEncoder::new(File::create(path).unwrap(), Compression::default());
         encoder.write_all(&bytes).unwrap();

@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::loss::cross_entropy;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 use lenet_data::embedded;
-use lenet_data::registry::MNIST;
+use lenet_data::registry::mnist;
 use lenet_engine::engine::{Engine, Images, Precision, Purpose};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().collect();
     if let [_, _, folder] = &words[..] {
         std::fs::create_dir_all(folder)?;
-        for (file, bytes) in std::iter::zip(&MNIST.files, embedded::files()?) {
+        for (file, bytes) in std::iter::zip(&mnist().files, embedded::files()?) {
             std::fs::write(Path::new(folder).join(file.name), bytes)?;
         }
         return Ok(());

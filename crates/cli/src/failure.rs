@@ -12,8 +12,6 @@ pub enum Failure {
     #[error(transparent)]
     Error(#[from] Error),
     #[error(transparent)]
-    Data(#[from] lenet_data::Error),
-    #[error(transparent)]
     Report(#[from] lenet_report::Error),
     #[error(transparent)]
     Serve(#[from] lenet_serve::Error),
@@ -59,7 +57,6 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Error(error) => code(error.kind()),
-            Failure::Data(error) => data_code(error),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
             Failure::Serve(error) => serve_code(error),
@@ -83,21 +80,6 @@ fn code(kind: Kind) -> u8 {
     }
 }
 
-fn data_code(error: &lenet_data::Error) -> u8 {
-    use lenet_data::Error;
-    match error {
-        Error::File { .. } | Error::Format(_) | Error::MissingFile { .. } => 3,
-        Error::NotFound { .. } => 3,
-        Error::Files(error) => code(error.kind()),
-        Error::UnknownDataset { .. } | Error::Setting { .. } => 2,
-        Error::Io { .. } | Error::NoRoom { .. } => 5,
-        Error::Offline { .. } => 4,
-        Error::Download { .. } | Error::Hub { .. } => 4,
-        Error::Interrupted => 130,
-        _ => 1,
-    }
-}
-
 fn train_code(error: &lenet_train::Error) -> u8 {
     use lenet_train::Error;
     match error {
@@ -109,7 +91,6 @@ fn train_code(error: &lenet_train::Error) -> u8 {
         Error::ConfigFile { source, .. } => train_code(source),
         Error::Files(error) => code(error.kind()),
         Error::Io { .. } => 5,
-        Error::Data(error) => data_code(error),
         _ => 1,
     }
 }

@@ -27,7 +27,8 @@ use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 /// from, and last the erasing. What comes from beyond the image's edge is background, 0.
 ///
 /// ```
-/// use lenet_data::{Augmentation, IMAGE_PIXELS};
+/// use lenet_data::Augmentation;
+/// use lenet_picture::IMAGE_PIXELS;
 ///
 /// let augmentation = Augmentation { rotation: 10., shift: 2., ..Augmentation::NONE };
 /// augmentation.check()?;
@@ -124,7 +125,7 @@ impl Augmentation {
     /// Whether every value is in its range.
     ///
     /// # Errors
-    /// [`Error::Setting`] with the first value that is not, and its range.
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) with the first value that is not, and its range.
     pub fn check(&self) -> Result<()> {
         let [least, largest] = self.erase_area;
         for (name, value, low, high) in [
@@ -145,11 +146,9 @@ impl Augmentation {
             ("erase_area", largest, least, 1.),
         ] {
             if !(low..=high).contains(&value) {
-                return Err(Error::Setting {
-                    name,
-                    value: value.to_string(),
-                    allowed: format!("between {low} and {high}"),
-                });
+                return Err(Error::usage(format!(
+                    "{name} {value}: must be between {low} and {high}"
+                )));
             }
         }
         Ok(())

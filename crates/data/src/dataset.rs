@@ -1,10 +1,13 @@
 //! Images with their labels, as bytes.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "`Dataset::new` checks labels and rows once; an index out of range is a fault of ours"
+)]
 
 use std::sync::Arc;
 
-use crate::order::split_order;
-use crate::order::test_order;
-use crate::{FormatError, idx};
+use crate::order::{split_order, test_order};
+use crate::{Error, Result};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 /// n images of 28x28 bytes, their labels and the names of the classes; immutable.
@@ -30,44 +33,59 @@ pub struct Splits {
 }
 
 impl Dataset {
-    /// A set from pixels (n x 784, 0 is the background) and n labels.
+    /// A set from pixels (n x 784, 0 is the background) and n labels, 0 for the first class.
     ///
     /// # Errors
-    /// No images, pixels that are no whole number of images, another number of labels, a label that
-    /// is not a class, or a number of classes that a byte cannot tell apart.
+    /// [`Kind::Input`](lenet_files::Kind::Input): no images, a part of an image, another number of
+    /// labels, a label that is not a class, no class or more than 256.
     pub fn new<S: Into<String>>(
         pixels: Vec<u8>,
         labels: Vec<u8>,
         class_names: impl IntoIterator<Item = S>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self> {
+        Self::numbered(pixels, labels, 0, class_names)
+    }
+
+    /// [`Dataset::new`] with labels that count from `first`.
+    pub(crate) fn numbered<S: Into<String>>(
+        pixels: Vec<u8>,
+        labels: impl IntoIterator<Item = impl Into<i32>>,
+        first: i32,
+        class_names: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
         let class_names: Arc<[String]> = class_names.into_iter().map(Into::into).collect();
         let classes = class_names.len();
         if !(1..=256).contains(&classes) {
-            return Err(FormatError::ClassCount { found: classes });
+            return Err(Error::input(format!(
+                "{classes} classes, there must be between 1 and 256"
+            )));
         }
-        let count = pixels.len() / IMAGE_PIXELS;
-        if !pixels.len().is_multiple_of(IMAGE_PIXELS) {
-            return Err(FormatError::TooShort {
-                claimed: (count + 1) * IMAGE_PIXELS,
-                found: pixels.len(),
-            });
+        let class_of = |(index, label): (usize, i32)| match u8::try_from(label - first) {
+            Ok(class) if usize::from(class) < classes => Ok(class),
+            _ => Err(Error::input(format!(
+                "label {label} at index {index}, the {classes} classes are {first} to {}",
+                first + classes as i32 - 1
+            ))),
+        };
+        let labels = labels.into_iter().map(Into::into).enumerate();
+        let labels: Vec<u8> = labels.map(class_of).collect::<Result<_>>()?;
+        let (count, rest) = (pixels.len() / IMAGE_PIXELS, pixels.len() % IMAGE_PIXELS);
+        if rest > 0 {
+            return Err(Error::input(format!(
+                "{} bytes of pixels: the last image has only {rest} of {IMAGE_PIXELS}",
+                pixels.len()
+            )));
         }
         if count != labels.len() {
-            return Err(FormatError::CountMismatch {
-                images: count,
-                labels: labels.len(),
-            });
+            return Err(Error::input(format!(
+                "{count} images but {} labels",
+                labels.len()
+            )));
         }
         if count == 0 {
-            return Err(FormatError::NoImages);
-        }
-        if let Some(index) = labels.iter().position(|&l| usize::from(l) >= classes) {
-            return Err(FormatError::LabelOutOfRange {
-                index,
-                label: labels.get(index).copied().unwrap_or_default().into(),
-                first: 0,
-                classes,
-            });
+            return Err(Error::input(
+                "0 images: there is nothing to train on or to evaluate",
+            ));
         }
         Ok(Self {
             rows: (0..count as u32).collect(),
@@ -77,42 +95,12 @@ impl Dataset {
         })
     }
 
-    /// A set from the decompressed bytes of an IDX image file and an IDX label file. The bytes are
-    /// taken over: the pixels are not copied.
-    ///
-    /// # Errors
-    /// As [`idx::images`], [`idx::labels`] and [`Dataset::new`].
-    pub fn from_idx(
-        images: Vec<u8>,
-        mut labels: Vec<u8>,
-        class_names: &[&str],
-    ) -> Result<Self, FormatError> {
-        idx::labels(&labels)?;
-        labels.drain(..idx::LABELS_HEADER);
-        Self::from_images(images, labels, class_names, |_| ())
-    }
-
-    /// A set from the decompressed bytes of an IDX image file, in which `turn` may change each
-    /// image, and labels from 0.
-    pub(crate) fn from_images<S: Into<String> + Copy>(
-        mut images: Vec<u8>,
-        labels: Vec<u8>,
-        class_names: &[S],
-        turn: impl Fn(&mut [u8; IMAGE_PIXELS]),
-    ) -> Result<Self, FormatError> {
-        idx::images(&images)?;
-        images.drain(..idx::IMAGES_HEADER);
-        let (pixels, _) = images.as_chunks_mut::<IMAGE_PIXELS>();
-        pixels.iter_mut().for_each(turn);
-        Self::new(images, labels, class_names.iter().copied())
-    }
-
     /// Number of images.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether the set holds no image, as the validation split of a training without one.
+    /// Whether the set has no image, as the validation split of a training without validation.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -131,7 +119,7 @@ impl Dataset {
     pub fn get(&self, index: usize) -> Option<(&[u8; IMAGE_PIXELS], u8)> {
         let row = *self.rows.get(index)? as usize;
         let (images, _) = self.pixels.as_chunks::<IMAGE_PIXELS>();
-        Some((images.get(row)?, *self.labels.get(row)?))
+        Some((&images[row], self.labels[row]))
     }
 
     /// Every image with its label, in the order of the set.
@@ -139,47 +127,40 @@ impl Dataset {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// The first `count` images, or all where there are fewer.
+    /// The first `count` images, or all if there are fewer.
     #[must_use]
     pub fn take(&self, count: usize) -> Self {
         self.with_rows(self.rows.iter().copied().take(count).collect())
     }
 
-    /// Holds `held_out` images out, drawn at random, and gives the others and those: `(training,
-    /// validation)`. Equal seeds hold out the same images. Both keep the order of the set.
+    /// Holds `held_out` images out, drawn at random, and returns `(training, validation)`. Equal
+    /// seeds hold out the same images. Both keep the order of the set.
     ///
-    /// At least one image stays for training: `held_out` is reduced to `len() - 1` where it is more.
+    /// At least one image stays for training: `held_out` is reduced to `len() - 1` if it is more.
     pub fn split(&self, held_out: usize, seed: u64) -> (Self, Self) {
         let held_out = held_out.min(self.len().saturating_sub(1));
         let mut is_held_out = vec![false; self.len()];
-        for &index in split_order(seed, self.len()).iter().take(held_out) {
-            if let Some(held) = is_held_out.get_mut(index as usize) {
-                *held = true;
-            }
+        for &index in &split_order(seed, self.len())[..held_out] {
+            is_held_out[index as usize] = true;
         }
         self.divide(&is_held_out)
     }
 
-    /// Holds a fifth of each class's images out, drawn at random by a seed of its own, and gives the
-    /// others and those; at least one image in all where there are two. The fifth is the same
-    /// whatever a training's seed is: it stands for a test split, which all trainings share. Both
-    /// keep the order of the set.
+    /// Holds a fifth of each class's images out, drawn at random, and returns `(training, test)`; at
+    /// least one image in all if there are two. The fifth is the same whatever a training's seed is:
+    /// it stands for a test split, which all trainings share. Both keep the order of the set.
     pub(crate) fn hold_out_fifth(&self) -> (Self, Self) {
         let order = test_order(self.len());
         let mut quotas: Vec<usize> = self.class_counts().iter().map(|n| n / 5).collect();
         let mut is_test = vec![false; self.len()];
-        let first = order.first().filter(|_| quotas.iter().all(|&n| n == 0));
-        if let Some(flag) = first.and_then(|&index| is_test.get_mut(index as usize)) {
-            *flag = self.len() > 1;
+        if self.len() > 1 && quotas.iter().all(|&n| n == 0) {
+            is_test[order[0] as usize] = true;
         }
-        for index in order {
-            let index = index as usize;
-            if let Some((_, label)) = self.get(index)
-                && let Some(quota) = quotas.get_mut(usize::from(label)).filter(|n| **n > 0)
-                && let Some(flag) = is_test.get_mut(index)
-            {
+        for index in order.into_iter().map(|index| index as usize) {
+            let quota = &mut quotas[usize::from(self.labels[self.rows[index] as usize])];
+            if *quota > 0 {
                 *quota -= 1;
-                *flag = true;
+                is_test[index] = true;
             }
         }
         self.divide(&is_test)
@@ -189,9 +170,7 @@ impl Dataset {
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes()];
         for (_, label) in self.iter() {
-            if let Some(count) = counts.get_mut(usize::from(label)) {
-                *count += 1;
-            }
+            counts[usize::from(label)] += 1;
         }
         counts
     }
@@ -199,7 +178,7 @@ impl Dataset {
     /// Mean and standard deviation of the pixels on the scale of 0 to 1, as [`Normalization`]
     /// takes them.
     ///
-    /// [`Normalization`]: crate::Normalization
+    /// [`Normalization`]: lenet_picture::Normalization
     pub fn pixel_statistics(&self) -> (f64, f64) {
         let mut sum = 0_u64;
         let mut squares = 0_u64;

@@ -4,10 +4,12 @@
 //! a big-endian u32, then the elements in row-major order. The format is described at
 //! <http://yann.lecun.com/exdb/mnist/>.
 //!
-//! Nothing here allocates: a header that lies costs an error, not memory.
+//! A header that lies costs an error, not memory.
 
-use crate::FormatError;
-use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
+use std::cmp::Ordering;
+
+use crate::{Error, Result};
+use lenet_picture::IMAGE_SIDE;
 
 /// Bytes before the first pixel of an image file.
 pub const IMAGES_HEADER: usize = 16;
@@ -18,50 +20,42 @@ pub const LABELS_HEADER: usize = 8;
 /// The pixels of an IDX image file: n x 784 bytes, 0 is the background, row after row.
 ///
 /// # Errors
-/// A [`FormatError`] that names the one thing in which the bytes differ from an image file of
-/// 28x28 pixels: too short for a header, not IDX, element type, dimensions, size of the images,
-/// overflow, too short, too long.
-pub fn images(bytes: &[u8]) -> Result<&[u8], FormatError> {
-    let ([count, rows, columns], pixels) = parse::<3>(bytes, "image", BYTE)?;
+/// An error that names the one thing in which the bytes differ from an image file of 28x28 pixels.
+pub fn images(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let ([_count, rows, columns], _) = parse(&bytes, "image", BYTE)?;
     if [rows, columns] != [IMAGE_SIDE as u32; 2] {
-        return Err(FormatError::ImageSize { rows, columns });
+        return Err(Error::input(format!(
+            "images of {rows}x{columns} pixels, this network takes 28x28"
+        )));
     }
-    debug_assert_eq!(pixels.len(), count as usize * IMAGE_PIXELS);
-    Ok(pixels)
+    bytes.drain(..IMAGES_HEADER);
+    Ok(bytes)
 }
 
-/// The labels of an IDX label file, one byte each, not yet held against any classes.
+/// The labels of an IDX label file, not yet held against any classes.
+///
+/// They are one byte each, or, as <https://github.com/facebookresearch/qmnist> has them, the first
+/// of eight integers of 32 bits.
 ///
 /// # Errors
-/// As [`images`].
-pub fn labels(bytes: &[u8]) -> Result<&[u8], FormatError> {
-    let ([_count], labels) = parse::<1>(bytes, "label", BYTE)?;
-    Ok(labels)
-}
-
-/// The first of the eight columns of a QMNIST label file, which is the class, as
-/// <https://github.com/facebookresearch/qmnist> describes the file. Not yet held against any
-/// classes.
-///
-/// # Errors
-/// As [`images`], and where there are other than eight columns.
-pub fn qmnist_labels(bytes: &[u8]) -> Result<Vec<i64>, FormatError> {
-    let ([_count, columns], elements) = parse::<2>(bytes, "label", INT)?;
+/// An error that names the one thing in which the bytes differ from a label file.
+pub fn labels(bytes: &[u8]) -> Result<Vec<i32>> {
+    if !bytes.starts_with(&[0, 0, INTEGER.code, 2]) {
+        let ([_count], labels) = parse(bytes, "label", BYTE)?;
+        return Ok(labels.iter().map(|&label| label.into()).collect());
+    }
+    let ([_count, columns], elements) = parse(bytes, "label", INTEGER)?;
     if columns != 8 {
-        return Err(FormatError::LabelColumns { found: columns });
+        return Err(Error::input(format!(
+            "label files of two dimensions have 8 columns of 32 bits, as QMNIST's; this one has \
+             {columns}"
+        )));
     }
     let (rows, _) = elements.as_chunks::<32>();
-    let class = |row: &[u8; 32]| {
-        let word = row.first_chunk::<4>().copied().unwrap_or_default();
-        i64::from(i32::from_be_bytes(word))
-    };
-    Ok(rows.iter().map(class).collect())
-}
-
-/// Whether bytes have the first four of an IDX file of two dimensions of integers, as QMNIST's
-/// labels.
-pub fn is_qmnist_labels(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0, 0, INT.code, 2])
+    Ok(rows
+        .iter()
+        .map(|&[a, b, c, d, ..]| i32::from_be_bytes([a, b, c, d]))
+        .collect())
 }
 
 /// What a file's elements are.
@@ -76,7 +70,7 @@ const BYTE: Element = Element {
     code: 0x08,
     bytes: 1,
 };
-const INT: Element = Element {
+const INTEGER: Element = Element {
     code: 0x0c,
     bytes: 4,
 };
@@ -84,30 +78,28 @@ const INT: Element = Element {
 /// Reads a header of `N` dimensions and demands exactly as many elements after it.
 fn parse<'a, const N: usize>(
     bytes: &'a [u8],
-    kind: &'static str,
+    kind: &str,
     wanted: Element,
-) -> Result<([u32; N], &'a [u8]), FormatError> {
-    let header = 4 + 4 * N;
-    let too_short = FormatError::HeaderTooShort {
-        kind,
-        found: bytes.len(),
-        needed: header,
+) -> Result<([u32; N], &'a [u8])> {
+    let (found, header) = (bytes.len(), 4 + 4 * N);
+    let too_short = || {
+        Error::input(format!(
+            "{found} bytes, an IDX {kind} file needs at least {header}"
+        ))
     };
-    let Some((magic, rest)) = bytes.split_first_chunk::<4>() else {
-        return Err(too_short);
-    };
+    let (magic, mut rest) = bytes.split_first_chunk::<4>().ok_or_else(too_short)?;
     let &[zero_0, zero_1, element, dimensions] = magic;
     if [zero_0, zero_1] != [0, 0] {
-        return Err(FormatError::NotIdx {
-            found: *magic,
-            hint: guess(bytes),
-        });
+        return Err(Error::input(format!(
+            "not an IDX file: it starts with {magic:02x?}{}",
+            guess(bytes)
+        )));
     }
     if element != wanted.code {
-        return Err(FormatError::ElementType {
-            found: element,
-            expected: wanted.code,
-        });
+        return Err(Error::input(format!(
+            "IDX element type 0x{element:02x}, only 0x{:02x} is read",
+            wanted.code
+        )));
     }
     if usize::from(dimensions) != N {
         let hint = match (kind, dimensions) {
@@ -115,44 +107,43 @@ fn parse<'a, const N: usize>(
             ("label", 3) => ": this is an image file",
             _ => "",
         };
-        return Err(FormatError::Dimensions {
-            kind,
-            found: dimensions,
-            expected: N as u8,
-            hint,
-        });
+        return Err(Error::input(format!(
+            "an IDX file of {dimensions} dimensions, {kind} files have {N}{hint}"
+        )));
     }
     let mut sizes = [0_u32; N];
-    let mut rest = rest;
     for size in &mut sizes {
-        let Some((word, after)) = rest.split_first_chunk::<4>() else {
-            return Err(too_short);
-        };
-        *size = u32::from_be_bytes(*word);
-        rest = after;
+        let (word, after) = rest.split_first_chunk::<4>().ok_or_else(too_short)?;
+        (*size, rest) = (u32::from_be_bytes(*word), after);
     }
     let claimed = sizes
         .iter()
-        .try_fold(wanted.bytes, |product, &size| {
-            product.checked_mul(size as usize)
-        })
+        .try_fold(wanted.bytes, |all, &size| all.checked_mul(size as usize))
         .and_then(|elements| elements.checked_add(header))
-        .ok_or_else(|| FormatError::Overflow {
-            dimensions: sizes.to_vec(),
+        .ok_or_else(|| {
+            Error::input(format!(
+                "the header claims {sizes:?} elements, more than any file can hold"
+            ))
         })?;
-    let found = bytes.len();
-    match found.cmp(&claimed) {
-        std::cmp::Ordering::Less => Err(FormatError::TooShort { claimed, found }),
-        std::cmp::Ordering::Greater => Err(FormatError::TooLong { claimed, found }),
-        std::cmp::Ordering::Equal => Ok((sizes, rest)),
-    }
+    let difference = match found.cmp(&claimed) {
+        Ordering::Less => format!("{} are missing", claimed - found),
+        Ordering::Greater => format!("{} too many", found - claimed),
+        Ordering::Equal => return Ok((sizes, rest)),
+    };
+    Err(Error::input(format!(
+        "the header claims {claimed} bytes in all, the file has {found}: {difference}"
+    )))
 }
 
-/// What bytes that are no IDX file look like, as the end of a sentence.
+/// What bytes that are not an IDX file look like, as the end of a sentence.
 fn guess(bytes: &[u8]) -> &'static str {
-    let start = bytes.get(..bytes.len().min(512)).unwrap_or_default();
-    let text = start.trim_ascii_start().to_ascii_lowercase();
-    match start {
+    let text: Vec<u8> = bytes
+        .trim_ascii_start()
+        .iter()
+        .take(15)
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    match bytes {
         [0x89, b'P', b'N', b'G', ..] => ", as a PNG picture does",
         [0xff, 0xd8, 0xff, ..] => ", as a JPEG picture does",
         [b'P', b'K', 3, 4, ..] => ", as a zip archive does: unpack it first",

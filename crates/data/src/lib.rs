@@ -30,10 +30,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
-// Sizes come from files: an index out of range must be an error message, never a panic.
-#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
-
-mod atomic;
+mod archive;
 mod augment;
 mod batch;
 mod dataset;
@@ -42,8 +39,6 @@ mod digest;
 pub mod download;
 #[cfg(feature = "embedded-mnist")]
 pub mod embedded;
-mod error;
-pub mod file_ops;
 pub mod gzip;
 #[cfg(feature = "hub")]
 pub mod hub;
@@ -52,14 +47,12 @@ mod order;
 mod own;
 pub mod registry;
 mod source;
-mod zip;
 
-pub use atomic::write_atomic;
 pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
 pub use digest::{Md5, Sha256};
-pub use error::{Error, FormatError, Result};
+use lenet_files::{Error, Result};
 pub use order::order;
-pub use registry::{DatasetSpec, FileSpec, Role};
-pub use source::{ENVIRONMENT, Loaded, Origin, Search, Source, load, locate, read_file};
+pub use registry::{DatasetSpec, FileSpec};
+pub use source::{ENVIRONMENT, Loaded, Origin, Search, Source, load, locate};

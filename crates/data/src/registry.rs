@@ -1,55 +1,49 @@
-//! The data sets that the program knows by name: one entry a set, nothing about them elsewhere.
+//! The data sets that the program knows by name: `registry.toml` has one entry for each, and nothing
+//! about them is written anywhere else.
 
-mod digits;
-mod emnist;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-pub use digits::{FASHION_MNIST, KMNIST, MNIST, QMNIST};
-pub use emnist::{
-    EMNIST_BALANCED, EMNIST_BYCLASS, EMNIST_BYMERGE, EMNIST_DIGITS, EMNIST_LETTERS, EMNIST_MNIST,
-};
+use serde::Deserialize;
 
-use crate::{FormatError, Md5, Sha256, gzip};
+use crate::{Dataset, Error, Md5, Result, Sha256, gzip, idx};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
-/// Every data set that the program knows.
-pub const ALL: &[&DatasetSpec] = &[
-    &MNIST,
-    &FASHION_MNIST,
-    &KMNIST,
-    &QMNIST,
-    &EMNIST_DIGITS,
-    &EMNIST_LETTERS,
-    &EMNIST_BALANCED,
-    &EMNIST_BYCLASS,
-    &EMNIST_BYMERGE,
-    &EMNIST_MNIST,
-];
+/// Every data set that the program knows, in the order of `registry.toml`.
+pub static ALL: LazyLock<Vec<DatasetSpec>> = LazyLock::new(|| {
+    let table: Result<BTreeMap<&str, Vec<DatasetSpec>>, _> =
+        toml::from_str(include_str!("registry.toml"));
+    match table {
+        Ok(mut table) => table.remove("dataset").unwrap_or_default(),
+        Err(error) => panic!("registry.toml, which is part of the program: {error}"),
+    }
+});
 
 /// A data set of four IDX files: training and test images with their labels.
-#[derive(Debug)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetSpec {
     /// The name on the command line, and the folder's name in the cache.
     pub name: &'static str,
     /// The name in prose.
     pub title: &'static str,
     /// The classes, in the order of their labels.
-    pub class_names: &'static [&'static str],
-    /// Rows and columns of an image.
-    pub image_size: [usize; 2],
+    #[serde(borrow)]
+    pub class_names: Vec<&'static str>,
     /// Number of images to train on, and to test with.
     pub counts: [usize; 2],
-    /// The four files, in the order of [`Role`].
-    pub files: [FileSpec; 4],
-    /// How the files' images lie.
-    pub orientation: Orientation,
-    /// How the files number the classes.
-    pub labels: Labels,
-    /// Base addresses to download from, in the order in which they are tried; a file's address is
-    /// the base, a slash, and the file's name with `.gz`, or where there is an archive the
-    /// archive's name.
-    pub mirrors: &'static [&'static str],
+    /// The label of the first class in the files: 0 or 1.
+    #[serde(default)]
+    pub first_label: u8,
+    /// Whether the files hold the images column after column; loading turns them upright.
+    #[serde(default)]
+    pub transposed: bool,
+    /// Base addresses to download from, in the order in which they are tried.
+    #[serde(borrow)]
+    pub mirrors: Vec<&'static str>,
     /// The zip archive in which the mirrors have the files.
     pub archive: Option<Archive>,
-    /// The Hugging Face hub's repository, a source behind the feature `hub`.
+    /// The Hugging Face hub's repository, which the feature `hub` asks after the mirrors.
     pub hub: Option<&'static str>,
     /// A folder in which a system package installs the files.
     pub system_folder: Option<&'static str>,
@@ -57,14 +51,15 @@ pub struct DatasetSpec {
     pub licence: &'static str,
     /// Where the data set is described.
     pub citation: &'static str,
+    /// Training images, training labels, test images, test labels.
+    pub files: [FileSpec; 4],
 }
 
 /// One IDX file of a data set.
-#[derive(Debug)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileSpec {
-    /// What the file holds.
-    pub role: Role,
-    /// The decompressed file's name; compressed, it ends in `.gz`.
+    /// The decompressed file's name.
     pub name: &'static str,
     /// Bytes of the decompressed file.
     pub bytes: usize,
@@ -73,65 +68,117 @@ pub struct FileSpec {
 }
 
 /// The digest by which a file is known, in lower-case hexadecimal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Known {
-    /// SHA-256 of the decompressed file, whatever compressed it: the .gz differ from mirror to
-    /// mirror.
+    /// SHA-256 of the decompressed file, whatever compressed it.
     Sha256(&'static str),
     /// SHA-256 of the one official .gz file.
     GzipSha256(&'static str),
-    /// MD5 of the one official .gz file: against accidents, not against forgers.
+    /// MD5 of the one official .gz file: it detects accidents, not forgeries.
     GzipMd5(&'static str),
 }
 
 /// A zip archive that holds the files of several data sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Archive {
     /// The archive's file name.
     pub name: &'static str,
-    /// The folder inside it that holds the files, compressed.
+    /// The folder inside it that holds the .gz files.
     pub folder: &'static str,
+}
+
+/// MNIST's entry.
+pub fn mnist() -> &'static DatasetSpec {
+    &ALL[0]
+}
+
+impl DatasetSpec {
+    /// The entry of a data set by its name on the command line.
+    pub fn find(name: &str) -> Option<&'static DatasetSpec> {
+        ALL.iter().find(|spec| spec.name == name)
+    }
+
+    /// A set from the decompressed bytes of an image file and of its label file.
+    ///
+    /// # Errors
+    /// Those of [`idx::images`], [`idx::labels`] and [`Dataset::new`].
+    pub(crate) fn dataset(&self, images: Vec<u8>, labels: &[u8]) -> Result<Dataset> {
+        let mut pixels = idx::images(images)?;
+        if self.transposed {
+            let (images, _) = pixels.as_chunks_mut::<IMAGE_PIXELS>();
+            images.iter_mut().for_each(transpose);
+        }
+        let (labels, first) = (idx::labels(labels)?, self.first_label.into());
+        Dataset::numbered(pixels, labels, first, self.class_names.iter().copied())
+    }
 }
 
 impl Archive {
     /// The name that a file has inside the archive.
     pub fn member(&self, file: &FileSpec) -> String {
-        format!("{}/{}.gz", self.folder, file.name)
+        format!("{}/{}", self.folder, file.gz())
     }
 }
 
-/// How the images of a data set's files lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Orientation {
-    /// Row after row.
-    Upright,
-    /// Column after column; loading turns them upright.
-    Transposed,
-}
-
-/// How the label files of a data set number its classes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Labels {
-    /// A byte each, 0 for the first class.
-    FromZero,
-    /// A byte each, 1 for the first class; loading subtracts 1.
-    FromOne,
-    /// Eight integers of 32 bits each, of which the first is the class, 0 for the first one.
-    /// The others tell writer and form of the original in NIST's database.
-    Qmnist,
-}
-
 impl FileSpec {
-    /// Whether a stored file is the genuine one: `stored` as it lies on the disk, `content`
-    /// decompressed. Where only the digest of the .gz is known, one that was decompressed cannot be
-    /// told from another: then the length alone is judged, and `Ok(false)` says so.
+    /// The compressed file's name.
+    pub fn gz(&self) -> String {
+        format!("{}.gz", self.name)
+    }
+
+    /// The content of a stored file, compressed or not, if it is the genuine one.
     ///
     /// # Errors
-    /// [`FormatError::Digest`] with both digests where it is not.
-    pub fn verify(&self, stored: &[u8], content: &[u8]) -> Result<bool, FormatError> {
+    /// Those of [`FileSpec::check`].
+    pub fn open(&self, stored: Vec<u8>) -> Result<Vec<u8>> {
+        Ok(self.check(&stored)?.unwrap_or(stored))
+    }
+
+    /// Checks that a stored file, compressed or not, is the genuine one, and returns its content if it
+    /// was compressed.
+    ///
+    /// If only the digest of the .gz is known and the file is stored decompressed, the length alone
+    /// is checked, and a warning says so.
+    ///
+    /// # Errors
+    /// [`Kind::Input`](lenet_files::Kind::Input): it does not decompress, is not an IDX file, or has
+    /// another length or digest.
+    pub fn check(&self, stored: &[u8]) -> Result<Option<Vec<u8>>> {
+        let unpacked = gzip::is_gzip(stored)
+            .then(|| gzip::decode(stored, self.bytes))
+            .transpose()?;
+        let content = unpacked.as_deref().unwrap_or(stored);
+        if let Err(error) = self.verify(stored, content) {
+            // What is wrong with its form says more than a digest.
+            if self.name.contains("images") {
+                idx::images(content.to_vec())?;
+            } else {
+                idx::labels(content)?;
+            }
+            return Err(error);
+        }
+        Ok(unpacked)
+    }
+
+    fn verify(&self, stored: &[u8], content: &[u8]) -> Result<()> {
+        if content.len() != self.bytes {
+            return Err(Error::input(format!(
+                "{} bytes when decompressed, the genuine file has {}",
+                content.len(),
+                self.bytes
+            )));
+        }
         let (kind, found, expected) = match self.digest {
             Known::Sha256(expected) => ("SHA-256", Sha256::of(content).to_string(), expected),
-            _ if !gzip::is_gzip(stored) => return Ok(false),
+            _ if !gzip::is_gzip(stored) => {
+                tracing::warn!(
+                    "{}: no digest of the decompressed file is known, only its length is checked",
+                    self.name
+                );
+                return Ok(());
+            }
             Known::GzipSha256(expected) => {
                 let found = Sha256::of(stored).to_string();
                 ("SHA-256 of the .gz", found, expected)
@@ -139,57 +186,19 @@ impl FileSpec {
             Known::GzipMd5(expected) => ("MD5 of the .gz", Md5::of(stored).to_string(), expected),
         };
         if found == expected {
-            return Ok(true);
+            return Ok(());
         }
-        Err(FormatError::Digest {
-            kind,
-            found,
-            expected: expected.to_owned(),
-        })
+        Err(Error::input(format!(
+            "the content is not that of the genuine file ({kind} {found}, expected {expected})"
+        )))
     }
 }
 
-/// What one of the four files holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The images to train on.
-    TrainImages,
-    /// Their labels.
-    TrainLabels,
-    /// The images of the test split.
-    TestImages,
-    /// Their labels.
-    TestLabels,
-}
-
-impl DatasetSpec {
-    /// The entry of a data set by its name on the command line.
-    pub fn find(name: &str) -> Option<&'static DatasetSpec> {
-        ALL.iter().copied().find(|spec| spec.name == name)
-    }
-
-    /// The names on the command line, separated by commas.
-    pub fn names() -> String {
-        let names: Vec<&str> = ALL.iter().map(|spec| spec.name).collect();
-        names.join(", ")
-    }
-}
-
-/// Bytes of an IDX file of so many images of 28x28 pixels.
-const fn images(count: usize) -> usize {
-    crate::idx::IMAGES_HEADER + count * lenet_picture::IMAGE_PIXELS
-}
-
-/// Bytes of an IDX file of so many labels of a byte.
-const fn labels(count: usize) -> usize {
-    crate::idx::LABELS_HEADER + count
-}
-
-const fn file(role: Role, name: &'static str, bytes: usize, digest: Known) -> FileSpec {
-    FileSpec {
-        role,
-        name,
-        bytes,
-        digest,
+/// Swaps rows and columns.
+fn transpose(image: &mut [u8; IMAGE_PIXELS]) {
+    for y in 0..IMAGE_SIDE {
+        for x in 0..y {
+            image.swap(y * IMAGE_SIDE + x, x * IMAGE_SIDE + y);
+        }
     }
 }

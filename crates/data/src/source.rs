@@ -1,18 +1,14 @@
-//! Where a data set is found on this machine, and how its files are read and verified.
+//! Which data set a name means, where it is on this machine, and its images in memory.
 
-mod genuine;
+mod known;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::registry::{DatasetSpec, MNIST};
-use crate::{Error, FormatError, Result, Splits, own};
-use genuine::missing;
-pub(crate) use genuine::numbered;
+use crate::registry::{self, DatasetSpec, FileSpec};
+use crate::{Error, Result, Splits, own};
 
 /// The environment variable that names a folder of data sets.
 pub const ENVIRONMENT: &str = "LENET_DATA";
@@ -27,18 +23,18 @@ pub enum Source {
 }
 
 impl Source {
-    /// What a name on the command line means: a data set of the registry, else a path. Whatever has
-    /// a separator or lies on the disk is a path; a path that is written as text because it is no
-    /// UTF-8 comes in the form that [`Source::name`] gives it.
+    /// What a name on the command line means: a data set of the registry, else a path. Anything with
+    /// a separator, and anything that exists, is a path; [`Source::name`] writes a path that is not
+    /// UTF-8 as a URI.
     ///
     /// # Errors
-    /// [`Error::UnknownDataset`] where it is neither.
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) if it is neither.
     pub fn parse(name: &OsStr) -> Result<Self> {
         let text = name.to_string_lossy();
         if let Some(spec) = DatasetSpec::find(&text) {
             return Ok(Self::Known(spec));
         }
-        if let Some(path) = own::path_from_uri(&text) {
+        if let Some(path) = path_from_uri(&text) {
             return Ok(Self::Own(path));
         }
         let path = PathBuf::from(name);
@@ -46,21 +42,19 @@ impl Source {
         if is_path && !name.is_empty() {
             return Ok(Self::Own(path));
         }
-        Err(Error::UnknownDataset {
-            name: text.into_owned(),
-            known: DatasetSpec::names(),
-        })
+        let names: Vec<&str> = registry::ALL.iter().map(|spec| spec.name).collect();
+        Err(Error::usage(format!(
+            "there is no data set {text:?}; the names are {}, and a path names data of your own",
+            names.join(", ")
+        )))
     }
 
-    /// The name or path as text that [`Source::parse`] understands. A path that is no UTF-8 becomes
-    /// a `file:` URI (RFC 8089), for configurations are text.
+    /// The name or path as text that [`Source::parse`] understands. A path that is not UTF-8 becomes
+    /// a `file:` URI (RFC 8089), because configurations are text.
     pub fn name(&self) -> String {
         match self {
             Source::Known(spec) => spec.name.to_owned(),
-            Source::Own(path) => match path.to_str() {
-                Some(path) => path.to_owned(),
-                None => own::uri(path),
-            },
+            Source::Own(path) => path.to_str().map_or_else(|| uri(path), str::to_owned),
         }
     }
 
@@ -68,33 +62,48 @@ impl Source {
     pub fn title(&self) -> String {
         match self {
             Source::Known(spec) => spec.title.to_owned(),
-            Source::Own(path) => own::title(path),
+            Source::Own(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                own::printable(&name.to_string_lossy())
+            }
         }
     }
 
-    /// Finds the data set and reads it whole. Files of the registry are held against its digests;
-    /// own data that comes without a test split has a fifth of it held out, always the same.
+    /// Finds the data set and reads it whole. Files of the registry's sets are verified by their
+    /// digests; if own data comes without a test split, a fifth of it is held out, always the same.
     ///
     /// # Errors
-    /// As [`load`]; for own data [`Error::File`] with the file that is wrong, or with the folder
-    /// where something is missing in it.
+    /// Those of [`locate`]; [`Kind::Io`](lenet_files::Kind::Io) if a file cannot be read;
+    /// [`Kind::Input`](lenet_files::Kind::Input) with the file or folder that is wrong.
     pub fn load(&self, search: &Search) -> Result<Loaded> {
         match self {
             Source::Known(spec) => load_known(spec, search),
-            Source::Own(path) => own::load(path),
+            Source::Own(path) => {
+                let (splits, sha256) = own::load(path)?;
+                let is_folder = path.is_dir();
+                let origin = if is_folder {
+                    Origin::Folder
+                } else {
+                    Origin::File
+                };
+                Ok(Loaded {
+                    splits,
+                    origin: origin(path.clone()),
+                    sha256,
+                })
+            }
         }
     }
 }
 
-/// A data set in memory, and what is to be told about it.
+/// A data set in memory, and what identifies it.
 #[derive(Debug)]
 pub struct Loaded {
     /// The images.
     pub splits: Splits,
     /// Where they were.
     pub origin: Origin,
-    /// SHA-256 of the content, as it goes into what is made of it: of each decompressed file by
-    /// its name, or of each split of own data.
+    /// SHA-256 of the content: of each decompressed file by its name, or of each split of own data.
     pub sha256: BTreeMap<String, String>,
 }
 
@@ -130,7 +139,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// The usual places: `data_dir` where it is given; else the folder in `LENET_DATA`, the user's
+    /// The usual places: `data_dir` if it is given; else the folder in `LENET_DATA`, the user's
     /// cache folder, a system package's folder, and for MNIST the program itself.
     pub fn new(data_dir: Option<PathBuf>) -> Self {
         Self {
@@ -142,81 +151,83 @@ impl Search {
         }
     }
 
-    /// The folder that a download of this data set goes to: its own one below `data_dir`, else below
-    /// `LENET_DATA`, else below the user's cache folder. Files of different sets have the same names.
+    /// The folder to download this data set to: its own one below `data_dir`, else below
+    /// `LENET_DATA`, else below the user's cache folder. Files of different sets have equal names.
     pub fn download_folder(&self, spec: &DatasetSpec) -> Option<PathBuf> {
-        let below = |parent: &PathBuf| parent.join(spec.name);
         let parents = [&self.data_dir, &self.environment, &self.cache];
-        parents.into_iter().flatten().next().map(below)
+        let parent = parents.into_iter().flatten().next()?;
+        Some(parent.join(spec.name))
     }
 
-    /// The folders to try, most wanted first.
+    /// The folders to try, in order.
     fn folders(&self, spec: &DatasetSpec) -> Vec<PathBuf> {
-        // The data set's own folder first, for that is where downloads go.
-        let own = |parent: &PathBuf| [parent.join(spec.name), parent.clone()];
+        // The data set's own folder first, because downloads go there.
+        let both = |parent: &PathBuf| [parent.join(spec.name), parent.clone()];
         if let Some(data_dir) = &self.data_dir {
-            return own(data_dir).to_vec();
+            return both(data_dir).to_vec();
         }
-        let environment = self.environment.iter().flat_map(own);
+        let environment = self.environment.iter().flat_map(both);
         let cache = self.cache.iter().map(|cache| cache.join(spec.name));
         let system = spec.system_folder.iter().map(PathBuf::from);
         environment.chain(cache).chain(system).collect()
     }
 }
 
-/// Finds a data set without reading it: the first folder that holds all four files, by name, or the
+/// Finds a data set without reading it: the first folder that has all four files, by name, or the
 /// archive with them.
 ///
 /// # Errors
-/// [`Error::MissingFile`] where a folder that the user named lacks a file, [`Error::NotFound`]
-/// where no place has the data set.
-pub fn locate(spec: &'static DatasetSpec, search: &Search) -> Result<Origin> {
-    let folders = search.folders(spec);
-    for folder in &folders {
-        match missing(spec, folder) {
-            None => return Ok(Origin::Folder(folder.clone())),
-            Some(file) => tracing::debug!(?folder, file = file.name, "not here"),
-        }
+/// [`Kind::Input`](lenet_files::Kind::Input) if a folder that the user named lacks a file, or if no
+/// place has the data set.
+pub fn locate(spec: &DatasetSpec, search: &Search) -> Result<Origin> {
+    let (folders, name) = (search.folders(spec), spec.name);
+    if let Some(folder) = folders
+        .iter()
+        .find(|folder| known::missing(spec, folder) == 0)
+    {
+        return Ok(Origin::Folder(folder.clone()));
     }
     if let Some(data_dir) = &search.data_dir {
-        let file = missing(spec, data_dir);
-        return Err(Error::MissingFile {
-            folder: data_dir.clone(),
-            file: file.map_or("", |file| file.name),
-            dataset: spec.name,
-        });
+        let missing = folders
+            .iter()
+            .map(|folder| known::missing(spec, folder))
+            .min();
+        return Err(Error::input(format!(
+            "{name} is incomplete: {} of its 4 files are missing in {data_dir:?}. Run `lenet data \
+             download {name}` with the same --data-dir",
+            missing.unwrap_or_default()
+        )));
     }
-    if cfg!(feature = "embedded-mnist") && spec.name == MNIST.name {
+    if cfg!(feature = "embedded-mnist") && name == registry::mnist().name {
         return Ok(Origin::Embedded);
     }
-    let looked: Vec<String> = folders.iter().map(|folder| format!("{folder:?}")).collect();
-    Err(Error::NotFound {
-        dataset: spec.name,
-        looked: looked.join(", "),
-    })
+    Err(Error::input(format!(
+        "{name} is not on this machine (looked in {folders:?}). Run `lenet data download {name}`, or \
+         name its folder with --data-dir"
+    )))
 }
 
-/// Finds a data set of the registry and reads it whole. Files from disk are held against the
-/// registry's digests.
+/// Finds a data set of the registry and reads it whole.
 ///
 /// # Errors
-/// As [`locate`]; [`Error::Io`] where a file cannot be read; [`Error::File`] where it is not the
-/// genuine file, with the first thing that is wrong with it.
+/// Those of [`Source::load`].
 pub fn load(spec: &'static DatasetSpec, search: &Search) -> Result<(Splits, Origin)> {
     let loaded = load_known(spec, search)?;
     Ok((loaded.splits, loaded.origin))
 }
 
-fn load_known(spec: &'static DatasetSpec, search: &Search) -> Result<Loaded> {
+fn load_known(spec: &DatasetSpec, search: &Search) -> Result<Loaded> {
     let origin = locate(spec, search)?;
     let (splits, sha256) = match &origin {
-        Origin::Folder(folder) => genuine::load(spec, folder)?,
+        Origin::Folder(folder) | Origin::File(folder) => known::load(spec, folder)?,
         #[cfg(feature = "embedded-mnist")]
-        Origin::Embedded => (
-            crate::embedded::mnist()?,
-            genuine::digests(spec, Default::default()),
-        ),
-        _ => unreachable!("`locate` finds folders, and what is embedded with the feature alone"),
+        Origin::Embedded => {
+            let digest = |file: &FileSpec| (file.name.to_owned(), known::sha256_of(file, &[]));
+            let splits = crate::embedded::mnist()?;
+            (splits, spec.files.iter().map(digest).collect())
+        }
+        #[cfg(not(feature = "embedded-mnist"))]
+        Origin::Embedded => unreachable!("`locate` finds it only with the feature"),
     };
     tracing::debug!(dataset = spec.name, %origin, "data loaded");
     Ok(Loaded {
@@ -226,49 +237,47 @@ fn load_known(spec: &'static DatasetSpec, search: &Search) -> Result<Loaded> {
     })
 }
 
-/// Reads a regular file of at most `limit` bytes. Whatever happens to the file meanwhile, the bytes
-/// are copied, never mapped: a file that shrinks gives an error of its format, not a signal.
-///
-/// # Errors
-/// [`Error::Io`] where it cannot be read; [`Error::File`] where it is a folder, a pipe or a device,
-/// or larger.
-pub fn read_file(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    let failed = |source| Error::Io {
-        operation: "read",
-        path: path.to_owned(),
-        source,
-    };
-    let in_file = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
-    // Asked before opening: to open a pipe would wait for its writer.
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        let kind = if metadata.is_dir() {
-            "a folder"
+/// What a path begins with that was written as text although it is not UTF-8.
+const SCHEME: &str = "file:";
+
+/// A path as text, each byte that is not a plain letter as `%` and two digits.
+fn uri(path: &Path) -> String {
+    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| {
+        if byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte) {
+            char::from(byte).to_string()
         } else {
-            "a pipe or a device"
-        };
-        return Err(in_file(FormatError::NotAFile { kind }));
+            format!("%{byte:02X}")
+        }
+    });
+    std::iter::once(SCHEME.to_owned()).chain(escaped).collect()
+}
+
+/// The path that [`uri`] made the text of.
+fn path_from_uri(text: &str) -> Option<PathBuf> {
+    let mut rest = text.strip_prefix(SCHEME)?.as_bytes();
+    let mut bytes = Vec::new();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let (digits, after) = rest.split_first_chunk::<2>()?;
+            let digits = std::str::from_utf8(digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(byte);
+        }
     }
-    let too_large = |found: u64| {
-        in_file(FormatError::FileTooLarge {
-            found,
-            limit: limit as u64,
-        })
-    };
-    if metadata.len() > limit as u64 {
-        return Err(too_large(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    File::open(path)
-        .map_err(failed)?
-        .take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    if bytes.len() > limit {
-        return Err(too_large(bytes.len() as u64));
-    }
-    Ok(bytes)
+    path_of(bytes)
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt as _;
+    Some(std::ffi::OsString::from_vec(bytes).into())
+}
+
+/// Other systems' paths are not bytes.
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
+    String::from_utf8(bytes).ok().map(PathBuf::from)
 }

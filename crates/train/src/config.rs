@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lenet_data::{Augmentation, read_file};
+use lenet_data::Augmentation;
 use lenet_engine::engine::Precision;
 use lenet_model::{Activation, Architecture, Init, Padding};
 use lenet_picture::Normalization;
@@ -126,10 +126,10 @@ impl Config {
     /// Reads a file such as `config.toml`.
     ///
     /// # Errors
-    /// [`Error::Data`] where it cannot be read or has more than a mebibyte;
+    /// [`Error::Files`] if it cannot be read or has more than a mebibyte;
     /// [`Error::ConfigFile`] with its path where [`Config::from_toml`] fails.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = read_file(path, 1 << 20)?;
+        let bytes = lenet_files::read(path, 1 << 20)?;
         Self::from_toml(&String::from_utf8_lossy(&bytes)).map_err(|error| Error::ConfigFile {
             path: path.to_owned(),
             source: Box::new(error),

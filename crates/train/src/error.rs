@@ -113,10 +113,7 @@ pub enum Error {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// The data's error.
-    #[error(transparent)]
-    Data(#[from] lenet_data::Error),
-    /// An error of the model or of the run's folder.
+    /// The error of a file, a data set or a model.
     #[error(transparent)]
     Files(#[from] lenet_files::Error),
     /// bf16 on another engine than the fused one.

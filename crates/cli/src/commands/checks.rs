@@ -33,8 +33,7 @@ struct Machine {
 
 pub fn run(arguments: &Checks) -> Outcome {
     let search = Search::new(None);
-    let found = |spec: &&'static _| {
-        let spec: &'static lenet_data::DatasetSpec = spec;
+    let found = |spec: &lenet_data::DatasetSpec| {
         let origin = locate(spec, &search).ok();
         (spec.name, origin.map(|origin| origin.to_string()))
     };

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Search, Source, write_atomic};
-use lenet_files::Error;
+use lenet_data::{Loaded, Search, Source};
+use lenet_files::{Error, write_atomic};
 use lenet_report::{Run, write_comparison};
 use lenet_run::{create_numbered_folder, is_finished, name};
 use lenet_train::Config;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use lenet_data::download::{self, Options};
-use lenet_data::{DatasetSpec, Error, Loaded, Origin, Search, Source, locate, registry};
+use lenet_data::{DatasetSpec, Loaded, Origin, Search, Source, locate, registry};
+use lenet_files::{Error, Kind};
 use serde::Serialize;
 
 use crate::arguments::{Data, DataCommand, Format, Verbosity};
@@ -53,7 +54,9 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
             for spec in named(datasets) {
                 match download(spec, &search, &options, verbosity, &stop) {
                     // The signal decides on the exit code.
-                    Err(Failure::Data(Error::Interrupted)) => return Ok(stop.exit_code()),
+                    Err(Failure::Error(error)) if error.kind() == Kind::Interrupted => {
+                        return Ok(stop.exit_code());
+                    }
                     result => result?,
                 }
             }
@@ -66,7 +69,7 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
 fn named(names: &[String]) -> Vec<&'static DatasetSpec> {
     let all = names.iter().any(|name| name == "all");
     let wanted = |spec: &&DatasetSpec| all || names.iter().any(|name| name == spec.name);
-    registry::ALL.iter().copied().filter(wanted).collect()
+    registry::ALL.iter().filter(wanted).collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -83,7 +86,7 @@ struct Entry {
 }
 
 fn list(search: &Search, format: Format) -> Outcome<()> {
-    for &spec in registry::ALL {
+    for spec in registry::ALL.iter() {
         let entry = Entry {
             name: spec.name,
             title: spec.title,
@@ -150,14 +153,11 @@ fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
     Ok(())
 }
 
-/// Loading does not hash what is in the program: a test did. Whoever asks is told by the digest.
+/// Loading does not hash what is in the program; here the user asks for it.
 fn verify_embedded() -> Outcome<()> {
     #[cfg(feature = "embedded-mnist")]
-    for (file, bytes) in std::iter::zip(
-        &registry::MNIST.files,
-        lenet_data::embedded::files().map_err(Error::from)?,
-    ) {
-        file.verify(&bytes, &bytes).map_err(Error::from)?;
+    for (file, bytes) in std::iter::zip(&registry::mnist().files, lenet_data::embedded::files()?) {
+        file.check(&bytes)?;
     }
     Ok(())
 }
@@ -195,18 +195,11 @@ fn download(
     ))
 }
 
-/// A folder that cannot be created or written to is not the end: there is a choice.
+/// If a folder cannot be created or written to, the user can choose another.
 fn with_choice_of_folder(error: Error) -> Error {
-    match error {
-        Error::Io {
-            operation,
-            path,
-            source,
-        } => Error::Io {
-            operation,
-            path,
-            source: std::io::Error::new(source.kind(), format!("{source}; {CHOOSE_FOLDER}")),
-        },
-        other => other,
+    if error.kind() == Kind::Io {
+        Error::new(Kind::Io, format!("{error}; {CHOOSE_FOLDER}"))
+    } else {
+        error
     }
 }

@@ -237,7 +237,7 @@ fn data_that_is_none_leaves_no_run() {
     assert!(message.contains("\"./gone\": cannot read"), "{message}");
     let message = fails(root.path(), "train --dataset kmnist --data-dir empty", 3);
     assert!(
-        message.contains("holds no file train-images-idx3-ubyte"),
+        message.contains("kmnist is incomplete: 4 of its 4 files are missing"),
         "{message}"
     );
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);

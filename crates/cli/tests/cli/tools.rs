@@ -129,7 +129,10 @@ fn data_is_listed_and_verified() {
     );
     // Two lines each, with the licence on the second.
     assert_eq!(list.lines().count(), 2 * registry::ALL.len());
-    for (spec, lines) in std::iter::zip(registry::ALL, list.lines().collect::<Vec<_>>().chunks(2)) {
+    for (spec, lines) in std::iter::zip(
+        registry::ALL.iter(),
+        list.lines().collect::<Vec<_>>().chunks(2),
+    ) {
         assert!(lines[0].starts_with(spec.name), "{lines:?}");
         assert!(lines[1].contains(spec.licence), "{lines:?}");
     }

@@ -3,74 +3,68 @@
 
 use std::path::Path;
 
-use super::class_names::class_names;
-use super::{Entry, Found, in_file, layout, read_unpacked};
-use crate::source::numbered;
-use crate::{Dataset, FormatError, Result};
-use lenet_picture::IMAGE_PIXELS;
+use csv::{ReaderBuilder, Trim};
 
-/// The lines of one file, all of which are to be divided.
-pub(super) fn load_file(path: &Path) -> Result<Found> {
-    let part = read(path)?.ok_or_else(|| layout(path, UNLABELLED))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let names = class_names(folder, [part.labels.as_slice()])?;
-    Ok(Found {
-        train: part.dataset(path, &names)?,
-        test: None,
-    })
-}
+use super::class_names::class_names;
+use super::entries::{Entry, read_unpacked};
+use crate::{Dataset, Error, Result};
+use lenet_picture::IMAGE_PIXELS;
 
 const UNLABELLED: &str =
     "784 columns: pixels without labels, which can be neither trained on nor tested with";
 
-/// The CSV files of a folder: one with `train` in its name and perhaps one with `test`, or one alone.
-pub(super) fn load_folder(folder: &Path, entries: &[Entry]) -> Result<Option<Found>> {
+/// The images of one file, which are to be split.
+pub(super) fn load_file(path: &Path) -> Result<Dataset> {
+    let table = read(path)?.ok_or_else(|| Error::input(UNLABELLED).at(path))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let names = class_names(folder, [table.labels.as_slice()])?;
+    table.dataset(path, &names)
+}
+
+/// The CSV files of a folder: one with `train` in its name and perhaps one with `test`, or just one.
+pub(super) fn load_folder(
+    folder: &Path,
+    entries: &[Entry],
+) -> Result<Option<(Dataset, Option<Dataset>)>> {
     let tables: Vec<&Entry> = entries.iter().filter(|entry| is_table(entry)).collect();
     let only = |split: &str| -> Result<Option<&Entry>> {
         let mut named = tables.iter().filter(|entry| entry.lower().contains(split));
         match (named.next(), named.next()) {
-            (Some(first), Some(second)) => Err(layout(
-                folder,
-                format!(
-                    "{:?} and {:?} are both of the split {split}: name a file, or put each data \
-                     set into a folder of its own",
-                    first.name, second.name
-                ),
-            )),
+            (Some(first), Some(second)) => Err(Error::input(format!(
+                "{:?} and {:?} are both of the split {split}: name a file, or put each data set \
+                 into a folder of its own",
+                first.name, second.name
+            ))
+            .at(folder)),
             (found, _) => Ok(found.copied()),
         }
     };
     let (train, test) = match (only("train")?, only("test")?, tables.as_slice()) {
         (Some(train), test, _) => (train, test),
         (None, None, []) => return Ok(None),
-        (None, None, [alone]) => (*alone, None),
+        (None, None, [alone]) => return Ok(Some((load_file(&alone.path)?, None))),
         _ => {
-            return Err(layout(
-                folder,
-                "CSV files, but none with `train` in its name: name a file",
-            ));
+            let reason = "CSV files, but none with `train` in its name: name a file";
+            return Err(Error::input(reason).at(folder));
         }
     };
-    let part = read(&train.path)?.ok_or_else(|| layout(&train.path, UNLABELLED))?;
-    let tested = match test {
-        Some(test) => {
-            let tested = read(&test.path)?;
-            if tested.is_none() {
-                tracing::warn!("{:?} is passed over: {UNLABELLED}", test.path);
-            }
-            tested.map(|tested| (tested, test))
-        }
-        None => None,
+    let train_table = read(&train.path)?.ok_or_else(|| Error::input(UNLABELLED).at(&train.path))?;
+    let Some(test) = test else {
+        let names = class_names(folder, [train_table.labels.as_slice()])?;
+        return Ok(Some((train_table.dataset(&train.path, &names)?, None)));
     };
-    let labels = [Some(&part), tested.as_ref().map(|(tested, _)| tested)];
-    let labels = labels.into_iter().flatten();
-    let names = class_names(folder, labels.map(|part| part.labels.as_slice()))?;
-    Ok(Some(Found {
-        train: part.dataset(&train.path, &names)?,
-        test: tested
-            .map(|(tested, test)| tested.dataset(&test.path, &names))
-            .transpose()?,
-    }))
+    let test_table = read(&test.path)?;
+    if test_table.is_none() {
+        tracing::warn!("{:?} is skipped: {UNLABELLED}", test.path);
+    }
+    let labels = [Some(&train_table), test_table.as_ref()].into_iter();
+    let labels = labels.flatten().map(|table| table.labels.as_slice());
+    let names = class_names(folder, labels)?;
+    let test = test_table.map(|table| table.dataset(&test.path, &names));
+    Ok(Some((
+        train_table.dataset(&train.path, &names)?,
+        test.transpose()?,
+    )))
 }
 
 fn is_table(entry: &Entry) -> bool {
@@ -78,110 +72,62 @@ fn is_table(entry: &Entry) -> bool {
     !entry.is_dir && (name.ends_with(".csv") || name.ends_with(".csv.gz"))
 }
 
-struct Part {
+#[derive(Default)]
+struct Table {
     pixels: Vec<u8>,
-    labels: Vec<i64>,
+    labels: Vec<i32>,
 }
 
-impl Part {
+impl Table {
     fn dataset(self, path: &Path, names: &[String]) -> Result<Dataset> {
-        let labels = numbered(0, names.len(), self.labels);
-        labels
-            .and_then(|labels| Dataset::new(self.pixels, labels, names.iter().cloned()))
-            .map_err(in_file(path))
+        Dataset::numbered(self.pixels, self.labels, 0, names).map_err(|error| error.at(path))
     }
 }
 
-/// The labelled images of a file; nothing where it has pixels without labels.
-fn read(path: &Path) -> Result<Option<Part>> {
-    parse(&read_unpacked(path)?).map_err(in_file(path))
+/// The labelled images of a file; none if it has pixels without labels.
+fn read(path: &Path) -> Result<Option<Table>> {
+    parse(&read_unpacked(path)?).map_err(|error| error.at(path))
 }
 
-fn parse(bytes: &[u8]) -> Result<Option<Part>, FormatError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let lines = bytes.split(|&byte| byte == b'\n').enumerate();
-    let mut lines = lines
-        .map(|(index, line)| (index + 1, line.trim_ascii()))
-        .filter(|(_, line)| !line.is_empty())
-        .peekable();
-    let Some((_, first)) = lines.peek() else {
-        return Err(FormatError::NoImages);
-    };
-    if fields(first).count() == IMAGE_PIXELS {
-        return Ok(None);
-    }
-    // A heading has words.
-    if fields(first)
-        .next()
-        .is_some_and(|field| number(field).is_none())
-    {
-        heading(first)?;
-        lines.next();
-    }
-    let mut part = Part {
-        pixels: Vec::new(),
-        labels: Vec::new(),
-    };
-    for (line, text) in lines {
-        let wrong = |reason| FormatError::Csv { line, reason };
-        let mut count = 0;
-        for (column, field) in fields(text).enumerate() {
-            count += 1;
-            let value = number(field).ok_or_else(|| {
-                let shown = String::from_utf8_lossy(field);
-                let shown: String = shown.chars().take(20).collect();
-                let column = column + 1;
-                wrong(format!(
-                    "column {column}: {shown:?} is no whole number from 0 to 255"
-                ))
-            })?;
-            match column {
-                0 => part.labels.push(value.into()),
-                _ if column <= IMAGE_PIXELS => part.pixels.push(value),
-                _ => {}
+fn parse(bytes: &[u8]) -> Result<Option<Table>> {
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(bytes);
+    let mut table = Table::default();
+    for (index, record) in reader.byte_records().enumerate() {
+        let record = record.map_err(|error| Error::input("not CSV").caused_by(error))?;
+        if index == 0 && record.len() == IMAGE_PIXELS {
+            return Ok(None);
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let wrong = |reason: String| Error::input(format!("line {line}: {reason}"));
+        if record.len() != IMAGE_PIXELS + 1 {
+            return Err(wrong(format!(
+                "{} columns, there must be a label and 784 pixels: 785",
+                record.len()
+            )));
+        }
+        for (column, field) in record.iter().enumerate() {
+            let text = String::from_utf8_lossy(field);
+            let value = match text.parse::<u8>() {
+                Ok(value) => value,
+                // A heading has words.
+                Err(_) if index == 0 && column == 0 => break,
+                Err(_) => {
+                    let (column, shown) = (column + 1, text.chars().take(20).collect::<String>());
+                    let reason =
+                        format!("column {column}: {shown:?} is not a whole number from 0 to 255");
+                    return Err(wrong(reason));
+                }
+            };
+            if column == 0 {
+                table.labels.push(value.into());
+            } else {
+                table.pixels.push(value);
             }
         }
-        if count != IMAGE_PIXELS + 1 {
-            return Err(wrong(columns(count)));
-        }
     }
-    Ok(Some(part))
-}
-
-/// Refuses what is no heading of such a file.
-fn heading(line: &[u8]) -> Result<(), FormatError> {
-    let count = fields(line).count();
-    if count == IMAGE_PIXELS + 1 {
-        return Ok(());
-    }
-    Err(FormatError::Csv {
-        line: 1,
-        reason: columns(count),
-    })
-}
-
-fn columns(count: usize) -> String {
-    format!("{count} columns, there must be a label and 784 pixels: 785")
-}
-
-fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b',').map(|field| {
-        let field = field.trim_ascii();
-        let quoted = field.strip_prefix(b"\"");
-        quoted
-            .and_then(|field| field.strip_suffix(b"\""))
-            .unwrap_or(field)
-    })
-}
-
-/// A whole number of at most three digits that fits into a byte.
-fn number(field: &[u8]) -> Option<u8> {
-    if field.is_empty() || field.len() > 3 {
-        return None;
-    }
-    let mut value = 0_u16;
-    for digit in field {
-        value = value * 10 + u16::from(digit.is_ascii_digit().then(|| digit - b'0')?);
-    }
-    u8::try_from(value).ok()
+    Ok(Some(table))
 }

@@ -1,58 +1,38 @@
-//! A folder of IDX files, by the pattern of their names.
+//! A folder of IDX files, recognised by their names.
 
 use std::path::Path;
 
 use super::class_names::class_names;
-use super::{Entry, Found, in_file, layout, read_unpacked};
-use crate::source::numbered;
-use crate::{Dataset, FormatError, Result, idx};
+use super::entries::{Entry, read_unpacked};
+use crate::{Dataset, Error, Result, idx};
 
-/// Reads the images and labels of a folder that has files with the names of IDX files; nothing
-/// where it has none.
-pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<Found>> {
-    if !entries.iter().any(is_idx) {
-        return Ok(None);
-    }
-    let pair = |part: Part| -> Result<Option<Pair<'_>>> {
-        let images = only(folder, entries, part, "images")?;
-        let labels = only(folder, entries, part, "labels")?;
-        match (images, labels) {
-            (None, None) => Ok(None),
-            (Some(images), Some(labels)) => Ok(Some(Pair { images, labels })),
-            (Some(images), None) => Err(layout(
-                &images.path,
-                "images without labels: there is no file of the same kind with `labels` in its name",
-            )),
-            (None, Some(labels)) => Err(layout(
-                &labels.path,
-                "labels without images: there is no file of the same kind with `images` in its name",
-            )),
-        }
-    };
+/// Reads the images and labels of a folder that has files with the names of IDX files; none if it has
+/// no such file.
+pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, Option<Dataset>)>> {
+    let pair = |part| Pair::find(folder, entries, part);
     let (train, test, whole) = (pair(Part::Train)?, pair(Part::Test)?, pair(Part::Whole)?);
     let (train, test) = match (train, test, whole) {
+        (None, None, None) => return Ok(None),
         (Some(train), test, None) => (train, test),
         (None, None, Some(whole)) => (whole, None),
         (None, Some(_), _) => {
-            return Err(layout(folder, "a test split, but no images to train on"));
+            let reason = "a test split, but no images to train on";
+            return Err(Error::input(reason).at(folder));
         }
         (_, _, Some(whole)) => {
-            return Err(layout(
-                &whole.images.path,
-                "of which split is it? Its name has neither `train` nor `test` nor `t10k`, others \
-                 of the folder have",
-            ));
+            let reason = "which split is it of? Its name has neither `train` nor `test` nor \
+                          `t10k`, but other files of the folder do";
+            return Err(Error::input(reason).at(&whole.images.path));
         }
-        (None, None, None) => return Ok(None),
     };
     let train = train.read()?;
-    let test = test.map(|pair| pair.read()).transpose()?;
+    let test = test.map(Pair::read).transpose()?;
     let labels = [Some(&train), test.as_ref()].into_iter().flatten();
     let names = class_names(folder, labels.map(|part| part.labels.as_slice()))?;
-    Ok(Some(Found {
-        train: train.dataset(&names)?,
-        test: test.map(|test| test.dataset(&names)).transpose()?,
-    }))
+    Ok(Some((
+        train.dataset(&names)?,
+        test.map(|test| test.dataset(&names)).transpose()?,
+    )))
 }
 
 fn is_idx(entry: &Entry) -> bool {
@@ -64,7 +44,7 @@ fn is_idx(entry: &Entry) -> bool {
 enum Part {
     Train,
     Test,
-    /// Not divided.
+    /// Not split.
     Whole,
 }
 
@@ -80,7 +60,53 @@ impl Part {
     }
 }
 
-/// The one file of a kind; where it is there raw and compressed, the compressed one.
+/// The files of a split.
+struct Pair<'a> {
+    images: &'a Entry,
+    labels: &'a Entry,
+}
+
+/// Their content.
+struct Read<'a> {
+    pair: Pair<'a>,
+    pixels: Vec<u8>,
+    labels: Vec<i32>,
+}
+
+impl<'a> Pair<'a> {
+    fn find(folder: &Path, entries: &'a [Entry], part: Part) -> Result<Option<Self>> {
+        let images = only(folder, entries, part, "images")?;
+        let labels = only(folder, entries, part, "labels")?;
+        let (alone, other) = match (images, labels) {
+            (Some(images), Some(labels)) => return Ok(Some(Self { images, labels })),
+            (None, None) => return Ok(None),
+            (Some(images), None) => (images, "labels"),
+            (None, Some(labels)) => (labels, "images"),
+        };
+        Err(Error::input(format!(
+            "there is no file of the same split with `{other}` in its name"
+        ))
+        .at(&alone.path))
+    }
+
+    fn read(self) -> Result<Read<'a>> {
+        let (images, labels) = (&self.images.path, &self.labels.path);
+        Ok(Read {
+            pixels: idx::images(read_unpacked(images)?).map_err(|error| error.at(images))?,
+            labels: idx::labels(&read_unpacked(labels)?).map_err(|error| error.at(labels))?,
+            pair: self,
+        })
+    }
+}
+
+impl Read<'_> {
+    fn dataset(self, names: &[String]) -> Result<Dataset> {
+        Dataset::numbered(self.pixels, self.labels, 0, names)
+            .map_err(|error| error.at(&self.pair.labels.path))
+    }
+}
+
+/// The one file of a kind; if it is there raw and compressed, the compressed one.
 fn only<'a>(
     folder: &Path,
     entries: &'a [Entry],
@@ -95,60 +121,15 @@ fn only<'a>(
         }
         match found {
             Some(before) if name.strip_suffix(".gz") != Some(before.lower().as_str()) => {
-                return Err(layout(
-                    folder,
-                    format!(
-                        "{:?} and {:?} are both {kind} of the same split: put each data set into a \
-                         folder of its own, or call a known one by its name with --data-dir",
-                        before.name, entry.name
-                    ),
-                ));
+                return Err(Error::input(format!(
+                    "{:?} and {:?} are both {kind} of the same split: put each data set into a \
+                     folder of its own, or call a known one by its name with --data-dir",
+                    before.name, entry.name
+                ))
+                .at(folder));
             }
             _ => found = Some(entry),
         }
     }
     Ok(found)
-}
-
-struct Pair<'a> {
-    images: &'a Entry,
-    labels: &'a Entry,
-}
-
-struct Read<'a> {
-    pair: Pair<'a>,
-    images: Vec<u8>,
-    labels: Vec<i64>,
-}
-
-impl<'a> Pair<'a> {
-    fn read(self) -> Result<Read<'a>> {
-        let images = read_unpacked(&self.images.path)?;
-        idx::images(&images).map_err(in_file(&self.images.path))?;
-        let bytes = read_unpacked(&self.labels.path)?;
-        let labels = match idx::is_qmnist_labels(&bytes) {
-            true => idx::qmnist_labels(&bytes),
-            false => idx::labels(&bytes).map(|labels| labels.iter().map(|&l| l.into()).collect()),
-        };
-        let labels = labels.map_err(in_file(&self.labels.path))?;
-        Ok(Read {
-            pair: self,
-            images,
-            labels,
-        })
-    }
-}
-
-impl Read<'_> {
-    fn dataset(self, names: &[String]) -> Result<Dataset> {
-        let labels = numbered(0, names.len(), self.labels);
-        let dataset = labels.and_then(|labels| {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            Dataset::from_images(self.images, labels, &names, |_| ())
-        });
-        dataset.map_err(|source| match source {
-            FormatError::NoImages => in_file(&self.pair.images.path)(source),
-            _ => in_file(&self.pair.labels.path)(source),
-        })
-    }
 }

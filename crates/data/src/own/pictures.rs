@@ -3,68 +3,57 @@
 
 use std::path::Path;
 
-use super::{Entry, Found, in_file, layout, list, printable};
+use super::entries::{Entry, list, printable};
+use crate::{Dataset, Error, Result};
 use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, MAX_BYTES, Picture, to_mnist_form};
 
-use crate::{Dataset, FormatError, Result, read_file};
-
-/// How far below its class's folder a picture may be: a link that leads back to its own folder
-/// would go on for ever.
+/// How far below its class's folder a picture may be: a link back to its own folder would never end.
 const MAX_DEPTH: usize = 8;
 
-/// What the folders of the splits are called. A set that is tried on `val` alone has it for a test.
+/// What the folders of the splits are called. A set with `val` but no `test` is tested on `val`.
 const TRAIN: [&str; 2] = ["train", "training"];
 const TEST: [&str; 5] = ["test", "testing", "val", "valid", "validation"];
 
-/// Reads the pictures below a folder; nothing where none of its sub-folders has any.
-pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<Found>> {
+/// Reads the pictures below a folder; none if none of its sub-folders has any.
+pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, Option<Dataset>)>> {
     let named = |names: &[&str]| -> Option<&Entry> {
-        let mut folders = names.iter().filter_map(|name| {
-            let mut entries = entries.iter();
-            entries.find(|entry| entry.is_dir && entry.lower() == **name)
-        });
-        folders.next()
+        names
+            .iter()
+            .find_map(|name| (entries.iter()).find(|entry| entry.is_dir && entry.lower() == **name))
     };
-    match (named(&TRAIN), named(&TEST)) {
-        (Some(train), test) => {
-            let names = class_names(&train.path)?;
-            if names.is_empty() {
-                return Err(layout(&train.path, "no folder of pictures for each class"));
-            }
-            if let Some(test) = test {
-                tracing::info!("test split: {:?}", test.path);
-            }
-            Ok(Some(Found {
-                train: read(&train.path, &names, true)?,
-                test: test
-                    .map(|test| read(&test.path, &names, false))
-                    .transpose()?,
-            }))
+    let (train, test) = (named(&TRAIN), named(&TEST));
+    let Some(train) = train else {
+        if let Some(test) = test
+            && !class_names(&test.path)?.is_empty()
+        {
+            let reason = format!("a folder {:?}, but no folder `train` beside it", test.name);
+            return Err(Error::input(reason).at(folder));
         }
-        (None, Some(test)) if !class_names(&test.path)?.is_empty() => Err(layout(
-            folder,
-            format!("a folder {:?}, but no folder `train` beside it", test.name),
-        )),
-        _ => {
-            let names = class_names(folder)?;
-            match names.is_empty() {
-                true => Ok(None),
-                false => Ok(Some(Found {
-                    train: read(folder, &names, true)?,
-                    test: None,
-                })),
-            }
+        let names = class_names(folder)?;
+        if names.is_empty() {
+            return Ok(None);
         }
+        return Ok(Some((read(folder, &names, true)?, None)));
+    };
+    let names = class_names(&train.path)?;
+    if names.is_empty() {
+        let reason = "no folder of pictures for each class";
+        return Err(Error::input(reason).at(&train.path));
     }
+    if let Some(test) = test {
+        tracing::info!("test split: {:?}", test.path);
+    }
+    let test = test.map(|test| read(&test.path, &names, false));
+    Ok(Some((read(&train.path, &names, true)?, test.transpose()?)))
 }
 
-/// The names of the sub-folders, sorted; none where no sub-folder holds a picture.
+/// The names of the sub-folders, sorted; none if no sub-folder has a picture.
 fn class_names(folder: &Path) -> Result<Vec<String>> {
-    let folders = list(folder)?;
-    let folders: Vec<&Entry> = folders.iter().filter(|entry| entry.is_dir).collect();
+    let mut folders = list(folder)?;
+    folders.retain(|entry| entry.is_dir);
     for entry in &folders {
         if !files(&entry.path)?.is_empty() {
-            return Ok(folders.iter().map(|entry| class_name(entry)).collect());
+            return Ok(folders.iter().map(class_name).collect());
         }
     }
     Ok(Vec::new())
@@ -76,71 +65,53 @@ fn class_name(entry: &Entry) -> String {
 
 /// The pictures of a split. Each class must have some in the split that the classes come from.
 fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
-    if names.len() > 256 {
-        return Err(in_file(folder)(FormatError::ClassCount {
-            found: names.len(),
-        }));
-    }
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     let mut taken = 0;
     for entry in list(folder)?.iter().filter(|entry| entry.is_dir) {
-        let name = class_name(entry);
-        let label = names.iter().position(|known| *known == name);
-        let label = label.and_then(|label| u8::try_from(label).ok());
-        let label = label.ok_or_else(|| {
-            layout(
-                &entry.path,
-                "a class that the images to train on do not have",
-            )
-        })?;
+        let wrong = |reason| Error::input(reason).at(&entry.path);
+        let label = (names.iter())
+            .position(|name| *name == class_name(entry))
+            .ok_or_else(|| wrong("a class that the images to train on do not have"))?;
         let files = files(&entry.path)?;
         if files.is_empty() && all_classes {
-            return Err(layout(
-                &entry.path,
+            return Err(wrong(
                 "no PNG or JPEG picture in the folder of a class: fill it, or remove it",
             ));
         }
         for file in files {
-            let bytes = read_file(&file.path, MAX_BYTES)?;
+            let bytes = lenet_files::read(&file.path, MAX_BYTES)?;
             let (image, as_it_is) = pixels_of(&bytes).map_err(|error| error.at(&file.path))?;
             pixels.extend_from_slice(&image);
             taken += usize::from(as_it_is);
-            labels.push(label);
+            labels.push(label as i32);
         }
     }
     if taken > 0 {
         tracing::info!(
-            "{folder:?}: {taken} of {} pictures are grey and of 28x28 pixels, and are taken as they \
-             are; `lenet predict --as-is` takes pictures so, too",
+            "{folder:?}: {taken} of {} pictures are grey and have 28x28 pixels, and are taken as they \
+             are; `lenet predict --as-is` does the same",
             labels.len()
         );
     }
-    Dataset::new(pixels, labels, names.iter().cloned()).map_err(in_file(folder))
+    Dataset::numbered(pixels, labels, 0, names).map_err(|error| error.at(folder))
 }
 
-/// The one place in which a picture becomes pixels here. A grey one of 28x28 pixels is in the form
-/// of these data sets already, whatever it shows and lies on; all others go the way that a picture
-/// goes which is to be classified. Tells whether it was taken as it is.
-fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool), lenet_files::Error> {
+/// The pixels of a picture, and whether it was taken as it is: a grey picture of 28x28 pixels is in
+/// the form of these data sets already. All others are prepared as a picture to classify is.
+fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool)> {
     let picture = Picture::decode(picture)?;
     let grey = |&[red, green, blue, opacity]: &[u8; 4]| {
         (red == green && green == blue && opacity == 255).then_some(red)
     };
-    if [picture.width(), picture.height()] == [IMAGE_SIDE; 2]
-        && let Some(pixels) = picture
-            .pixels()
-            .iter()
-            .map(grey)
-            .collect::<Option<Vec<u8>>>()
-        && let Some(pixels) = pixels.first_chunk::<IMAGE_PIXELS>()
-    {
-        return Ok((*pixels, true));
+    if [picture.width(), picture.height()] == [IMAGE_SIDE; 2] {
+        let pixels: Option<Vec<u8>> = picture.pixels().iter().map(grey).collect();
+        if let Some(pixels) = pixels.as_deref().and_then(|pixels| pixels.first_chunk()) {
+            return Ok((*pixels, true));
+        }
     }
     match to_mnist_form(&picture, Ink::Auto) {
         Form::Digit(pixels) => Ok((pixels, false)),
-        Form::Blank => Err(lenet_files::Error::input(
-            "nothing is drawn on it; remove it",
-        )),
+        Form::Blank => Err(Error::input("nothing is drawn on it; remove it")),
     }
 }
 
@@ -155,10 +126,8 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<Entry>) -> Result<()> {
     for entry in list(folder)? {
         if entry.is_dir {
             if depth == 0 {
-                return Err(layout(
-                    &entry.path,
-                    "too deep below the folder of its class: perhaps a link leads back",
-                ));
+                let reason = "too deep below the folder of its class: perhaps a link leads back";
+                return Err(Error::input(reason).at(&entry.path));
             }
             collect(&entry.path, depth - 1, files)?;
         } else if is_picture(&entry) {

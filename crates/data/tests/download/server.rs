@@ -2,29 +2,26 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 /// One request.
 pub struct Asked {
-    /// The path.
-    pub path: String,
+    /// The path without its slash.
+    pub name: String,
     /// The header `Range`.
     pub range: Option<String>,
-    /// The header `If-Range`.
-    pub if_range: Option<String>,
     /// How many requests this server has had before.
     pub before: usize,
-    pub stream: TcpStream,
+    stream: TcpStream,
 }
 
-/// A server on a port of this machine; it ends with the test.
+/// A server on a port of this machine; its thread ends with the test process.
 pub struct Server {
     address: SocketAddr,
-    paths: Arc<Mutex<Vec<String>>>,
-    ends: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Names and ranges of the requests so far.
+    log: Arc<Mutex<Vec<(String, Option<String>)>>>,
 }
 
 impl Server {
@@ -32,35 +29,15 @@ impl Server {
     pub fn start(answer: impl Fn(&mut Asked) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (paths, ends) = (
-            Arc::new(Mutex::new(Vec::new())),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let (log, stop, answer) = (Arc::clone(&paths), Arc::clone(&ends), Arc::new(answer));
-        let accept = move || {
+        let (log, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
+        let shared = Arc::clone(&log);
+        thread::spawn(move || {
             for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
-                let (log, answer, stream) =
-                    (Arc::clone(&log), Arc::clone(&answer), stream.unwrap());
-                thread::spawn(move || serve(stream, &log, &*answer));
+                let (log, answer) = (Arc::clone(&shared), Arc::clone(&answer));
+                thread::spawn(move || serve(stream.unwrap(), &log, &*answer));
             }
-        };
-        Self {
-            address,
-            paths,
-            ends,
-            thread: Some(thread::spawn(accept)),
-        }
-    }
-
-    /// A mirror that has everything.
-    pub fn genuine() -> Self {
-        Self::start(|asked| {
-            let body = super::genuine(&asked.path);
-            asked.respond("200 OK", &[], &body);
-        })
+        });
+        Self { address, log }
     }
 
     /// A mirror that answers every request alike.
@@ -73,50 +50,44 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The paths asked for so far.
-    pub fn paths(&self) -> Vec<String> {
-        self.paths.lock().unwrap().clone()
+    pub fn requests(&self) -> usize {
+        self.log.lock().unwrap().len()
+    }
+
+    /// The ranges that were asked for of a file.
+    pub fn ranges(&self, name: &str) -> Vec<Option<String>> {
+        let log = self.log.lock().unwrap();
+        let of_file = log.iter().filter(|(asked, _)| asked == name);
+        of_file.map(|(_, range)| range.clone()).collect()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>, answer: &dyn Fn(&mut Asked)) {
-    stream.set_read_timeout(Some(super::HANGS)).unwrap();
-    stream.set_write_timeout(Some(super::HANGS)).unwrap();
-    let mut head = Vec::new();
-    let mut byte = [0];
+fn serve(
+    mut stream: TcpStream,
+    log: &Mutex<Vec<(String, Option<String>)>>,
+    answer: &dyn Fn(&mut Asked),
+) {
+    let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
-            Ok(1) if head.len() < 8192 => head.push(byte[0]),
+            Ok(1) => head.push(byte[0]),
             _ => return,
         }
     }
     let head = String::from_utf8(head).unwrap();
-    let path = head.split(' ').nth(1).unwrap().to_owned();
-    let header = |name: &str| {
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.to_owned())
-    };
-    let (range, if_range) = (header("range"), header("if-range"));
+    let name = head.split(' ').nth(1).unwrap()[1..].to_owned();
+    let range = head.lines().find_map(|line| {
+        let (key, value) = line.split_once(": ")?;
+        key.eq_ignore_ascii_case("range").then(|| value.to_owned())
+    });
     let before = {
         let mut log = log.lock().unwrap();
-        log.push(path.clone());
+        log.push((name.clone(), range.clone()));
         log.len() - 1
     };
     answer(&mut Asked {
-        path,
+        name,
         range,
-        if_range,
         before,
         stream,
     });
@@ -130,42 +101,34 @@ impl Asked {
         self.send(body);
     }
 
-    /// The bytes of a body that the range asks for, if one does (RFC 9110, section 14.2).
-    pub fn asked_of(&self, body: &[u8]) -> Option<std::ops::Range<usize>> {
-        let (first, last) = self
-            .range
-            .as_deref()?
-            .strip_prefix("bytes=")?
-            .split_once('-')?;
-        let length = body.len();
-        if first.is_empty() {
-            return Some(length.saturating_sub(last.parse().unwrap())..length);
+    /// What a good server answers to a range, or without one; of it at most `most` bytes.
+    pub fn respond_range(&mut self, body: &[u8], most: usize) {
+        let range = self.asked_of(body.len());
+        if range.is_empty() {
+            return self.respond("416 Range Not Satisfiable", &[], b"");
         }
-        let last = last.parse().map_or(length, |last: usize| last + 1);
-        Some(first.parse().unwrap()..last.min(length))
+        let length = format!("Content-Length: {}", range.len());
+        let (first, last) = (range.start, range.end - 1);
+        let content = format!("Content-Range: bytes {first}-{last}/{}", body.len());
+        if self.range.is_some() {
+            self.head("206 Partial Content", &[&length, &content]);
+        } else {
+            self.head("200 OK", &[&length]);
+        }
+        self.send(&body[range][..most.min(last + 1 - first)]);
     }
 
-    /// What a good server answers to a range, or without one; of it at most `most` bytes.
-    pub fn respond_range(&mut self, mark: &str, body: &[u8], most: usize) {
-        let mark_line = format!("ETag: {mark}");
-        let wanted = self.if_range.as_deref().is_none_or(|wanted| wanted == mark);
-        let (status, range) = match self.asked_of(body) {
-            Some(range) if range.is_empty() => {
-                return self.respond("416 Range Not Satisfiable", &[], b"");
-            }
-            Some(range) if wanted => ("206 Partial Content", range),
-            _ => ("200 OK", 0..body.len()),
+    fn asked_of(&self, length: usize) -> Range<usize> {
+        let Some(range) = &self.range else {
+            return 0..length;
         };
-        let length = format!("Content-Length: {}", range.len());
-        let content = format!(
-            "Content-Range: bytes {}-{}/{}",
-            range.start,
-            range.end - 1,
-            body.len()
-        );
-        self.head(status, &[&mark_line, &length, &content]);
-        let end = range.end.min(range.start.saturating_add(most));
-        self.send(&body[range.start..end]);
+        let (first, last) = range
+            .strip_prefix("bytes=")
+            .unwrap()
+            .split_once('-')
+            .unwrap();
+        let end = last.parse().map_or(length, |last: usize| last + 1);
+        first.parse().unwrap()..end.min(length)
     }
 
     pub fn head(&mut self, status: &str, headers: &[&str]) {
@@ -184,7 +147,7 @@ impl Asked {
     }
 }
 
-/// The base address of a port on which nobody listens.
+/// The base address of a port on which nothing listens.
 pub fn closed() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

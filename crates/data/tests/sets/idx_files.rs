@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use lenet_data::registry::QMNIST;
 use lenet_data::{Loaded, Origin};
 
-use crate::common::{gzip, images, labels};
+use crate::common::{COUNTS, gzip, images, labels, miniature};
 use crate::registry::shared;
-use crate::{assert_refused, miniature, own};
+use crate::{assert_refused, own};
 
 fn write(folder: &Path, files: &[(&str, Vec<u8>)]) {
     for (name, bytes) in files {
@@ -66,7 +65,7 @@ fn names_tell_the_splits() {
 }
 
 #[test]
-fn a_fifth_of_each_class_is_held_out_where_there_is_no_test_split() {
+fn a_fifth_of_each_class_is_held_out_if_there_is_no_test_split() {
     let root = tempfile::tempdir().unwrap();
     let classes: Vec<u8> = (0..100).map(|i| u8::from(i >= 60)).collect();
     write(
@@ -113,9 +112,9 @@ fn a_fifth_of_few() {
     set(2);
     assert_eq!(sizes(&own(root.path())), [1, 1]);
     set(1);
-    assert_refused(root.path(), &["one image alone: none is left to test with"]);
+    assert_refused(root.path(), &["only one image: none is left to test with"]);
     set(0);
-    assert_refused(root.path(), &["x-images-idx3-ubyte", "0 images"]);
+    assert_refused(root.path(), &["x-labels-idx1-ubyte", "0 images"]);
 }
 
 /// The digest is that of what is trained on, not of how it is packed.
@@ -147,9 +146,9 @@ fn the_digest_follows_the_content() {
 #[test]
 fn qmnist_and_the_letters_by_their_folder() {
     let root = tempfile::tempdir().unwrap();
-    miniature::of(&QMNIST).write_gz(root.path());
+    miniature("qmnist").write_gz(root.path());
     let loaded = own(root.path());
-    assert_eq!(sizes(&loaded), miniature::COUNTS);
+    assert_eq!(sizes(&loaded), COUNTS);
     assert_eq!(loaded.splits.train.class_counts(), [7; 10]);
 
     let Some(folder) = shared("letters") else {
@@ -212,7 +211,10 @@ fn folders_that_are_no_data_set() {
     add("train-images-idx3-ubyte");
     assert_refused(
         root.path(),
-        &["train-images-idx3-ubyte", "images without labels"],
+        &[
+            "train-images-idx3-ubyte",
+            "no file of the same split with `labels`",
+        ],
     );
     fs::write(
         root.path().join("train-labels-idx1-ubyte"),
@@ -228,13 +230,16 @@ fn folders_that_are_no_data_set() {
     fs::write(root.path().join("t10k-labels-idx1-ubyte"), labels(&[0])).unwrap();
     assert_refused(
         root.path(),
-        &["t10k-labels-idx1-ubyte", "labels without images"],
+        &[
+            "t10k-labels-idx1-ubyte",
+            "no file of the same split with `images`",
+        ],
     );
     let gone = root.path().join("gone/away");
     assert_refused(&gone, &["gone/away\": cannot read"]);
 }
 
-/// B12: what would wait for ever is refused before it is opened.
+/// B12: what would never end is refused before it is opened.
 #[cfg(unix)]
 #[test]
 fn b12_a_pipe_and_a_device() {

@@ -11,11 +11,9 @@ mod class_names;
 mod common;
 mod csv;
 mod idx_files;
-mod miniature;
 mod names;
 mod pictures;
 mod registry;
-mod zips;
 
 use std::path::Path;
 
@@ -29,25 +27,12 @@ fn own(path: &Path) -> Loaded {
     source.load(&Search::default()).unwrap()
 }
 
-/// Why own data does not load.
-#[track_caller]
-fn refused(path: &Path) -> String {
-    let source = Source::parse(path.as_os_str()).unwrap();
-    source.load(&Search::default()).unwrap_err().to_string()
-}
-
+/// Own data does not load, and the message has these parts.
 #[track_caller]
 fn assert_refused(path: &Path, parts: &[&str]) {
-    let message = refused(path);
+    let source = Source::parse(path.as_os_str()).unwrap();
+    let message = source.load(&Search::default()).unwrap_err().to_string();
     for part in parts {
         assert!(message.contains(part), "{part:?} in {message}");
-    }
-}
-
-/// A search in one folder alone.
-fn only(folder: &Path) -> Search {
-    Search {
-        data_dir: Some(folder.to_owned()),
-        ..Search::default()
     }
 }

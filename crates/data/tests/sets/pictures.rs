@@ -153,7 +153,7 @@ fn pictures_that_cannot_be_used() {
     fs::write(&bad, "").unwrap();
     refused("an empty file; only PNG and JPEG pictures are read");
     fs::File::create(&bad).unwrap().set_len(1 << 30).unwrap();
-    refused("more than the 16777216 that such a file may have");
+    refused("at most 16777216 are read");
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn folders_that_are_no_classes() {
         &["/a\": no PNG or JPEG picture in the folder of a class"],
     );
     fs::remove_dir(root.path().join("a")).unwrap();
-    assert_refused(root.path(), &["one image alone"]);
+    assert_refused(root.path(), &["only one image"]);
     for class in 0..256 {
         picture(&root.path().join(class.to_string()).join("0.png"), 0);
     }
     assert_refused(
         root.path(),
-        &["257 classes, the number must be between 1 and 256"],
+        &["257 classes, there must be between 1 and 256"],
     );
 }
 

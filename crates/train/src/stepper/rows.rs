@@ -1,8 +1,9 @@
 //! Some images of a set, as the engines ask for them.
 
-use lenet_data::{Augmentation, Dataset, Result};
+use lenet_data::{Augmentation, Dataset};
 use lenet_engine::Pixels;
 use lenet_engine::engine::Images;
+use lenet_files::Result;
 use lenet_picture::IMAGE_PIXELS;
 
 /// Some images of a set as they are.

@@ -41,12 +41,15 @@ impl<'a> Reporter<'a> {
             Progress::Waiting { folder } => {
                 info!("another process downloads into {folder:?}: waiting for it");
             }
-            Progress::Resumed { file, bytes } => info!("{file}: {bytes} bytes are here already"),
             Progress::Started {
                 file,
                 address,
+                resumed,
                 bytes,
             } => {
+                if *resumed > 0 {
+                    info!("{file}: {resumed} bytes are here already");
+                }
                 info!("{file} from {address}");
                 self.start(file, *bytes);
             }
@@ -55,7 +58,6 @@ impl<'a> Reporter<'a> {
                 address,
                 reason,
                 pause,
-                ..
             } => {
                 warn!(
                     "{address}: {reason}; once more in {:.1} s",

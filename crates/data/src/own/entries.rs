@@ -1,0 +1,60 @@
+//! What is in a folder of own data.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result, gzip};
+
+/// The most bytes that a file of own data may have, compressed or not.
+const MAX_BYTES: usize = 1 << 30;
+
+/// A file or folder in a folder.
+pub(super) struct Entry {
+    pub name: OsString,
+    pub path: PathBuf,
+    pub is_dir: bool,
+}
+
+impl Entry {
+    /// The name in lower case; bytes that are not UTF-8 are replaced.
+    pub(super) fn lower(&self) -> String {
+        self.name.to_string_lossy().to_lowercase()
+    }
+}
+
+/// The entries of a folder, sorted by name. Hidden entries and broken links are skipped.
+pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
+    let failed = |error| Error::io("read", folder, error);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        if name.to_string_lossy().starts_with('.') {
+            continue;
+        }
+        // Follows links, as data is often linked together.
+        if let Ok(metadata) = fs::metadata(&path) {
+            let is_dir = metadata.is_dir();
+            entries.push(Entry { name, path, is_dir });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// A file's bytes, decompressed if it is a gzip stream.
+pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
+    let bytes = lenet_files::read(path, MAX_BYTES)?;
+    if !gzip::is_gzip(&bytes) {
+        return Ok(bytes);
+    }
+    gzip::decode(&bytes, MAX_BYTES).map_err(|error| error.at(path))
+}
+
+/// A name without control characters, which could move the cursor.
+pub(crate) fn printable(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
