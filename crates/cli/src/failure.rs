@@ -14,8 +14,6 @@ pub enum Failure {
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
     #[error(transparent)]
-    Serve(#[from] lenet_serve::Error),
-    #[error(transparent)]
     Train(#[from] lenet_train::Error),
     /// Standard output cannot be written to, for example on a full disk.
     #[error("standard output: {0}")]
@@ -59,7 +57,6 @@ impl Failure {
             Failure::Error(error) => code(error.kind()),
             Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
-            Failure::Serve(error) => serve_code(error),
             Failure::Output(_) => code(Kind::Io),
             Failure::BelowMinimum(_) => 8,
         }
@@ -101,14 +98,5 @@ fn report_code(error: &lenet_report::Error) -> u8 {
         Error::Read { .. } | Error::Write { .. } => 5,
         Error::Draw { .. } => 1,
         _ => 3,
-    }
-}
-
-fn serve_code(error: &lenet_serve::Error) -> u8 {
-    use lenet_serve::Error;
-    match error {
-        Error::Bind { .. } => 5,
-        Error::Model(error) => code(error.kind()),
-        _ => 1,
     }
 }

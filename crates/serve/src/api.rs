@@ -2,48 +2,49 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use http_body_util::BodyExt as _;
-use lenet_picture::{self, Form, Ink, Picture};
+use http_body_util::{BodyExt as _, Limited};
+use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::connection::Watch;
-use crate::http::App;
 use crate::limits::{BODY_TIME, DISCARD_TIME, DISCARDED_BYTES, JSON_BYTES, PICTURE_BYTES};
-use crate::network::{About, Answer, Image, Unanswered};
+use crate::network::{Answer, Image};
 use crate::refusal::Refusal;
-use crate::{page, pixels};
+use crate::{App, guard, page, pixels};
 
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let api = Router::new()
         .route("/api/predict", post(predict))
         .route("/api/model", get(model))
-        .route(
-            "/healthz",
-            get(async || text("text/plain; charset=utf-8", "ok\n")),
-        )
-        .route("/metrics", get(metrics))
-        .fallback(async |request: Request| {
-            page::answer(request.method(), request.uri().path(), request.headers())
+        .route("/healthz", get(async || "ok\n"))
+        .route("/metrics", get(metrics));
+    page::add(api)
+        .fallback(async || {
+            let message = "no such page; the API has POST /api/predict, GET /api/model, \
+                           GET /healthz and GET /metrics";
+            Refusal::new(StatusCode::NOT_FOUND, message)
         })
         .method_not_allowed_fallback(async || {
-            let message = "the method is not one of those that the Allow header lists";
+            let message = "the Allow header lists the methods of this path";
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
         })
+        .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
         .with_state(app)
 }
 
 /// What an image is taken for. The same members as `lenet predict --format json` prints.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Prediction<'a> {
     label: Option<&'a str>,
     probability: Option<f32>,
@@ -52,92 +53,69 @@ struct Prediction<'a> {
 }
 
 async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Refusal> {
-    let watch = request.extensions().get::<Arc<Watch>>().cloned();
     let (head, body) = request.into_parts();
     let kind = Kind::of(&head.headers)?;
-    if let Some(watch) = &watch {
-        watch.reads();
-    }
-    let bytes = read(body, &head.headers, kind.limit()).await?;
-    if let Some(watch) = &watch {
-        watch.works();
-    }
-    let waiting = Arc::clone(&app.predictions).try_acquire_owned();
+    let asks_first = head.headers.contains_key(EXPECT);
+    let (bytes, _memory) = read(body, asks_first, kind.limit(), &app.memory).await?;
+    let waiting = Arc::clone(&app.waiting).try_acquire_owned();
     let waiting = waiting.map_err(|_| Refusal::busy())?;
-    let image = if kind.is_json(&bytes) {
+    let (image, _waiting) = if kind.is_json(&bytes) {
         if bytes.len() > JSON_BYTES {
             return Err(too_large(JSON_BYTES));
         }
-        Some(Image::Floats(Box::new(pixels::parse(&bytes)?)))
+        (Ok(Some(pixels::parse(&bytes)?)), waiting)
     } else {
         // Decoding takes as long as the picture is large: threads of their own, one a core, do it.
-        // One whose client has gone away is left out if it has not begun.
-        let decoding = tokio::task::spawn_blocking(move || (decode(&bytes), waiting));
-        let abort = AbortOnDrop(decoding.abort_handle());
-        let (image, _waiting) = decoding.await.map_err(|_| Refusal::internal())?;
-        drop(abort);
-        image?
+        // The set drops a picture whose turn has not come if its client leaves.
+        let mut decoding = JoinSet::new();
+        decoding.spawn_blocking(move || (decode(&bytes), waiting));
+        let decoded = decoding.join_next().await;
+        decoded.and_then(Result::ok).ok_or_else(Refusal::internal)?
     };
-    let Some(image) = image else {
-        return Ok(predicted(&app.about(), None));
+    let Some(image) = image? else {
+        let blank = Prediction {
+            blank: true,
+            ..Prediction::default()
+        };
+        return Ok(json(StatusCode::OK, &blank));
     };
     let answer = app.classifier.classify(image).await;
-    let Answer {
-        probabilities,
-        about,
-    } = answer.map_err(|unanswered| match unanswered {
-        Unanswered::Full => Refusal::busy(),
-        Unanswered::Failed => Refusal::internal(),
-    })?;
-    Ok(predicted(&about, Some(&probabilities)))
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The answer about an image; without probabilities, about a blank one.
-fn predicted(about: &About, probabilities: Option<&[f32]>) -> Response {
-    let of = probabilities.unwrap_or_default();
-    let (label, probability) = about.likeliest(of).unzip();
+    let Answer { about, values } = answer.ok_or_else(Refusal::internal)?;
+    let (label, probability) = about.likeliest(&values).unzip();
     let prediction = Prediction {
         label,
         probability,
-        probabilities: about.by_name(of),
-        blank: probabilities.is_none(),
+        probabilities: about.by_name(&values).collect(),
+        blank: false,
     };
-    json(StatusCode::OK, &prediction)
+    Ok(json(StatusCode::OK, &prediction))
 }
 
 /// The picture in MNIST's form, if anything is drawn.
 fn decode(bytes: &[u8]) -> Result<Option<Image>, Refusal> {
     let picture =
         Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(match lenet_picture::to_mnist_form(&picture, Ink::Auto) {
-        Form::Digit(image) => Some(Image::Bytes(Box::new(image))),
+    Ok(match to_mnist_form(&picture, Ink::Auto) {
+        Form::Digit(image) => Some(Box::new(image.map(f32::from))),
         Form::Blank => None,
     })
 }
 
-/// What a body is said to be.
+/// What the headers say of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Json,
     Picture,
-    /// Its first byte tells: `curl --data-binary` calls everything a form.
-    Untold,
+    /// Its first byte decides: `curl --data-binary` calls everything a form.
+    Unknown,
 }
 
 impl Kind {
     fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let value = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         if let Some(encoding) = value(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-            let message = format!("a body in the encoding {encoding:?}: send it as it is");
-            return Err(Refusal::bad_request(message).closing());
+            let message = format!("a body in the encoding {encoding:?}: send it without one");
+            return Err(Refusal::bad_request(message));
         }
         let kind = value(CONTENT_TYPE).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -145,83 +123,78 @@ impl Kind {
             "application/json" => Ok(Self::Json),
             "multipart/form-data" => Err(Refusal::bad_request(
                 "a form with parts: send the picture alone, as `curl --data-binary @picture.png` does",
-            )
-            .closing()),
+            )),
             kind if kind.starts_with("image/") => Ok(Self::Picture),
-            _ => Ok(Self::Untold),
+            _ => Ok(Self::Unknown),
         }
     }
 
     fn limit(self) -> usize {
-        match self {
-            Self::Json => JSON_BYTES,
-            Self::Picture | Self::Untold => PICTURE_BYTES,
+        if self == Self::Json {
+            JSON_BYTES
+        } else {
+            PICTURE_BYTES
         }
     }
 
     fn is_json(self, bytes: &[u8]) -> bool {
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        match self {
-            Self::Json => true,
-            Self::Picture => false,
-            Self::Untold => matches!(first, Some(b'{' | b'[')),
-        }
+        self == Self::Json || self == Self::Unknown && matches!(first, Some(b'{' | b'['))
     }
 }
 
-/// The whole body, if it has no more bytes than the limit and comes in time.
-async fn read(mut body: Body, headers: &HeaderMap, limit: usize) -> Result<Vec<u8>, Refusal> {
-    let length = headers.get(CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_told = length.is_some_and(|length| length > limit as u64);
-    if is_told && headers.contains_key(EXPECT) {
-        // The client asked first, and sends nothing.
+/// The whole body with its part of `memory`, if it has no more bytes than the limit and arrives in
+/// time.
+async fn read<'a>(
+    mut body: Body,
+    asks_first: bool,
+    limit: usize,
+    memory: &'a Semaphore,
+) -> Result<(Vec<u8>, SemaphorePermit<'a>), Refusal> {
+    let is_larger = body.size_hint().lower() > limit as u64;
+    if is_larger && asks_first {
+        // After `Expect: 100-continue` the client sends nothing until the body is read.
         return Err(too_large(limit));
     }
-    let reading = async {
-        if is_told {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| {
-                Refusal::bad_request(format!("the body could not be read: {error}")).closing()
-            })?;
-            let part = frame.into_data().unwrap_or_default();
-            if bytes.len() + part.len() > limit {
-                return Ok(None);
-            }
-            bytes.extend_from_slice(&part);
-        }
-        Ok(Some(bytes))
-    };
-    match timeout(BODY_TIME, reading).await {
-        Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => {
-            discard(body, DISCARD_TIME).await;
-            Err(too_large(limit))
-        }
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => {
-            let message = format!("the body did not come within {} s", BODY_TIME.as_secs());
-            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, message).closing())
+    if !is_larger {
+        let whole = timeout(BODY_TIME, collect(&mut body, limit, memory)).await;
+        let whole = whole.map_err(|_elapsed| {
+            let message = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, message)
+        })?;
+        if let Some(whole) = whole? {
+            return Ok(whole);
         }
     }
+    // Read on and keep nothing, so that a client that sends all before it reads sees the answer.
+    let mut rest = Limited::new(body, DISCARDED_BYTES);
+    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = timeout(DISCARD_TIME, discard).await;
+    Err(too_large(limit))
 }
 
-/// Reads on, so that a client that first sends and then reads gets to see the answer.
-async fn discard(mut body: Body, within: Duration) {
-    let reading = async {
-        let mut bytes = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, |part| part.len());
-            if bytes > DISCARDED_BYTES {
-                break;
-            }
+/// The body, or nothing if it has more bytes than the limit.
+async fn collect<'a>(
+    body: &mut Body,
+    limit: usize,
+    memory: &'a Semaphore,
+) -> Result<Option<(Vec<u8>, SemaphorePermit<'a>)>, Refusal> {
+    let hold = |bytes| memory.try_acquire_many(bytes).map_err(|_| Refusal::busy());
+    let mut held = hold(0)?;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Refusal::bad_request(format!("the body could not be read: {error}"))
+        })?;
+        let part = frame.into_data().unwrap_or_default();
+        if bytes.len() + part.len() > limit {
+            return Ok(None);
         }
-    };
-    // Whether it ended or not, what comes is the answer.
-    let _ = timeout(within, reading).await;
+        // A part fits in hyper's buffer.
+        held.merge(hold(part.len() as u32)?);
+        bytes.extend_from_slice(&part);
+    }
+    Ok(Some((bytes, held)))
 }
 
 fn too_large(limit: usize) -> Refusal {
@@ -229,35 +202,25 @@ fn too_large(limit: usize) -> Refusal {
         "more than {limit} bytes: a picture may have {PICTURE_BYTES}, JSON {JSON_BYTES}; \
          a smaller picture is classified as well"
     );
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message).closing()
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
 }
 
 async fn model(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, &*app.about())
+    json(StatusCode::OK, &*app.classifier.about())
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    text(
-        "text/plain; version=0.0.4; charset=utf-8",
-        app.metrics.text(),
-    )
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    let text = app.metrics.text(app.connections());
+    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn text(kind: &'static str, text: impl Into<Body>) -> Response {
-    let mut response = Response::new(text.into());
-    let kind = HeaderValue::from_static(kind);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-/// An answer in JSON.
+/// An answer in JSON, which ends its line.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let Ok(mut body) = serde_json::to_vec(value) else {
         // Names and numbers can always be written.
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     body.push(b'\n');
-    let mut response = text("application/json", body);
-    *response.status_mut() = status;
-    response
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -1,198 +1,118 @@
-//! Who is connected, and who comes next.
+//! One task for each connection, and no more connections than there are places.
 
-use std::collections::HashMap;
+use std::error::Error as _;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_io_timeout::TimeoutStream;
 
-use crate::connection::{End, Watch, drive};
-use crate::http::{App, Requests};
-use crate::limits::{CONNECTIONS, PATIENCE};
-use crate::metrics::Rejected;
+use crate::limits::{BUFFER_BYTES, CONNECTIONS, HEAD_BYTES, HEAD_TIME, WRITE_TIME};
+use crate::metrics::Metrics;
 
-/// How often it is asked whether somebody has been waited for long enough.
-const LOOKS: Duration = Duration::from_millis(20);
+/// Descriptors that are left for everything but connections: the listener, the runtime, the model's
+/// file, standard streams and whatever else the process has open.
+const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Connections that the system keeps for us until we take them.
-const BACKLOG: u32 = 1024;
+/// A pause after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// All open connections.
-#[derive(Debug)]
-pub struct Connections {
+/// How many connections may be open: as many as the process may have descriptors, up to
+/// [`CONNECTIONS`]. Raises the soft limit of descriptors as far as it is allowed to.
+pub fn places() -> usize {
+    let wanted = CONNECTIONS as u64 + OTHER_DESCRIPTORS;
+    let places = descriptors(wanted).saturating_sub(OTHER_DESCRIPTORS);
+    (places as usize).clamp(1, CONNECTIONS)
+}
+
+/// The limit of open descriptors after an attempt to raise it to `wanted`.
+#[cfg(unix)]
+fn descriptors(wanted: u64) -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    // `None` is no limit.
+    let mut limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    if limit.current.is_some_and(|soft| soft < wanted.min(hard)) {
+        limit.current = Some(wanted.min(hard));
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!("the limit of open files could not be raised: {error}");
+        }
+    }
+    let limit = getrlimit(Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
+}
+
+#[cfg(not(unix))]
+fn descriptors(wanted: u64) -> u64 {
+    wanted
+}
+
+/// Accepts connections until the task is aborted.
+pub async fn accept(
+    listener: TcpListener,
+    router: Router,
     places: Arc<Semaphore>,
-    open: Mutex<Open>,
-    /// Whether somebody waits for a place: then connections end with their next answer, so that
-    /// those who wait get their turn.
-    awaited: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    watches: HashMap<u64, Arc<Watch>>,
-    /// Of the next connection.
-    number: u64,
-    finishes: bool,
-}
-
-impl Connections {
-    pub fn new() -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
-            open: Mutex::default(),
-            awaited: AtomicBool::new(false),
-        }
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a connection had better end with its next answer.
-    pub fn is_last_answer(&self) -> bool {
-        self.awaited.load(Ordering::Relaxed)
-    }
-
-    /// Ends all connections after the requests that are being answered, and those that come.
-    pub fn finish(&self) {
-        let mut open = self.open();
-        open.finishes = true;
-        for watch in open.watches.values() {
-            watch.finish();
-        }
-    }
-
-    /// Comes back when all connections have ended.
-    pub async fn ended(&self) {
-        // It is never closed.
-        let _ = self.places.acquire_many(CONNECTIONS as u32).await;
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.open().watches.len()
-    }
-
-    fn add(&self) -> (u64, Arc<Watch>) {
-        let watch = Arc::new(Watch::new());
-        let mut open = self.open();
-        if open.finishes {
-            watch.finish();
-        }
-        let number = open.number;
-        open.number += 1;
-        open.watches.insert(number, Arc::clone(&watch));
-        (number, watch)
-    }
-
-    /// A place for one more. Where there is none, the client that has been waited for longest makes
-    /// room for it: it may mean to send nothing at all.
-    async fn place(&self, displaced: impl Fn()) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Some(place);
-        }
-        self.awaited.store(true, Ordering::Relaxed);
-        let place = loop {
-            if self.displace() {
-                displaced();
-            }
-            let place = Arc::clone(&self.places).acquire_owned();
-            if let Ok(place) = timeout(LOOKS, place).await {
-                break place.ok();
-            }
-        };
-        self.awaited.store(false, Ordering::Relaxed);
-        place
-    }
-
-    fn displace(&self) -> bool {
-        let open = self.open();
-        let waiting = open.watches.values().filter_map(|watch| {
-            let since = watch.waits_since()?;
-            Some((since, watch))
-        });
-        let slowest = waiting.min_by_key(|(since, _)| *since);
-        let too_slow = slowest.filter(|(since, _)| since.elapsed() > PATIENCE);
-        if let Some((_, watch)) = too_slow {
-            watch.leave();
-        }
-        too_slow.is_some()
-    }
-}
-
-/// Listens on an address.
-///
-/// # Errors
-/// The operating system's own.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // Elsewhere it would let two programs listen on one port.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Takes connections, for ever.
-pub async fn accept(listener: TcpListener, app: Arc<App>) {
+    connections: Arc<GracefulShutdown>,
+    metrics: Arc<Metrics>,
+) {
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
             Err(error) => {
-                // The client has gone already, or there are no more descriptors: others free some.
-                tracing::debug!("a connection could not be taken: {error}");
-                sleep(LOOKS).await;
+                // The client has left already, or there are no descriptors until others leave.
+                tracing::debug!("a connection could not be accepted: {error}");
+                sleep(PAUSE).await;
                 continue;
             }
         };
-        // Each answer is one write: nothing is gained by waiting for more.
-        let _ = socket.set_nodelay(true);
-        let displaced = || app.metrics.rejected(Rejected::Displaced);
-        let Some(place) = app.connections.place(displaced).await else {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let (number, watch) = app.connections.add();
-        let guest = Guest {
-            app: Arc::clone(&app),
-            number,
-            _place: place,
-        };
-        app.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        let connection = connections.watch(serve(socket, router.clone()));
+        let metrics = Arc::clone(&metrics);
         tokio::spawn(async move {
-            let requests = Requests::new(Arc::clone(&guest.app), Arc::clone(&watch));
-            if drive(socket, watch, requests).await == End::TooSlow {
-                guest.app.metrics.rejected(Rejected::TooSlow);
+            // Other errors are the client's own: it sent no HTTP, or left.
+            if connection.await.is_err_and(|error| is_timeout(&error)) {
+                metrics.timeout();
             }
-            drop(guest);
+            drop(place);
         });
     }
 }
 
-/// A connection's place, given back however its task ends.
-struct Guest {
-    app: Arc<App>,
-    number: u64,
-    _place: OwnedSemaphorePermit,
+type Connection = http1::Connection<
+    TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>,
+    TowerToHyperService<Router>,
+>;
+
+/// Speaks HTTP/1 on a socket. A client that takes too long with a head or with reading is cut off
+/// here; the body has its time in `api`.
+fn serve(socket: TcpStream, router: Router) -> Connection {
+    // Each answer is one write: nothing is gained by waiting for more.
+    let _ = socket.set_nodelay(true);
+    let mut socket = TimeoutStream::new(socket);
+    socket.set_write_timeout(Some(WRITE_TIME));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_header_size(HEAD_BYTES)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(
+            TokioIo::new(Box::pin(socket)),
+            TowerToHyperService::new(router),
+        )
 }
 
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.app.connections.open().watches.remove(&self.number);
-        self.app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Waits until all connections have ended, but not longer than this.
-pub async fn drained(connections: &Connections, within: Duration) -> usize {
-    let until = Instant::now() + within;
-    let _ = tokio::time::timeout_at(until, connections.ended()).await;
-    connections.count()
+fn is_timeout(error: &hyper::Error) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref());
+    error.is_timeout() || source.is_some_and(|io: &io::Error| io.kind() == io::ErrorKind::TimedOut)
 }

@@ -1,16 +1,17 @@
-//! LeNet-5 over HTTP/1.1: an API that classifies pictures, and the files of the page to draw on.
+//! LeNet-5 over HTTP/1.1: an API that classifies pictures, and the page to draw on.
 //!
-//! | request | answer |
+//! The crate's README.md lists routes, answers, errors and limits. In reading order:
+//!
+//! | module | what |
 //! |---|---|
-//! | `POST /api/predict` with a PNG or JPEG picture, or with `{"pixels": [784 numbers]}` | `label`, `probability`, `probabilities`, `blank` |
-//! | `GET /api/model` | what the network is and was trained on |
-//! | `GET /healthz` | `ok` |
-//! | `GET /metrics` | counts and times for Prometheus |
-//! | `GET /` and the page's files | the page that lies in `page/` when the crate is built |
-//!
-//! A picture goes through [`lenet_picture`] on a thread for decoding, and joins what waits for
-//! the one thread that has the network: it takes all that there is, up to 64 images, and waits for
-//! nothing. Every cost that a client can cause is bounded; the bounds are in `limits`.
+//! | `connections` | accepts sockets, one task each |
+//! | `guard` | what every request goes through: names, time, panics, headers, metrics |
+//! | `api` | the routes: from a body to an answer |
+//! | `pixels` | a body of JSON |
+//! | `network` | the one thread that classifies what waits |
+//! | `page` | the page's files |
+//! | `limits` | what a client may cost |
+//! | `metrics`, `refusal` | `GET /metrics`; answers that are errors |
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -23,15 +24,13 @@
 //! println!("http://{}", server.address());
 //! std::thread::sleep(Duration::from_secs(60));
 //! server.stop(Duration::from_secs(5));
-//! # Ok::<(), lenet_serve::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
 
 mod api;
-mod connection;
 mod connections;
-mod error;
-mod http;
+mod guard;
 mod limits;
 mod metrics;
 mod network;
@@ -39,21 +38,23 @@ mod page;
 mod pixels;
 mod refusal;
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use hyper_util::server::graceful::GracefulShutdown;
+use lenet_files::{Error, Kind, Result};
 use lenet_model::Weights;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-pub use error::{Error, Result};
-
-use connections::{Connections, accept, drained, listen};
-use http::App;
-use limits::WAITING;
+use connections::accept;
+use limits::{BODIES_BYTES, WAITING};
 use metrics::Metrics;
 use network::{Classifier, Network};
 
@@ -76,6 +77,29 @@ impl Default for Settings {
     }
 }
 
+/// What all requests share.
+#[derive(Debug)]
+struct App {
+    classifier: Classifier,
+    metrics: Arc<Metrics>,
+    /// For predictions that wait.
+    waiting: Arc<Semaphore>,
+    /// Bytes for bodies.
+    memory: Semaphore,
+    /// For connections, of which there may be `most`.
+    places: Arc<Semaphore>,
+    most: usize,
+    /// Names of this machine, in lower case.
+    hosts: Vec<String>,
+}
+
+impl App {
+    /// How many are open.
+    fn connections(&self) -> usize {
+        self.most - self.places.available_permits()
+    }
+}
+
 /// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -83,15 +107,18 @@ pub struct Server {
     app: Arc<App>,
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    connections: Arc<GracefulShutdown>,
 }
 
 impl Server {
-    /// Starts to listen; requests are answered by threads of the server's own.
+    /// Starts to listen; requests are answered by threads of the server's own. Raises this process's
+    /// soft limit of open files, so that there is one for each connection.
     ///
     /// # Errors
-    /// [`Error::Bind`] where the address cannot be listened on, [`Error::Thread`], and
-    /// [`Error::Model`] for parameters that are not f32.
+    /// [`Kind::Io`] if the address cannot be listened on, [`Kind::Internal`] if the system has no
+    /// thread to spare, and the model's error for parameters that are not f32.
     pub fn start(weights: &Weights, settings: &Settings) -> Result<Self> {
+        let network = Network::new(weights)?;
         let cores = available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
@@ -100,33 +127,34 @@ impl Server {
             .enable_io()
             .enable_time()
             .build()
-            .map_err(Error::Thread)?;
-        let bind = |source| Error::Bind {
-            address: settings.address,
-            source,
-        };
-        // A listener belongs to the runtime that it is made in.
-        let entered = runtime.enter();
-        let listener = listen(settings.address).map_err(bind)?;
-        drop(entered);
-        let address = listener.local_addr().map_err(bind)?;
-        let network = Network::new(weights)?;
+            .map_err(no_thread)?;
+        let listener = runtime.block_on(TcpListener::bind(settings.address));
+        let listener = listener.map_err(|error| cannot_listen(settings.address, error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| cannot_listen(settings.address, error))?;
+        let most = connections::places();
+        let places = Arc::new(Semaphore::new(most));
         let metrics = Arc::new(Metrics::default());
         let hosts = settings.hosts.iter();
         let app = Arc::new(App {
-            about: RwLock::new(Arc::clone(network.about())),
-            classifier: Classifier::start(network, Arc::clone(&metrics))?,
-            metrics,
-            connections: Connections::new(),
-            predictions: Arc::new(Semaphore::new(WAITING)),
+            classifier: Classifier::start(network, Arc::clone(&metrics)).map_err(no_thread)?,
+            metrics: Arc::clone(&metrics),
+            waiting: Arc::new(Semaphore::new(WAITING)),
+            memory: Semaphore::new(BODIES_BYTES),
+            places: Arc::clone(&places),
+            most,
             hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(),
         });
-        let accepting = runtime.spawn(accept(listener, Arc::clone(&app)));
+        let connections = Arc::new(GracefulShutdown::new());
+        let router = api::router(Arc::clone(&app));
+        let accepting = accept(listener, router, places, Arc::clone(&connections), metrics);
         Ok(Self {
+            accepting: runtime.spawn(accepting),
             runtime,
             app,
             address,
-            accepting,
+            connections,
         })
     }
 
@@ -135,34 +163,57 @@ impl Server {
         self.address
     }
 
-    /// Lets another model answer from now on. What was asked before is answered by the old one.
+    /// Replaces the model from the next batch on; each answer comes from one model.
     ///
     /// # Errors
-    /// [`Error::Model`] for parameters that are not f32; the old model stays.
+    /// The model's error for parameters that are not f32; the old model stays.
     pub fn replace(&self, weights: &Weights) -> Result<()> {
-        let network = Network::new(weights)?;
-        let about = Arc::clone(network.about());
-        self.app.classifier.replace(network)?;
-        *self
-            .app
-            .about
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = about;
+        self.app.classifier.replace(Network::new(weights)?);
         Ok(())
     }
 
-    /// Takes no more connections, answers the requests that have begun, for so long at most, and
-    /// ends. Gives the number of connections that it had to cut off.
+    /// Accepts no more connections, answers the requests that have begun, for `within` at most, and
+    /// ends. Returns the number of connections that it cut off.
     pub fn stop(self, within: Duration) -> usize {
         self.accepting.abort();
-        self.app.connections.finish();
-        let left = self
-            .runtime
-            .block_on(drained(&self.app.connections, within));
-        // A picture that is being decoded cannot be stopped, and needs not be waited for.
+        let is_drained = self.runtime.block_on(async {
+            // The end of this task leaves the only other reference to the connections.
+            let _ = self.accepting.await;
+            match Arc::into_inner(self.connections) {
+                Some(connections) => timeout(within, connections.shutdown()).await.is_ok(),
+                None => false,
+            }
+        });
+        let left = if is_drained {
+            0
+        } else {
+            self.app.connections()
+        };
+        // A picture that is being decoded cannot be stopped, and need not be waited for.
         self.runtime.shutdown_background();
         left
     }
+}
+
+fn no_thread(source: io::Error) -> Error {
+    Error::internal("a thread could not be started").caused_by(source)
+}
+
+fn cannot_listen(address: SocketAddr, source: io::Error) -> Error {
+    let hint = match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            " (another program listens there: choose another port, or 0 for any that is free)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 are for the administrator: choose a higher one, such as 8080)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            " (this machine does not have that address: 127.0.0.1 is for this machine alone, \
+             0.0.0.0 for everyone who can reach it)"
+        }
+        _ => "",
+    };
+    Error::new(Kind::Io, format!("cannot listen on {address}{hint}")).caused_by(source)
 }
 
 #[cfg(test)]
@@ -177,7 +228,7 @@ mod tests {
 
     /// FAULTS E5: while as many predictions wait as may, the next client is asked to come again.
     #[test]
-    fn a_full_queue_says_so() {
+    fn a_full_queue_is_503() {
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
         let settings = Settings {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -197,14 +248,16 @@ mod tests {
             socket.read_to_string(&mut answer).unwrap();
             answer
         };
-        let waiting = Arc::clone(&server.app.predictions);
-        let waiting = waiting.try_acquire_many_owned(WAITING as u32).unwrap();
+        let app = &server.app;
+        let waiting = app.waiting.try_acquire_many(WAITING as u32).unwrap();
         let busy = ask();
         assert!(busy.starts_with("HTTP/1.1 503 "), "{busy}");
         assert!(busy.contains("retry-after: 1\r\n"), "{busy}");
-        assert!(busy.contains("try again"), "{busy}");
         drop(waiting);
-        let answered = ask();
-        assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+        assert!(ask().starts_with("HTTP/1.1 200 "));
+        let memory = app.memory.try_acquire_many(BODIES_BYTES as u32).unwrap();
+        assert!(ask().starts_with("HTTP/1.1 503 "));
+        drop(memory);
+        assert!(ask().starts_with("HTTP/1.1 200 "));
     }
 }

@@ -1,4 +1,4 @@
-//! What `/metrics` tells, in Prometheus' text format 0.0.4:
+//! What `/metrics` says, in Prometheus' text format 0.0.4:
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
 use std::collections::BTreeMap;
@@ -16,32 +16,14 @@ const LATENCIES: [u64; 13] = [
 /// Upper bounds in images.
 const BATCHES: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
-/// Why a client did not get what it asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejected {
-    /// Too many predictions waited.
-    Busy,
-    /// A body or head over its limit.
-    TooLarge,
-    /// A client that took too long to send or to read.
-    TooSlow,
-    /// A client that was waited for while others waited for its place.
-    Displaced,
-    /// A name of this machine that was not allowed.
-    Host,
-}
-
-const REASONS: [&str; 5] = ["busy", "too_large", "too_slow", "displaced", "host"];
-
 /// Counts since the start of the server.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// By route and status: both are of a fixed, small number, whatever clients send.
+    /// By route and status: few of each, whatever clients send.
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
     latencies: Histogram<{ LATENCIES.len() }>,
     batches: Histogram<{ BATCHES.len() }>,
-    rejected: [AtomicU64; REASONS.len()],
-    pub connections: AtomicU64,
+    timeouts: AtomicU64,
 }
 
 impl Metrics {
@@ -53,35 +35,31 @@ impl Metrics {
         self.latencies.add(&LATENCIES, took.as_micros() as u64);
     }
 
+    /// Images were classified together.
     pub fn batch(&self, images: usize) {
         self.batches.add(&BATCHES, images as u64);
     }
 
-    pub fn rejected(&self, reason: Rejected) {
-        if let Some(count) = self.rejected.get(reason as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+    /// A connection was cut off because its client took too long.
+    pub fn timeout(&self) {
+        self.timeouts.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn text(&self) -> String {
+    /// All of it, and the number of open connections.
+    pub fn text(&self, connections: usize) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = self.write(&mut text);
+        let _ = self.write(&mut text, connections);
         text
     }
 
-    fn write(&self, text: &mut String) -> std::fmt::Result {
-        let head = |text: &mut String, name: &str, kind: &str, help: &str| {
-            writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
-        };
+    fn write(&self, text: &mut String, connections: usize) -> std::fmt::Result {
         let name = "lenet_http_requests_total";
         head(text, name, "counter", "Requests by route and status.")?;
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         for ((route, status), count) in requests.iter() {
-            writeln!(
-                text,
-                "{name}{{route=\"{route}\",status=\"{status}\"}} {count}"
-            )?;
+            let labels = format!("route=\"{route}\",status=\"{status}\"");
+            writeln!(text, "{name}{{{labels}}} {count}")?;
         }
         drop(requests);
         let name = "lenet_http_request_duration_seconds";
@@ -89,28 +67,20 @@ impl Metrics {
         head(text, name, "histogram", help)?;
         self.latencies.write(text, name, &LATENCIES, 1e-6)?;
         let name = "lenet_batch_size";
-        head(
-            text,
-            name,
-            "histogram",
-            "Images that were classified at once.",
-        )?;
+        head(text, name, "histogram", "Images classified together.")?;
         self.batches.write(text, name, &BATCHES, 1.)?;
-        let name = "lenet_rejected_total";
-        head(
-            text,
-            name,
-            "counter",
-            "Requests and connections that were turned away.",
-        )?;
-        for (reason, count) in std::iter::zip(REASONS, &self.rejected) {
-            let count = count.load(Ordering::Relaxed);
-            writeln!(text, "{name}{{reason=\"{reason}\"}} {count}")?;
-        }
+        let name = "lenet_timeouts_total";
+        let help = "Connections cut off because the client took too long.";
+        head(text, name, "counter", help)?;
+        writeln!(text, "{name} {}", self.timeouts.load(Ordering::Relaxed))?;
         let name = "lenet_connections";
-        head(text, name, "gauge", "Connections that are open.")?;
-        writeln!(text, "{name} {}", self.connections.load(Ordering::Relaxed))
+        head(text, name, "gauge", "Open connections.")?;
+        writeln!(text, "{name} {connections}")
     }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
 /// Counts by upper bound, the last without one.
@@ -133,9 +103,8 @@ impl<const BOUNDS: usize> Default for Histogram<BOUNDS> {
 
 impl<const BOUNDS: usize> Histogram<BOUNDS> {
     fn add(&self, bounds: &[u64; BOUNDS], value: u64) {
-        let mut counts = std::iter::zip(bounds, &self.counts);
-        let count = counts.find(|(bound, _)| value <= **bound);
-        let count = count.map_or(&self.beyond, |(_, count)| count);
+        let at = bounds.partition_point(|&bound| bound < value);
+        let count = self.counts.get(at).unwrap_or(&self.beyond);
         count.fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
@@ -148,22 +117,18 @@ impl<const BOUNDS: usize> Histogram<BOUNDS> {
         bounds: &[u64; BOUNDS],
         unit: f64,
     ) -> std::fmt::Result {
+        // To microseconds, so that 250 of them are not 0.00025000000000000001.
+        let scaled = |value: u64| (value as f64 * unit * 1e6).round() / 1e6;
         let mut total = 0;
-        for (bound, count) in std::iter::zip(bounds, &self.counts) {
+        for (&bound, count) in std::iter::zip(bounds, &self.counts) {
             total += count.load(Ordering::Relaxed);
-            let bound = rounded(*bound as f64 * unit);
-            writeln!(text, "{name}_bucket{{le=\"{bound}\"}} {total}")?;
+            writeln!(text, "{name}_bucket{{le=\"{}\"}} {total}", scaled(bound))?;
         }
         total += self.beyond.load(Ordering::Relaxed);
         writeln!(text, "{name}_bucket{{le=\"+Inf\"}} {total}")?;
-        let sum = rounded(self.sum.load(Ordering::Relaxed) as f64 * unit);
+        let sum = scaled(self.sum.load(Ordering::Relaxed));
         writeln!(text, "{name}_sum {sum}\n{name}_count {total}")
     }
-}
-
-/// To microseconds, so that 250 of them are not 0.00025000000000000001.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
 }
 
 #[cfg(test)]
@@ -177,8 +142,7 @@ mod tests {
         metrics.request("/healthz", 200, Duration::from_micros(101));
         metrics.request("other", 404, Duration::from_secs(20));
         metrics.batch(3);
-        metrics.rejected(Rejected::Host);
-        let text = metrics.text();
+        let text = metrics.text(5);
         for line in [
             "lenet_http_requests_total{route=\"/healthz\",status=\"200\"} 2",
             "lenet_http_requests_total{route=\"other\",status=\"404\"} 1",
@@ -190,9 +154,8 @@ mod tests {
             "lenet_http_request_duration_seconds_count 3",
             "lenet_batch_size_bucket{le=\"2\"} 0",
             "lenet_batch_size_bucket{le=\"4\"} 1",
-            "lenet_rejected_total{reason=\"busy\"} 0",
-            "lenet_rejected_total{reason=\"host\"} 1",
-            "lenet_connections 0",
+            "lenet_timeouts_total 0",
+            "lenet_connections 5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

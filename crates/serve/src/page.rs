@@ -1,24 +1,22 @@
 //! The page's files. They are in the program, so that no request reaches the file system.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-
-use crate::refusal::Refusal;
+use axum::routing::get;
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
-pub struct File {
-    /// As requests name it, from the slash on.
-    pub path: &'static str,
-    /// Its content type.
-    pub kind: &'static str,
-    pub bytes: &'static [u8],
+struct File {
+    /// As requests name it.
+    path: &'static str,
+    kind: &'static str,
+    bytes: &'static [u8],
 }
 
 /// The named files of `page/` with their content types. A missing one is a build error.
@@ -53,55 +51,30 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
     format!("\"{:016x}\"", hasher.finish())
 });
 
-/// The file of a request's path, which is compared as it was sent: there is nothing that dots or
-/// percents could lead to.
-pub fn find(path: &str) -> Option<File> {
-    let path = if path == "/" { "/index.html" } else { path };
-    FILES.iter().find(|file| file.path == path).copied()
+/// Adds a route for each file, and `/` for the first.
+pub fn add<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    let index = FILES.iter().take(1).map(|file| ("/", file));
+    let named = FILES.iter().map(|file| (file.path, file));
+    index.chain(named).fold(router, |router, (path, file)| {
+        router.route(path, get(async |headers: HeaderMap| answer(file, &headers)))
+    })
 }
 
-/// Answers what is no route of the API.
-pub fn answer(method: &Method, path: &str, headers: &HeaderMap) -> Response {
-    match find(path) {
-        None => not_found().into_response(),
-        Some(_) if method != Method::GET && method != Method::HEAD => {
-            let message = "the page's files are read with GET and HEAD";
-            let mut response =
-                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            response.headers_mut().insert(ALLOW, allowed);
-            response
-        }
-        Some(file) => of_file(file, method, headers),
-    }
+/// Whether a path is one of the page's.
+pub fn has(path: &str) -> bool {
+    path == "/" || FILES.iter().any(|file| file.path == path)
 }
 
-fn not_found() -> Refusal {
-    let message = "there is no such page; the API has POST /api/predict, GET /api/model, \
-                   GET /healthz and GET /metrics";
-    Refusal::new(StatusCode::NOT_FOUND, message)
-}
-
-fn of_file(file: File, method: &Method, headers: &HeaderMap) -> Response {
-    let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|tags| {
-        let tags = tags.to_str().unwrap_or_default().split(',');
-        let mut tags = tags.map(|tag| tag.trim().trim_start_matches("W/"));
-        tags.any(|tag| tag == *TAG || tag == "*")
-    });
-    let body = match method == Method::HEAD || is_known {
-        true => Body::empty(),
-        false => Body::from(Bytes::from_static(file.bytes)),
-    };
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.extend(HeaderValue::try_from(TAG.as_str()).map(|tag| (ETAG, tag)));
-    // Kept, but asked for each time: a new release has other files under the same names.
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+fn answer(file: &File, headers: &HeaderMap) -> Response {
+    let tags = headers.get_all(IF_NONE_MATCH).iter();
+    let is_known = tags
+        .filter_map(|tags| tags.to_str().ok())
+        .any(|tags| tags.contains(TAG.as_str()) || tags == "*");
+    // Kept by the browser, but asked for each time: a new release has other files of these names.
+    let kept = [(ETAG, TAG.as_str()), (CACHE_CONTROL, "no-cache")];
     if is_known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(file.kind));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.bytes.len()));
-    response
+    let body = Body::from(Bytes::from_static(file.bytes));
+    (kept, [(CONTENT_TYPE, file.kind)], body).into_response()
 }

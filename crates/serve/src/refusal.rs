@@ -5,15 +5,13 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request is not done.
+/// Why a request is refused.
 #[derive(Debug)]
 pub struct Refusal {
     pub status: StatusCode,
     pub message: String,
     /// The member of a JSON body that is wrong.
     pub field: Option<String>,
-    /// Whether the connection is of no further use, as when the rest of a body still comes.
-    pub closes: bool,
 }
 
 impl Refusal {
@@ -22,7 +20,6 @@ impl Refusal {
             status,
             message: message.into(),
             field: None,
-            closes: false,
         }
     }
 
@@ -30,25 +27,15 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Too much is asked for at the moment.
+    /// More predictions are wanted than may wait.
     pub fn busy() -> Self {
-        let message = "too many predictions wait already: try again in a second";
+        let message = "too many predictions are waiting: try again in a second";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
     pub fn internal() -> Self {
-        let message = "the server has failed; its log tells more";
+        let message = "the server failed; its log says more";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
-    }
-
-    pub fn in_field(mut self, field: Option<String>) -> Self {
-        self.field = field;
-        self
-    }
-
-    pub fn closing(mut self) -> Self {
-        self.closes = true;
-        self
     }
 }
 
@@ -57,11 +44,15 @@ impl IntoResponse for Refusal {
         let body = json!({ "error": self.message, "field": self.field });
         let mut response = crate::api::json(self.status, &body);
         let headers = response.headers_mut();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        if self.closes {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        match self.status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            // The rest of a body may still come, which is no request.
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
         }
         response
     }

@@ -1,20 +1,12 @@
 //! What the routes answer.
 
-use std::path::Path;
-
 use candle_core::Device;
-use lenet_model::pretrained;
+use lenet_model::{Init, LeNet5, Weights, pretrained};
 
-use crate::client::json;
-use crate::{Answer, ask, get, metric, post, request, server};
-
-fn drawn(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits");
-    std::fs::read(folder.join(name)).unwrap()
-}
+use crate::{Answer, ask, drawn, get, json, metric, post, request, server};
 
 /// A picture of one grey.
-pub fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
+fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
     let picture = image::GrayImage::from_pixel(width, height, image::Luma([pixel]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture
@@ -87,7 +79,7 @@ fn blank_pictures_are_blank() {
 }
 
 #[test]
-fn the_model_tells_of_itself() {
+fn the_model_describes_itself() {
     let server = server();
     let model = get(server.address(), "/api/model").json();
     // What the model's own file says, and how large it is.
@@ -115,25 +107,15 @@ fn metrics_count() {
     let answer = get(address, "/metrics");
     let kind = answer.header("content-type").unwrap();
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
-    for (name, expected) in [
-        (
-            "lenet_http_requests_total{route=\"/api/predict\",status=\"200\"}",
-            1,
-        ),
-        (
-            "lenet_http_requests_total{route=\"/api/predict\",status=\"400\"}",
-            1,
-        ),
-        (
-            "lenet_http_requests_total{route=\"other\",status=\"404\"}",
-            2,
-        ),
-        ("lenet_batch_size_count", 1),
-        ("lenet_batch_size_bucket{le=\"1\"}", 1),
-        ("lenet_rejected_total{reason=\"too_large\"}", 0),
-    ] {
-        assert_eq!(metric(address, name), expected, "{name}");
-    }
+    let requests = |route, status| {
+        let labels = format!("route=\"{route}\",status=\"{status}\"");
+        metric(address, &format!("lenet_http_requests_total{{{labels}}}"))
+    };
+    assert_eq!(requests("/api/predict", 200), 1);
+    assert_eq!(requests("/api/predict", 400), 1);
+    assert_eq!(requests("other", 404), 2);
+    assert_eq!(metric(address, "lenet_batch_size_bucket{le=\"1\"}"), 1);
+    assert_eq!(metric(address, "lenet_connections"), 1);
     assert!(metric(address, "lenet_http_request_duration_seconds_count") >= 5);
 }
 
@@ -143,21 +125,13 @@ fn every_answer_has_the_headers() {
     for path in ["/", "/healthz", "/api/model", "/api/predict", "/nowhere"] {
         let answer = get(server.address(), path);
         let policy = answer.header("content-security-policy").unwrap();
-        assert!(
-            policy.starts_with("default-src 'self';"),
-            "{path}: {policy}"
-        );
+        assert!(policy.starts_with("default-src 'self';"), "{policy}");
         assert!(policy.contains("'wasm-unsafe-eval'") && !policy.contains("'unsafe-eval'"));
-        assert_eq!(
-            answer.header("x-content-type-options"),
-            Some("nosniff"),
-            "{path}"
-        );
+        let nosniff = answer.header("x-content-type-options");
+        assert_eq!(nosniff, Some("nosniff"), "{path}");
         assert!(answer.header("cache-control").is_some(), "{path}");
-        assert!(
-            answer.header("access-control-allow-origin").is_none(),
-            "{path}"
-        );
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed, None, "{path}");
     }
 }
 
@@ -166,13 +140,9 @@ fn the_page_is_kept_until_it_changes() {
     let server = server();
     let page = get(server.address(), "/");
     assert_eq!(page.status, 200);
-    assert_eq!(
-        page.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
-    assert!(
-        page.text().starts_with("<!DOCTYPE html>") || page.text().starts_with("<!doctype html>")
-    );
+    let kind = page.header("content-type");
+    assert_eq!(kind, Some("text/html; charset=utf-8"));
+    assert!(page.text().starts_with("<!doctype html>"));
     let tag = page.header("etag").unwrap();
     assert_eq!(page.header("cache-control"), Some("no-cache"));
     for known in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".to_owned()] {
@@ -185,7 +155,6 @@ fn the_page_is_kept_until_it_changes() {
     assert_eq!(ask(server.address(), &other).status, 200);
 }
 
-/// The head of GET without its body.
 #[test]
 fn head_is_get_without_the_body() {
     let server = server();
@@ -194,11 +163,33 @@ fn head_is_get_without_the_body() {
         let head = ask(server.address(), &request("HEAD", path, ""));
         assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
         let length = whole.body.len().to_string();
-        assert_eq!(
-            head.header("content-length"),
-            Some(length.as_str()),
-            "{path}"
-        );
+        assert_eq!(head.header("content-length"), Some(&*length), "{path}");
         assert_eq!(head.header("content-type"), whole.header("content-type"));
     }
+}
+
+#[test]
+fn a_model_is_replaced() {
+    let server = server();
+    let picture = drawn("7-007.png");
+    let probabilities = || {
+        let answer = post(server.address(), "image/png", &picture);
+        answer.json()["probabilities"].clone()
+    };
+    let trained = pretrained::mnist(&Device::Cpu).unwrap();
+    let architecture = trained.model.architecture();
+    let mut untrained = Weights {
+        model: LeNet5::new(architecture, Init::default(), 1, &Device::Cpu).unwrap(),
+        metadata: trained.metadata.clone(),
+    };
+    untrained.metadata.dataset = Some("none".to_owned());
+    let before = probabilities();
+    server.replace(&untrained).unwrap();
+    assert_ne!(probabilities(), before);
+    assert_eq!(
+        get(server.address(), "/api/model").json()["dataset"],
+        "none"
+    );
+    server.replace(&trained).unwrap();
+    assert_eq!(probabilities(), before);
 }

@@ -4,13 +4,13 @@
 
 mod answers;
 mod bodies;
-mod client;
-mod load;
-mod paths;
-mod slow;
+mod clients;
+mod requests;
 
+use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use candle_core::Device;
@@ -53,11 +53,9 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .into_iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value)
     }
 
     fn text(&self) -> String {
@@ -67,34 +65,12 @@ impl Answer {
     fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
-
-    /// Parts what a connection sent until it was closed.
-    fn all(mut bytes: &[u8]) -> Vec<Self> {
-        let mut answers = Vec::new();
-        while let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            let mut answer = Self {
-                status: 0,
-                head: String::from_utf8_lossy(&bytes[..end]).into_owned(),
-                body: Vec::new(),
-            };
-            answer.status = answer.head[9..12].parse().unwrap();
-            let length = answer.header("content-length").unwrap_or("0");
-            let length: usize = length.parse().unwrap();
-            let rest = &bytes[end + 4..];
-            // An answer to HEAD has the length and not the body.
-            let (body, rest) = rest.split_at(length.min(rest.len()));
-            answer.body = body.to_vec();
-            bytes = rest;
-            answers.push(answer);
-        }
-        answers
-    }
 }
 
-/// Sends bytes, ends its side, and gives the answers until the server ends its own.
+/// Sends bytes, and returns the answers until the server ends the connection.
 fn send(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
     let mut socket = connect(address);
-    // The server may have said no before the end.
+    // The server may have refused before the end.
     let _ = socket.write_all(bytes);
     receive(socket)
 }
@@ -102,9 +78,30 @@ fn send(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
 /// The answers until the server ends the connection.
 fn receive(mut socket: TcpStream) -> Vec<Answer> {
     let mut bytes = Vec::new();
-    // A reset comes behind the answer.
+    // A reset comes after the answer.
     let _ = socket.read_to_end(&mut bytes);
-    Answer::all(&bytes)
+    let mut rest = bytes.as_slice();
+    let mut answers = Vec::new();
+    while let Some(end) = rest.windows(4).position(|four| four == b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let mut answer = Answer {
+            status: head[9..12].parse().unwrap(),
+            head,
+            body: Vec::new(),
+        };
+        rest = &rest[end + 4..];
+        let length: usize = answer
+            .header("content-length")
+            .unwrap_or("0")
+            .parse()
+            .unwrap();
+        // An answer to HEAD has the length and not the body.
+        let (body, after) = rest.split_at(length.min(rest.len()));
+        answer.body = body.to_vec();
+        rest = after;
+        answers.push(answer);
+    }
+    answers
 }
 
 /// The one answer to one request, after which the connection ends.
@@ -126,10 +123,23 @@ fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 /// A body to predict, which is the last request of its connection.
-fn post(address: SocketAddr, kind: &str, body: &[u8]) -> Answer {
+fn prediction(kind: &str, body: &[u8]) -> Vec<u8> {
     let lines = format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len());
-    let head = request("POST", "/api/predict", &lines);
-    ask(address, &[&head, body].concat())
+    [&request("POST", "/api/predict", &lines), body].concat()
+}
+
+fn post(address: SocketAddr, kind: &str, body: &[u8]) -> Answer {
+    ask(address, &prediction(kind, body))
+}
+
+/// The body of pixels.
+fn json(pixels: &[impl Debug]) -> Vec<u8> {
+    format!("{{\"pixels\":{pixels:?}}}").into_bytes()
+}
+
+fn drawn(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits");
+    std::fs::read(folder.join(name)).unwrap()
 }
 
 /// A number of the server's metrics.
@@ -142,12 +152,14 @@ fn metric(address: SocketAddr, name: &str) -> u64 {
     line.parse().unwrap()
 }
 
-/// Resident memory of this process in MiB, where the system tells it.
+/// The first number of a line of /proc/self/`file`, where there is one.
+fn of_process(file: &str, line: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).ok()?;
+    let found = text.lines().find_map(|found| found.strip_prefix(line))?;
+    found.split_whitespace().next()?.parse().ok()
+}
+
+/// Resident memory of this process in MiB.
 fn memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib = line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?;
-    Some(kib / 1024)
+    Some(of_process("status", "VmRSS:")? / 1024)
 }
