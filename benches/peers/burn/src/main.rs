@@ -101,7 +101,7 @@ impl Peer for Burn {
         let logits = network.forward(images(pixels, &Device::flex()));
         Ok(logits
             .into_data()
-            .to_vec()
+            .try_to_vec()
             .map_err(|error| format!("{error:?}"))?)
     }
 }
