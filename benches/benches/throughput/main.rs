@@ -19,7 +19,8 @@ use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
 use lenet_model::{Init, LeNet5};
-use lenet_train::{Backend, Config, Draft, Ending, Event, Progress, evaluate, fit};
+use lenet_run::Event;
+use lenet_train::{Backend, Config, Draft, Ending, Progress, evaluate, fit};
 
 use roof::fma_roof;
 
@@ -259,16 +260,14 @@ impl<'a> Training<'a> {
             time = Some(begun.elapsed());
             ControlFlow::Break(())
         };
-        let ending = fit(
-            &self.model,
-            &self.backend,
-            self.train,
-            &self.no_validation,
-            &self.config,
-            &mut self.progress,
-            &mut |_, _| Ok(()),
-            &mut [&mut observe],
-        );
+        let training = lenet_train::Training {
+            model: &self.model,
+            backend: &self.backend,
+            config: &self.config,
+            train: self.train,
+            validation: &self.no_validation,
+        };
+        let ending = fit(&training, &mut self.progress, &mut observe);
         assert_eq!(ending.unwrap(), Ending::Stopped);
         time.unwrap()
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use lenet_train::{Epoch, Event, Observer, Step};
+use lenet_run::{Epoch, Event, Observer, Step};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 

@@ -13,8 +13,6 @@ pub enum Failure {
     Error(#[from] Error),
     #[error(transparent)]
     Report(#[from] lenet_report::Error),
-    #[error(transparent)]
-    Train(#[from] lenet_train::Error),
     /// Standard output cannot be written to, for example on a full disk.
     #[error("standard output: {0}")]
     Output(io::Error),
@@ -55,7 +53,6 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Error(error) => code(error.kind()),
-            Failure::Train(error) => train_code(error),
             Failure::Report(error) => report_code(error),
             Failure::Output(_) => code(Kind::Io),
             Failure::BelowMinimum(_) => 8,
@@ -73,21 +70,6 @@ fn code(kind: Kind) -> u8 {
         Kind::Busy => 7,
         // 128 + SIGINT, as shells count.
         Kind::Interrupted => 130,
-        _ => 1,
-    }
-}
-
-fn train_code(error: &lenet_train::Error) -> u8 {
-    use lenet_train::Error;
-    match error {
-        Error::ConfigValue { .. } | Error::ConfigSyntax(_) => 2,
-        Error::UnknownRecipe { .. } | Error::Assignment { .. } => 2,
-        Error::OtherTraining { .. } => 2,
-        Error::NoCheckpoint { .. } | Error::CheckpointForm(_) => 3,
-        Error::Diverged { .. } | Error::DivergedAfter { .. } => 6,
-        Error::ConfigFile { source, .. } => train_code(source),
-        Error::Files(error) => code(error.kind()),
-        Error::Io { .. } => 5,
         _ => 1,
     }
 }

@@ -5,7 +5,6 @@ mod arguments;
 mod commands;
 mod console;
 mod device;
-mod environment;
 mod failure;
 mod output;
 mod pictures;

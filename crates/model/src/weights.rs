@@ -179,7 +179,8 @@ impl Weights {
 /// for names lie.
 fn refuse_other_kinds(bytes: &[u8]) -> Result<()> {
     Err(Error::input(match bytes {
-        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
+        // A third byte of 0 is that of a safetensors file whose header has 1,408 bytes, for example.
+        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, 1..=255, ..] => {
             "PyTorch, Keras and NumPy archives are not read: they can run code when they are \
              opened. Save the state_dict with safetensors.torch.save_file"
         }

@@ -1,9 +1,11 @@
-//! An observer of one's own: the training ends as soon as the validation is good enough.
+//! A run with an observer of one's own, which ends the training as soon as the validation accuracy is
+//! high enough. `lenet report` and `lenet eval` read its folder, `lenet train --resume` continues it.
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use candle_core::Device;
-use lenet_model::LeNet5;
-use lenet_train::{Backend, Config, Event, Observer, Progress, fit};
+use lenet_run::{DataRecord, Environment, Event, Observer, RunFolder};
+use lenet_train::{Backend, Config, Images, Run, Setup};
 
 struct Target(f64);
 
@@ -22,19 +24,25 @@ impl Observer for Target {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::default();
-    let images = lenet_data::embedded::mnist()?.train;
-    let (train, validation) = images.split(config.validation, config.seed);
-    let network = config.architecture(images.classes());
-    let model = LeNet5::new(&network, config.init, config.seed, &Device::Cpu)?;
-    fit(
-        &model,
-        &Backend::default(),
-        &train,
-        &validation,
-        &config,
-        &mut Progress::default(),
-        &mut |_, _| Ok(()), // Keeps no checkpoint.
-        &mut [&mut Target(0.975)],
-    )?;
+    let record = DataRecord {
+        name: "mnist".to_owned(),
+        ..DataRecord::default()
+    };
+    let setup = Setup {
+        images: Images::divide(record, lenet_data::embedded::mnist()?, &config)?,
+        config,
+        backend: Backend::default(),
+        device: Device::Cpu,
+        environment: Environment::here(),
+    };
+    let folder = RunFolder::create_numbered(Path::new("runs"), "target")?;
+    let mut run = Run::start(folder, setup)?;
+    run.fit(&mut [&mut Target(0.975)])?;
+    let (summary, _) = run.finish()?;
+    println!(
+        "test accuracy {:.2} %, in {}",
+        100. * summary.test.accuracy.unwrap_or(f64::NAN),
+        run.folder().path().display()
+    );
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use lenet_engine::engine::Precision;
 use lenet_engine::pool::Pool;
+use lenet_files::{Error, Result};
 
 /// What computes a training or an evaluation.
 #[derive(Debug, Clone)]
@@ -29,5 +31,24 @@ impl fmt::Display for Backend {
             Backend::Fused(_) => "fused",
             Backend::Candle => "candle",
         })
+    }
+}
+
+impl Backend {
+    /// Checks that this backend computes in this precision on this machine.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) if it does not.
+    pub fn check(&self, precision: Precision) -> Result<()> {
+        let reason = match self {
+            Backend::Candle if precision != Precision::F32 => {
+                "is for the fused engine on the CPU; candle's operations compute in f32"
+            }
+            Backend::Fused(_) if !precision.is_available() => {
+                "needs a processor with Intel AMX, and Linux"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!("precision bf16 {reason}")))
     }
 }

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use lenet_data::Augmentation;
 use lenet_engine::engine::Precision;
+use lenet_files::{Error, Result};
 use lenet_model::{Activation, Architecture, Init, Padding};
 use lenet_picture::Normalization;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::Range;
-use crate::{Error, Optimizer, Result, Schedule};
+use crate::optimizer::Optimizer;
+use crate::range::{Range, check};
+use crate::schedule::Schedule;
 
-/// All that decides the result of a training, in the words of `config.toml`. The defaults are those
-/// of the classic recipe.
+/// All that decides the result of a training, as `config.toml` holds it. The defaults are those of
+/// the classic recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -20,51 +22,50 @@ pub struct Config {
     pub recipe: String,
     /// The data set's name.
     pub dataset: String,
-    /// What every random number is drawn from: the initial parameters, the validation split, the
+    /// The seed of every random number: the initial parameters, the validation split, the
     /// order of each epoch and the augmentation.
     pub seed: u64,
     /// Passes over the training images.
     pub epochs: u32,
-    /// Images of a step; the last step of an epoch takes what is left over.
+    /// Images in a step; the last step of an epoch may have fewer.
     pub batch_size: usize,
     /// The optimiser's step size, at its highest.
     pub learning_rate: f64,
     /// Images of the training set that are held out for validation.
     pub validation: usize,
-    /// Only so many of the remaining images are trained on.
+    /// Use only this many of the remaining images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
     /// How pixels are scaled.
     pub scaling: Scaling,
     /// The first convolution's padding.
     pub padding: Padding,
-    /// The function behind each layer but the last.
+    /// The function after each layer but the last.
     pub activation: Activation,
     /// How the parameters are drawn.
     pub init: Init,
-    /// What the products of the fused engine are computed in.
+    /// The number format of the fused engine's products.
     pub precision: Precision,
     /// ε of label smoothing: the loss is that of a label which is right to 1 - ε and spread evenly
     /// over all classes to ε. Szegedy et al. 2016, <https://arxiv.org/abs/1512.00567>.
     pub label_smoothing: f64,
-    /// Gradients are scaled down to this Euclidean norm, all parameters together, where they have a
-    /// greater one. Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>.
+    /// Gradients with a larger Euclidean norm, all parameters together, are scaled down to it. Pascanu et al. 2013, <https://arxiv.org/abs/1211.5063>.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// The part of all steps, the last ones, whose parameters are averaged. From the first of them on
+    /// The fraction of the steps, the last ones, whose parameters are averaged. From the first of them
     /// the average is what is validated and kept.
     pub average: f64,
-    /// Epochs without a better validation that are borne; the next one is the last.
+    /// Epochs without better validation accuracy to tolerate; the next one is the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
-    /// A checkpoint after every so many steps, beside that after every epoch. Changes no result.
+    /// Steps between two checkpoints, besides the one after every epoch. Does not change results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<usize>,
-    /// The part of all steps in which augmentation has its full strength; then it fades.
+    /// The fraction of the steps in which augmentation has its full strength; then it fades.
     pub augment_until: f64,
-    /// The part of its strength that augmentation has at the end.
+    /// The fraction of its strength that augmentation has at the end.
     pub augment_end: f64,
-    /// What moves the parameters.
+    /// The optimiser.
     pub optimizer: Optimizer,
     /// How the learning rate changes.
     pub schedule: Schedule,
@@ -78,8 +79,8 @@ pub struct Config {
 pub enum Scaling {
     /// To \[0, 1].
     Unit,
-    /// To \[0, 1], divided by the standard deviation of MNIST's pixels: the background stays 0, which
-    /// is what a convolution pads with.
+    /// To \[0, 1], divided by the standard deviation of MNIST's pixels: the background stays 0, with
+    /// which a convolution pads.
     UnitDeviation,
     /// To \[0, 1], less the mean of MNIST's pixels, divided by their standard deviation.
     Standard,
@@ -116,9 +117,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The most bytes of a configuration file.
+    const MAX_BYTES: usize = 1 << 20;
     /// The most epochs; a hundred times more than any data set of this kind needs.
     pub const MAX_EPOCHS: u32 = 100_000;
-    /// The most images of a step; as many as a whole data set of this kind has.
+    /// The most images in a step; as many as a whole data set of this kind has.
     pub const MAX_BATCH_SIZE: usize = 65_536;
     /// The largest seed: TOML has signed integers of 64 bits.
     pub const MAX_SEED: u64 = i64::MAX as u64;
@@ -126,29 +129,23 @@ impl Config {
     /// Reads a file such as `config.toml`.
     ///
     /// # Errors
-    /// [`Error::Files`] if it cannot be read or has more than a mebibyte;
-    /// [`Error::ConfigFile`] with its path where [`Config::from_toml`] fails.
+    /// [`Kind::Io`](lenet_files::Kind::Io) if it cannot be read; otherwise those of
+    /// [`Config::from_toml`], with its path.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = lenet_files::read(path, 1 << 20)?;
-        Self::from_toml(&String::from_utf8_lossy(&bytes)).map_err(|error| Error::ConfigFile {
-            path: path.to_owned(),
-            source: Box::new(error),
-        })
+        Self::from_toml(&lenet_files::read_text(path, Self::MAX_BYTES)?)
+            .map_err(|error| error.at(path))
     }
 
     /// Reads what [`Config::to_toml`] wrote, or a part of it; what is missing has its default.
     ///
     /// # Errors
-    /// [`Error::ConfigSyntax`] with line, column and the names that exist, and as [`Config::check`].
+    /// [`Kind::Usage`](lenet_files::Kind::Usage), with line, column and the names that exist, and
+    /// those of [`Config::check`].
     pub fn from_toml(text: &str) -> Result<Self> {
-        let config = Self::from_toml_unchecked(text)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let config: Self = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
         config.check()?;
         Ok(config)
-    }
-
-    pub(crate) fn from_toml_unchecked(text: &str) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        toml::from_str(text).map_err(Error::ConfigSyntax)
     }
 
     /// The configuration as `config.toml` holds it.
@@ -156,65 +153,40 @@ impl Config {
     /// # Errors
     /// None for a configuration that [`Config::check`] accepts.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(Error::ConfigUnwritable)
+        toml::to_string(self)
+            .map_err(|error| Error::usage("the configuration cannot be written").caused_by(error))
     }
 
-    /// Whether every value is in its range.
+    /// Checks that every value is in its range.
     ///
     /// # Errors
-    /// [`Error::ConfigValue`] with the first value that is not, and its range.
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) with the first value that is not, and its range.
     pub fn check(&self) -> Result<()> {
-        let outside = |name: &'static str, value: String, allowed: String| Error::ConfigValue {
-            name,
-            value,
-            allowed,
+        let between = |name, value: u64, least: u64, most: u64| {
+            let range = format_args!("between {least} and {most}");
+            check(name, value, (least..=most).contains(&value), range)
         };
-        if self.seed > Self::MAX_SEED {
-            let allowed = format!("between 0 and {}", Self::MAX_SEED);
-            return Err(outside("seed", self.seed.to_string(), allowed));
+        let positive = |name, value: Option<usize>| check(name, 0, value != Some(0), "1 or more");
+        between("seed", self.seed, 0, Self::MAX_SEED)?;
+        between("epochs", self.epochs.into(), 1, Self::MAX_EPOCHS.into())?;
+        let most = Self::MAX_BATCH_SIZE as u64;
+        between("batch_size", self.batch_size as u64, 1, most)?;
+        positive("limit_train", self.limit_train)?;
+        positive("checkpoint_every", self.checkpoint_every)?;
+        Range::Positive.check("learning_rate", self.learning_rate)?;
+        Range::BelowOne.check("label_smoothing", self.label_smoothing)?;
+        Range::UpToOne.check("average", self.average)?;
+        Range::UpToOne.check("augment_until", self.augment_until)?;
+        Range::UpToOne.check("augment_end", self.augment_end)?;
+        if let Some(norm) = self.clip_norm {
+            Range::Positive.check("clip_norm", norm)?;
         }
-        if !(1..=Self::MAX_EPOCHS).contains(&self.epochs) {
-            let allowed = format!("between 1 and {}", Self::MAX_EPOCHS);
-            return Err(outside("epochs", self.epochs.to_string(), allowed));
-        }
-        if !(1..=Self::MAX_BATCH_SIZE).contains(&self.batch_size) {
-            let allowed = format!("between 1 and {}", Self::MAX_BATCH_SIZE);
-            return Err(outside("batch_size", self.batch_size.to_string(), allowed));
-        }
-        let mut ranges = vec![
-            ("learning_rate", self.learning_rate, Range::Positive),
-            ("label_smoothing", self.label_smoothing, Range::BelowOne),
-            ("average", self.average, Range::UpToOne),
-            ("augment_until", self.augment_until, Range::UpToOne),
-            ("augment_end", self.augment_end, Range::UpToOne),
-        ];
-        ranges.extend(
-            self.clip_norm
-                .map(|norm| ("clip_norm", norm, Range::Positive)),
-        );
-        ranges.extend(self.optimizer.ranges());
-        ranges.extend(self.schedule.ranges());
-        for (name, value, range) in ranges {
-            if !range.holds(value) {
-                return Err(outside(name, value.to_string(), range.allowed().to_owned()));
-            }
-        }
-        if self.checkpoint_every == Some(0) {
-            let allowed = "1 or more".to_owned();
-            return Err(outside("checkpoint_every", "0".to_owned(), allowed));
-        }
-        self.augmentation.check()?;
-        if self.limit_train == Some(0) {
-            return Err(outside(
-                "limit_train",
-                "0".to_owned(),
-                "1 or more".to_owned(),
-            ));
-        }
-        Ok(())
+        self.optimizer.check()?;
+        self.schedule.check()?;
+        self.augmentation.check()
     }
 
-    /// The form of the network for a data set of so many classes.
+    /// The form of the network for this number of classes.
     pub fn architecture(&self, classes: usize) -> Architecture {
         Architecture {
             classes,
@@ -237,4 +209,55 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_what_it_wrote_and_parts_of_it() {
+        let config = Config {
+            seed: Config::MAX_SEED,
+            learning_rate: 0.1 + 0.2,
+            limit_train: Some(1_000),
+            scaling: Scaling::Standard,
+            init: Init::PyTorch,
+            ..Config::default()
+        };
+        let text = config.to_toml().unwrap();
+        assert_eq!(Config::from_toml(&text).unwrap(), config);
+
+        let part = Config::from_toml("\u{feff}epochs = 3\r\n").unwrap();
+        let epochs = 3;
+        let expected = Config {
+            epochs,
+            ..Config::default()
+        };
+        assert_eq!(part, expected);
+    }
+
+    /// FAULTS A23 and B15: errors of syntax say where, values out of range name the range.
+    #[test]
+    fn errors_say_where_and_what() {
+        for (text, expected) in [
+            ("epochs = 3\nepoch = 4\n", "line 2, column 1"),
+            ("epoch = 4", "unknown field `epoch`"),
+            ("seed = \"seven\"\n", "line 1, column 8"),
+            ("padding = \"reflect\"\n", "line 1, column 11"),
+            ("epochs = 0", "epochs 0: must be between 1 and 100000"),
+            ("batch_size = 65537", "must be between 1 and 65536"),
+            ("learning_rate = 0.0", "must be a finite number above 0"),
+            ("learning_rate = nan", "learning_rate NaN: must be"),
+            ("learning_rate = inf", "must be a finite number above 0"),
+            ("average = 1.5", "average 1.5: must be between 0 and 1"),
+            ("limit_train = 0", "limit_train 0: must be 1 or more"),
+            (
+                "[optimizer]\nkind = \"adam\"\nbeta2 = 1.0",
+                "at least 0 and below 1",
+            ),
+            ("[schedule]\nkind = \"step\"\nevery = 0", "schedule.every 0"),
+        ] {
+            let error = Config::from_toml(text).unwrap_err();
+            assert_eq!(error.kind(), lenet_files::Kind::Usage);
+            assert!(error.to_string().contains(expected), "{text:?}: {error}");
+        }
+    }
+}

@@ -6,66 +6,94 @@ mod epoch;
 use std::ops::ControlFlow;
 
 use lenet_data::{Dataset, order};
+use lenet_files::{Error, Kind, Result};
 use lenet_model::LeNet5;
-use lenet_run::{Event, Observer, Scores, Started, Step, Untrained};
+use lenet_run::{Event, Observer, Scores, Started, Untrained};
 
 use clock::Clock;
 
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::plan::Plan;
-use crate::stepper::{Altered, Pass, Stepper};
-use crate::{Backend, Config, Error, Metrics, Progress, Result};
+use crate::progress::Progress;
+use crate::rows::{Alteration, Rows};
+use crate::step::{self, Pass, Step};
+
+/// What is trained, on what, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Training<'a> {
+    /// The network.
+    pub model: &'a LeNet5,
+    /// What computes.
+    pub backend: &'a Backend,
+    /// All that decides the result.
+    pub config: &'a Config,
+    /// The images to train on.
+    pub train: &'a Dataset,
+    /// The images held out, by which the best epoch is chosen.
+    pub validation: &'a Dataset,
+}
 
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With the last epoch. The model has the parameters that validation chose.
+    /// After the last epoch. The model has the parameters that validation chose.
     Finished,
-    /// Before, as an observer asked. The model has the parameters of the last step.
+    /// Earlier, because a watcher asked for it. The model has the parameters of the last step.
     Stopped,
 }
 
-/// Trains `model` on `train`, from where `progress` stands to the last epoch of `config`, or until
-/// its patience is over.
+/// Follows a training and keeps what it makes. Every [`Observer`], and so every closure on an
+/// [`Event`], is one that keeps nothing.
+pub trait Watch {
+    /// Takes note of an event; [`ControlFlow::Break`] asks for a stop after the current step.
+    fn event(&mut self, event: &Event) -> ControlFlow<()>;
+
+    /// Saves the training: after each epoch, after a stop, and within epochs if `checkpoint_every`
+    /// is set. [`Progress`] and the model's parameters are all that [`fit`] needs to continue bit for
+    /// bit.
+    ///
+    /// # Errors
+    /// Whatever stopped it from saving, which ends the training.
+    fn save(&mut self, model: &LeNet5, progress: &Progress) -> Result<()>;
+}
+
+impl<T: Observer> Watch for T {
+    fn event(&mut self, event: &Event) -> ControlFlow<()> {
+        self.notice(event)
+    }
+
+    fn save(&mut self, _: &LeNet5, _: &Progress) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Trains from where `progress` stands to the last epoch, or until the patience is exhausted.
 ///
-/// After each epoch the images of `validation` are evaluated; at the end the model gets the
-/// parameters of the best epoch: the highest accuracy, and of equal ones the lowest loss. Without
-/// validation images the last epoch counts as the best.
-///
-/// `save` is called with the progress after each epoch, every so many steps and after a stop;
-/// [`Progress`] holds all that a later call needs to go on, bit for bit. Every event goes to each of
-/// the `observers`.
+/// After each epoch the images held out are evaluated; at the end the model gets the parameters of
+/// the best epoch, by [`lenet_run::is_better`].
 ///
 /// # Errors
-/// [`Error::Diverged`] where the loss or a gradient is no number, before it reaches a parameter;
-/// [`Error::DivergedAfter`] where an epoch leaves a network that computes none, before it is saved;
-/// what `save` returns; candle's own, as for labels that the model has no output for.
-#[expect(clippy::too_many_arguments, reason = "each is a noun of its own")]
+/// [`Kind::Diverged`] if the loss or a gradient is not finite, before it reaches a parameter, or if
+/// an epoch leaves a network whose outputs are not, before it is saved; [`Kind::Usage`] for a
+/// configuration out of range; what [`Watch::save`] returns; candle's own.
 pub fn fit(
-    model: &LeNet5,
-    backend: &Backend,
-    train: &Dataset,
-    validation: &Dataset,
-    config: &Config,
+    training: &Training<'_>,
     progress: &mut Progress,
-    save: &mut dyn FnMut(&LeNet5, &Progress) -> Result<()>,
-    observers: &mut [&mut dyn Observer],
+    watch: &mut dyn Watch,
 ) -> Result<Ending> {
+    let Training { model, config, .. } = *training;
     config.check()?;
-    let plan = Plan::new(config, train.len());
-    let mut stepper = Stepper::new(model, backend, config, progress)?;
-    let mut stop = begin(
-        model,
-        train,
-        validation,
-        config,
-        progress,
-        &mut stepper,
-        observers,
-    )?;
+    let plan = Plan::new(config, training.train.len());
+    let table = config.normalization().table();
+    let state = progress.optimizer.as_ref();
+    let mut step = step::new(model, training.backend, config, state)?;
+    let mut stop = begin(training, &plan, &table, progress, step.as_mut(), watch)?;
 
     while !plan.is_over(progress) {
         let epoch = progress.epochs_done + 1;
-        let order = order(config.seed, epoch, train.len());
+        let order = order(config.seed, epoch, training.train.len());
         let mut clock = Clock::start(progress);
         let mut learning_rate = plan.learning_rate(progress);
 
@@ -74,58 +102,46 @@ pub fn fit(
                 break;
             }
             learning_rate = plan.learning_rate(progress);
-            let batch = Altered {
-                dataset: train,
+            let batch = Rows {
+                dataset: training.train,
                 rows,
-                augmentation: &config.augmentation,
-                strength: plan.strength(progress),
-                seed: config.seed,
-                epoch,
+                table: &table,
+                alteration: Alteration {
+                    augmentation: &config.augmentation,
+                    strength: plan.strength(progress),
+                    seed: config.seed,
+                    epoch,
+                },
             };
-            let pass = stepper.gradients(&batch, progress.metrics(model.architecture().classes))?;
-            check_finite(
-                model,
-                &stepper,
-                &pass,
-                epoch,
-                progress.step + 1,
-                learning_rate,
-            )?;
-            stepper.update(learning_rate)?;
+            let pass = step.gradients(&batch, progress.metrics(model.architecture().classes))?;
+            check_finite(&pass, step.as_ref(), model, progress, learning_rate)?;
+            step.update(learning_rate)?;
             progress.step += 1;
             progress.steps_done += 1;
             if plan.averages(progress) {
-                stepper.average(model)?;
+                step.add_to(&mut progress.average)?;
             }
             progress.epoch_seconds = clock.seconds();
-            let event = step(&plan, progress, &pass, learning_rate, &clock);
-            stop = tell(observers, &Event::Step(event));
+            let event = event(&plan, progress, &pass, learning_rate, &clock);
+            stop = watch.event(&Event::Step(event)).is_break();
             if plan.saves(progress) {
-                stepper.store(model, progress)?;
-                clock.without(|| save(model, progress))?;
+                progress.optimizer = Some(step.store()?);
+                clock.without(|| watch.save(model, progress))?;
             }
         }
-        stepper.store(model, progress)?;
-        if progress.step < plan.steps_per_epoch {
-            save(model, progress)?;
-            let step = progress.step;
-            tell(observers, &Event::Stopped { epoch, step });
-            return Ok(Ending::Stopped);
+        progress.optimizer = Some(step.store()?);
+        let steps = progress.step;
+        let is_whole = steps == plan.steps_per_epoch;
+        if is_whole {
+            let row = epoch::end(training, progress, learning_rate)?;
+            watch.save(model, progress)?;
+            stop |= watch.event(&Event::Epoch(row)).is_break();
+        } else {
+            watch.save(model, progress)?;
         }
-        let row = epoch::end(
-            model,
-            backend,
-            validation,
-            config,
-            progress,
-            &stepper,
-            learning_rate,
-        )?;
-        save(model, progress)?;
-        stop |= tell(observers, &Event::Epoch(row));
-        if stop && !plan.is_over(progress) {
-            let step = plan.steps_per_epoch;
-            tell(observers, &Event::Stopped { epoch, step });
+        if stop && !(is_whole && plan.is_over(progress)) {
+            // There is nothing left to stop.
+            let _ = watch.event(&Event::Stopped { epoch, step: steps });
             return Ok(Ending::Stopped);
         }
     }
@@ -135,48 +151,51 @@ pub fn fit(
     Ok(Ending::Finished)
 }
 
-/// Tells that the training begins or goes on, and what the network is like before the first step.
+/// Reports that the training begins or is resumed, and the loss before the first step; returns
+/// whether it is to stop.
 fn begin(
-    model: &LeNet5,
-    train: &Dataset,
-    validation: &Dataset,
-    config: &Config,
+    training: &Training<'_>,
+    plan: &Plan<'_>,
+    table: &[f32; 256],
     progress: &Progress,
-    stepper: &mut Stepper<'_>,
-    observers: &mut [&mut dyn Observer],
+    step: &mut dyn Step,
+    watch: &mut dyn Watch,
 ) -> Result<bool> {
-    let started = Event::Started(Started {
-        train_images: train.len(),
-        validation_images: validation.len(),
-        classes: model.architecture().classes,
-        parameters: model.parameters().count(),
-        epochs: config.epochs,
-        batch_size: config.batch_size,
-        steps_per_epoch: train.len().div_ceil(config.batch_size),
-        steps_done: progress.steps_done,
-    });
-    let mut stop = tell(observers, &started);
-    if progress.steps_done == 0 && !train.is_empty() {
-        let order = order(config.seed, 1, train.len());
-        let first = &order[..config.batch_size.min(order.len())];
-        let untrained = Untrained {
-            loss: stepper.loss(train, first)?,
-            expected: (model.architecture().classes as f64).ln(),
-        };
-        stop |= tell(observers, &Event::Untrained(untrained));
+    let Training { model, config, .. } = *training;
+    let classes = model.architecture().classes;
+    let mut stop = watch
+        .event(&Event::Started(Started {
+            train_images: training.train.len(),
+            validation_images: training.validation.len(),
+            classes,
+            parameters: model.parameters().count(),
+            epochs: config.epochs,
+            batch_size: config.batch_size,
+            steps_per_epoch: plan.steps_per_epoch,
+            steps_done: progress.steps_done,
+        }))
+        .is_break();
+    let order = order(config.seed, 1, training.train.len());
+    if let Some(rows) = order.chunks(config.batch_size).next()
+        && progress.steps_done == 0
+    {
+        let loss = step.loss(&Rows::plain(training.train, rows, table))?;
+        let expected = (classes as f64).ln();
+        let untrained = Event::Untrained(Untrained { loss, expected });
+        stop |= watch.event(&untrained).is_break();
     }
     Ok(stop)
 }
 
-fn step(
+fn event(
     plan: &Plan<'_>,
     progress: &Progress,
     pass: &Pass,
     learning_rate: f64,
     clock: &Clock,
-) -> Step {
+) -> lenet_run::Step {
     let scores = progress.epoch_metrics.as_ref().map(scores);
-    Step {
+    lenet_run::Step {
         epoch: progress.epochs_done + 1,
         step: progress.step,
         steps_per_epoch: plan.steps_per_epoch,
@@ -189,16 +208,7 @@ fn step(
     }
 }
 
-/// Gives an event to every observer; whether one of them asks to stop.
-fn tell(observers: &mut [&mut dyn Observer], event: &Event) -> bool {
-    let mut stop = false;
-    for observer in observers {
-        stop |= matches!(observer.notice(event), ControlFlow::Break(()));
-    }
-    stop
-}
-
-/// The scores of metrics that have seen an image; without one, zeros that nobody is shown.
+/// The scores of metrics that have seen an image; zeros if they have not.
 fn scores(metrics: &Metrics) -> Scores {
     Scores {
         loss: metrics.loss().unwrap_or(0.),
@@ -206,25 +216,37 @@ fn scores(metrics: &Metrics) -> Scores {
     }
 }
 
-/// Stops a training that has become meaningless, before a parameter has.
+/// Stops a training whose loss or gradients are not finite, before they reach a parameter, and names
+/// the parameter with the largest gradient, or the first with NaN.
 fn check_finite(
-    model: &LeNet5,
-    stepper: &Stepper<'_>,
     pass: &Pass,
-    epoch: u32,
-    step: usize,
+    step: &dyn Step,
+    model: &LeNet5,
+    progress: &Progress,
     learning_rate: f64,
 ) -> Result<()> {
     if pass.loss.is_finite() && pass.finite {
         return Ok(());
     }
-    let (tensor, max_abs_gradient) = stepper.largest_gradient(model)?;
-    Err(Error::Diverged {
-        epoch,
-        step,
-        loss: pass.loss,
-        learning_rate,
-        tensor,
-        max_abs_gradient,
-    })
+    let (mut name, mut largest) = ("no parameter", 0_f32);
+    for ((parameter, _), gradient) in
+        std::iter::zip(model.parameters().iter(), step.last_gradients()?)
+    {
+        for value in gradient.into_iter().map(f32::abs) {
+            if !largest.is_nan() && (value.is_nan() || value > largest) {
+                (name, largest) = (parameter, value);
+            }
+        }
+    }
+    Err(Error::new(
+        Kind::Diverged,
+        format!(
+            "the training diverged at epoch {}, step {}: loss {}, learning rate {learning_rate:?}, \
+             the gradient of {name} has {largest} as its largest value; a smaller learning rate may \
+             help",
+            progress.epochs_done + 1,
+            progress.step + 1,
+            pass.loss,
+        ),
+    ))
 }

@@ -2,23 +2,25 @@
 //! confidence can be trusted, its worst mistakes, its first filters and what they find in an image.
 
 use candle_core::{DType, Tensor};
-use lenet_data::{Dataset, batches};
+use lenet_data::Dataset;
+use lenet_files::Result;
 use lenet_model::LeNet5;
 use lenet_picture::Normalization;
 use lenet_run::{Bin, Calibration, Inspection, Maps, Mistake, Pixels, Sample, worst};
 
+use crate::backend::Backend;
 use crate::evaluate::evaluate_with;
-use crate::metrics::argmax;
-use crate::{Backend, Metrics, Result};
+use crate::metrics::{Metrics, argmax};
+use crate::rows::Rows;
 
 /// Bins of [`Calibration`]; 15 as in Guo et al.
 const BINS: usize = 15;
 
-/// Runs the network over a set once: returns what [`evaluate`](crate::evaluate) returns, and the
-/// inspection. An image whose logits are not finite counts in the scores alone.
+/// Runs the network over a set once: returns what [`evaluate`](crate::evaluate) returns, and what
+/// can be seen on the way. An image whose logits are not finite counts in the scores alone.
 ///
 /// # Errors
-/// As [`evaluate`](crate::evaluate).
+/// Those of [`evaluate`](crate::evaluate).
 pub fn inspect(
     model: &LeNet5,
     backend: &Backend,
@@ -43,8 +45,12 @@ pub fn inspect(
             if !loss.is_finite() || !confidence.is_finite() {
                 continue;
             }
-            bins[bin_of(confidence)].add(confidence, predicted == label as usize);
-            if predicted != label as usize {
+            let is_correct = predicted == label as usize;
+            let bin = &mut bins[bin_of(confidence)];
+            bin.count += 1;
+            bin.confidence += confidence;
+            bin.correct += u64::from(is_correct);
+            if !is_correct {
                 mistakes.push(Mistake {
                     index: place,
                     label,
@@ -76,26 +82,18 @@ pub fn inspect(
     let inspection = Inspection {
         calibration: calibration(&bins),
         mistakes,
-        filters: filters(model)?,
+        filters: maps("conv1", &model.parameters().layers()[0].0)?,
         sample,
     };
     Ok((metrics, inspection))
 }
 
-/// What a bin adds up.
+/// What is added up over the images of a bin.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     count: u64,
     confidence: f64,
     correct: u64,
-}
-
-impl Sums {
-    fn add(&mut self, confidence: f64, is_correct: bool) {
-        self.count += 1;
-        self.confidence += confidence;
-        self.correct += u64::from(is_correct);
-    }
 }
 
 /// The bin, from 0, of a confidence in (0, 1].
@@ -106,10 +104,10 @@ fn bin_of(confidence: f64) -> usize {
 
 fn calibration(bins: &[Sums; BINS]) -> Calibration {
     let count: u64 = bins.iter().map(|bin| bin.count).sum();
-    let gaps = bins
+    let distance: f64 = bins
         .iter()
-        .map(|bin| (bin.correct as f64 - bin.confidence).abs());
-    let distance: f64 = gaps.sum();
+        .map(|bin| (bin.correct as f64 - bin.confidence).abs())
+        .sum();
     let mean = |sum: f64, count: u64| (count > 0).then(|| sum / count as f64);
     let bin = |sums: &Sums| Bin {
         count: sums.count,
@@ -117,7 +115,7 @@ fn calibration(bins: &[Sums; BINS]) -> Calibration {
         accuracy: mean(sums.correct as f64, sums.count),
     };
     Calibration {
-        // A bin's weight, its part of the images, cancels the count that its means divide by.
+        // A bin's weight, its share of the images, cancels the count that its means divide by.
         expected_calibration_error: mean(distance, count),
         bins: bins.iter().map(bin).collect(),
     }
@@ -138,24 +136,20 @@ fn pixels(dataset: &Dataset, index: usize) -> Pixels {
     Pixels(image.unwrap_or_default())
 }
 
-fn filters(model: &LeNet5) -> Result<Maps> {
-    let [(weight, _), ..] = model.parameters().layers();
-    maps("conv1", &weight)
-}
-
+/// What the convolutions find in the first image.
 fn feature_maps(
     model: &LeNet5,
     dataset: &Dataset,
     normalization: Normalization,
 ) -> Result<Vec<Maps>> {
-    let mut found = Vec::new();
-    for batch in batches(dataset, [0], 1, normalization) {
-        let batch = batch?.to_device(model.device())?;
-        let [first, second] = model.feature_maps(&batch.images)?;
-        found.push(maps("conv1", &first.detach())?);
-        found.push(maps("conv2", &second.detach())?);
-    }
-    Ok(found)
+    let table = normalization.table();
+    let first = Rows::plain(dataset, &[0], &table);
+    let (images, _) = first.tensors(model.device())?; // (1, 1, 28, 28)
+    let [first, second] = model.feature_maps(&images)?;
+    Ok(vec![
+        maps("conv1", &first.detach())?,
+        maps("conv2", &second.detach())?,
+    ])
 }
 
 /// The pictures of (A, B, H, W), of which A or B is 1.

@@ -1,7 +1,19 @@
-//! Trains LeNet-5: the loop, optimisers, metrics and checkpoints.
+//! Trains LeNet-5: from a configuration to the folder of a finished run.
 //!
 //! The crate knows nothing of the command line and prints nothing: what happens goes to
-//! [`Observer`]s as [`Event`]s. A whole training through the public interface of the crates:
+//! [`Observer`](lenet_run::Observer)s as [`Event`](lenet_run::Event)s. Its modules, in reading order:
+//!
+//! | module | what | types |
+//! |---|---|---|
+//! | config, recipe, optimizer, schedule | all that decides a result | [`Config`], [`Draft`], [`Optimizer`], [`Schedule`] |
+//! | plan | what to do at which step: a function of the configuration and the progress | |
+//! | rows, step | a batch, and one step on either engine | [`Backend`], [`TensorOptimizer`] |
+//! | fit, evaluate, metrics, progress | the loop: epochs, their validation, where it stands | [`fit`], [`evaluate`](evaluate()), [`Metrics`], [`Progress`] |
+//! | checkpoint | the progress on disk | [`checkpoint`] |
+//! | inspect, run | from the configuration to the folder | [`Run`], [`inspect`](inspect()) |
+//! | tensorboard | an observer | [`TensorBoard`] |
+//!
+//! The loop without a folder; `examples/own_observer.rs` makes a whole run:
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -9,81 +21,79 @@
 //! use candle_core::Device;
 //! use lenet_data::embedded;
 //! use lenet_model::{Architecture, Init, LeNet5};
-//! use lenet_train::{Backend, Config, Event, Progress, evaluate, fit};
+//! use lenet_run::Event;
+//! use lenet_train::{Backend, Config, Progress, Training, evaluate, fit};
 //!
-//! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let config = Config { epochs: 1, ..Config::default() };
-//!     let mnist = embedded::mnist()?;
-//!     let (train, validation) = mnist.train.split(config.validation, config.seed);
-//! #   // The documentation's test trains on a part.
-//! #   let (train, validation) = (train.take(2_560), validation.take(500));
-//!     let model = LeNet5::new(&Architecture::default(), Init::default(), config.seed, &Device::Cpu)?;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config { epochs: 1, ..Config::default() };
+//! let mnist = embedded::mnist()?;
+//! let (train, validation) = mnist.train.split(config.validation, config.seed);
+//! # // The documentation's test trains on a part.
+//! # let (train, validation) = (train.take(2_560), validation.take(500));
+//! let model = LeNet5::new(&Architecture::default(), Init::default(), config.seed, &Device::Cpu)?;
+//! let backend = Backend::default();
+//! let training = Training {
+//!     model: &model,
+//!     backend: &backend,
+//!     config: &config,
+//!     train: &train,
+//!     validation: &validation,
+//! };
+//! let mut print = |event: &Event| {
+//!     if let Event::Epoch(epoch) = event {
+//!         println!("{epoch:?}");
+//!     }
+//!     ControlFlow::Continue(())
+//! };
+//! fit(&training, &mut Progress::default(), &mut print)?;
 //!
-//!     let mut print = |event: &Event| {
-//!         if let Event::Epoch(epoch) = event {
-//!             println!("{epoch:?}");
-//!         }
-//!         ControlFlow::Continue(())
-//!     };
-//!     let mut progress = Progress::default();
-//!     let mut keep_nothing = |_: &LeNet5, _: &Progress| Ok(());
-//!     let backend = Backend::default();
-//!     fit(
-//!         &model,
-//!         &backend,
-//!         &train,
-//!         &validation,
-//!         &config,
-//!         &mut progress,
-//!         &mut keep_nothing,
-//!         &mut [&mut print],
-//!     )?;
-//!
-//!     let result = evaluate(&model, &backend, &mnist.test.take(1_000), config.normalization())?;
-//!     println!("test accuracy {:.2} %", 100. * result.accuracy().unwrap_or(f64::NAN));
-//! #   assert!(result.accuracy().unwrap() > 0.6, "{result:?}");
-//!     Ok(())
-//! }
+//! let result = evaluate(&model, &backend, &mnist.test.take(1_000), config.normalization())?;
+//! println!("test accuracy {:.2} %", 100. * result.accuracy().unwrap_or(f64::NAN));
+//! # assert!(result.accuracy().unwrap() > 0.6, "{result:?}");
+//! # Ok(())
+//! # }
 //! ```
 #![forbid(unsafe_code)]
 
-mod adam;
-mod average;
-mod backend;
-pub mod checkpoint;
 mod config;
-mod error;
+mod optimizer;
+mod range;
+mod recipe;
+mod schedule;
+
+mod plan;
+
+mod backend;
+mod rows;
+mod step;
+mod tensor_optimizer;
+
+mod average;
 mod evaluate;
 mod fit;
-mod inspect;
 mod metrics;
-mod optimizer;
-mod plan;
 mod progress;
-mod recipe;
-mod saving;
-mod schedule;
-mod sgd;
-mod stepper;
+
+pub mod checkpoint;
+
+mod inspect;
+mod run;
+
 mod tensorboard;
 
-pub use adam::{Adam, AdamConfig};
 pub use average::Average;
 pub use backend::Backend;
 pub use checkpoint::{Identity, OtherTraining};
 pub use config::{Config, Scaling};
-pub use error::{Error, Result};
 pub use evaluate::evaluate;
-pub use fit::{Ending, fit};
-// Part of the interface of `fit`.
+pub use fit::{Ending, Training, Watch, fit};
 pub use inspect::inspect;
 pub use lenet_engine::engine::Precision;
-pub use lenet_run::{Epoch, Event, Observer, Scores, Started, Step, Untrained};
 pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};
 pub use progress::{Best, Progress};
 pub use recipe::{Draft, RECIPES, Recipe};
-pub use saving::{chosen_weights, resume, save};
+pub use run::{Images, Run, Setup};
 pub use schedule::Schedule;
-pub use sgd::Sgd;
+pub use tensor_optimizer::TensorOptimizer;
 pub use tensorboard::TensorBoard;

@@ -1,13 +1,13 @@
 //! Loss, accuracy and the confusion matrix: the one place where tensors become numbers.
 
 use candle_core::{DType, Tensor};
+use lenet_files::Result;
 use lenet_run::ClassMetrics;
-
-use crate::Result;
+use serde::{Deserialize, Serialize};
 
 /// Sums over images. Means are taken at the end, in f64, so that the last partial batch counts by
 /// its images.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     classes: usize,
     loss_sum: f64,
@@ -25,16 +25,10 @@ impl Metrics {
         }
     }
 
-    /// The metrics that a confusion matrix (row = true class) and a sum of losses stand for; `None`
-    /// where the matrix is not square.
-    pub fn from_parts(loss_sum: f64, confusion: &[Vec<u64>]) -> Option<Self> {
-        let classes = confusion.len();
-        let square = confusion.iter().all(|row| row.len() == classes);
-        square.then(|| Self {
-            classes,
-            loss_sum,
-            confusion: confusion.concat(),
-        })
+    /// Whether these are the metrics of a network with this number of classes: they may come from a
+    /// file.
+    pub(crate) fn fit(&self, classes: usize) -> bool {
+        self.classes == classes && self.confusion.len() == classes * classes
     }
 
     /// Adds a batch: its mean loss, its logits (B, classes) and its labels (B). Returns the mean
@@ -65,7 +59,7 @@ impl Metrics {
         self.confusion.iter().sum()
     }
 
-    /// Number of images whose largest logit was that of another class.
+    /// Number of images that were misclassified.
     pub fn errors(&self) -> u64 {
         self.count() - self.correct()
     }
@@ -75,12 +69,7 @@ impl Metrics {
         (self.count() > 0).then(|| self.loss_sum / self.count() as f64)
     }
 
-    /// The sum of the losses of all images.
-    pub fn loss_sum(&self) -> f64 {
-        self.loss_sum
-    }
-
-    /// Part of the images whose largest logit was that of their class; none without images.
+    /// Fraction of the images that were classified correctly; none without images.
     pub fn accuracy(&self) -> Option<f64> {
         ratio(self.correct(), self.count())
     }
@@ -104,19 +93,21 @@ impl Metrics {
                 class: name.clone(),
                 precision: ratio(hits, predicted),
                 recall: ratio(hits, support),
-                // 2pr / (p + r) in terms of counts; where there are neither images nor
-                // predictions it means nothing.
+                // 2pr / (p + r) in terms of counts; undefined with neither images nor predictions.
                 f1: ratio(2 * hits, predicted + support),
                 support,
             }
         };
-        let named = class_names.iter().take(self.classes);
-        named.enumerate().map(figures).collect()
+        class_names
+            .iter()
+            .take(self.classes)
+            .enumerate()
+            .map(figures)
+            .collect()
     }
 
     fn correct(&self) -> u64 {
-        let diagonal = self.confusion.iter().step_by(self.classes + 1);
-        diagonal.sum()
+        self.confusion.iter().step_by(self.classes + 1).sum()
     }
 }
 
@@ -141,61 +132,48 @@ mod tests {
 
     use super::*;
 
-    fn seen() -> Metrics {
-        let mut metrics = Metrics::new(3);
-        // Three images: class 0 taken for 0, class 1 taken for 0, class 1 taken for 1.
-        let logits = Tensor::new(&[[2_f32, 1., 0.], [3., 1., 1.], [0., 5., 5.]], &Device::Cpu);
-        let labels = Tensor::new(&[0_u32, 1, 1], &Device::Cpu).unwrap();
-        let loss = Tensor::new(0.5_f32, &Device::Cpu).unwrap();
-        metrics.add(&loss, &logits.unwrap(), &labels).unwrap();
-        // One image: class 0 taken for 2.
-        let logits = Tensor::new(&[[0_f32, 0., 1.]], &Device::Cpu).unwrap();
-        let labels = Tensor::new(&[0_u32], &Device::Cpu).unwrap();
-        let loss = Tensor::new(2.5_f32, &Device::Cpu).unwrap();
-        metrics.add(&loss, &logits, &labels).unwrap();
-        metrics
-    }
-
     /// The mean weighs the batches by their images: (3 * 0.5 + 1 * 2.5) / 4, not 1.5.
     #[test]
-    fn means_are_by_image() {
-        let metrics = seen();
-        assert_eq!(metrics.loss(), Some(1.));
-        assert_eq!(metrics.accuracy(), Some(0.5));
+    fn figures_of_two_batches() {
+        let mut metrics = Metrics::new(3);
+        // Three images: class 0 predicted as 0, class 1 as 0, class 1 as 1.
+        let first = vec![[2_f32, 1., 0.], [3., 1., 1.], [0., 5., 5.]];
+        // One image: class 0 predicted as 2.
+        let second = vec![[0., 0., 1.]];
+        for (loss, rows, labels) in [(0.5_f32, first, &[0_u32, 1, 1][..]), (2.5, second, &[0])] {
+            let loss = Tensor::new(loss, &Device::Cpu).unwrap();
+            let logits = Tensor::from_slice(&rows.concat(), (rows.len(), 3), &Device::Cpu).unwrap();
+            let labels = Tensor::new(labels, &Device::Cpu).unwrap();
+            metrics.add(&loss, &logits, &labels).unwrap();
+        }
+        assert_eq!((metrics.loss(), metrics.accuracy()), (Some(1.), Some(0.5)));
         assert_eq!((metrics.count(), metrics.errors()), (4, 2));
+        assert_eq!(metrics.confusion(), [[1, 0, 1], [1, 1, 0], [0, 0, 0]]);
+        // Those of a file may not belong to this network.
+        assert!(metrics.fit(3) && !metrics.fit(2));
+
+        let figures = metrics.per_class(&["a", "b", "c"].map(String::from));
+        let numbers = figures
+            .iter()
+            .map(|f| (f.precision, f.recall, f.f1, f.support));
+        let half = Some(0.5);
+        let expected = [
+            (half, half, half, 2),
+            (Some(1.), half, Some(2. / 3.), 2),
+            // Class c was never true: its recall is undefined, its precision is 0 of 1.
+            (Some(0.), None, Some(0.), 0),
+        ];
+        assert_eq!(numbers.collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn confusion_has_true_classes_as_rows() {
-        let confusion = seen().confusion();
-        assert_eq!(confusion, [[1, 0, 1], [1, 1, 0], [0, 0, 0]]);
-        assert_eq!(Metrics::from_parts(4., &confusion), Some(seen()));
-        assert_eq!(Metrics::from_parts(4., &confusion[..2]), None);
-    }
-
-    #[test]
-    fn figures_of_a_class() {
-        let names = ["a", "b", "c"].map(String::from);
-        let figures = seen().per_class(&names);
-        assert_eq!(figures[0].precision, Some(0.5));
-        assert_eq!(figures[0].recall, Some(0.5));
-        assert_eq!(figures[1].precision, Some(1.));
-        assert_eq!(figures[1].recall, Some(0.5));
-        assert_eq!(figures[1].f1, Some(2. / 3.));
-        // Class c was never true: its recall means nothing, its precision is 0 of 1.
-        assert_eq!(figures[2].precision, Some(0.));
-        assert_eq!((figures[2].recall, figures[2].support), (None, 0));
-    }
-
-    #[test]
-    fn nothing_seen_divides_by_nothing() {
+    fn without_images_nothing_is_divided() {
         let metrics = Metrics::new(2);
         assert_eq!((metrics.loss(), metrics.accuracy()), (None, None));
-        let figures = metrics.per_class(&["a".into(), "b".into()]);
-        assert!(
-            figures
-                .iter()
-                .all(|f| f.precision.is_none() && f.f1.is_none())
+        let figures = &metrics.per_class(&["a".into()])[0];
+        assert_eq!(
+            (figures.precision, figures.recall, figures.f1),
+            (None, None, None)
         );
     }
 }

@@ -1,8 +1,9 @@
 //! What a training does at which step: a function of the configuration and of where it stands.
 
-use crate::{Config, Progress};
+use crate::config::Config;
+use crate::progress::Progress;
 
-/// What to do when. Nothing of it is remembered from step to step.
+/// What to do at which step. It has no state.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan<'a> {
     config: &'a Config,
@@ -10,7 +11,7 @@ pub(crate) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// For so many training images.
+    /// For this number of training images.
     pub(crate) fn new(config: &'a Config, images: usize) -> Self {
         Self {
             config,
@@ -18,17 +19,17 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Steps of the whole training.
+    /// Number of steps of the whole training.
     fn steps(&self) -> u64 {
         self.steps_per_epoch as u64 * u64::from(self.config.epochs)
     }
 
-    /// The part of the steps that is made.
+    /// The fraction of the steps that are made.
     fn position(&self, progress: &Progress) -> f64 {
         progress.steps_done as f64 / self.steps().max(1) as f64
     }
 
-    /// Whether the last epoch is over, or patience is.
+    /// Whether the last epoch is over, or the patience is exhausted.
     pub(crate) fn is_over(&self, progress: &Progress) -> bool {
         let without = progress.epochs_without_improvement();
         progress.epochs_done >= self.config.epochs
@@ -38,13 +39,13 @@ impl<'a> Plan<'a> {
                 .is_some_and(|patience| progress.step == 0 && without > patience)
     }
 
-    /// What of an epoch's order is left, in batches.
+    /// The rest of an epoch's order, in batches.
     pub(crate) fn batches_left<'b>(
         &self,
         order: &'b [u32],
         progress: &Progress,
     ) -> std::slice::Chunks<'b, u32> {
-        // Not more than there is: the progress may come from a file.
+        // The progress may come from a file: it may claim more than there is.
         let seen = progress.step.saturating_mul(self.config.batch_size);
         let left = order.get(seen..).unwrap_or_default();
         left.chunks(self.config.batch_size)
@@ -52,21 +53,14 @@ impl<'a> Plan<'a> {
 
     /// The next step's learning rate.
     pub(crate) fn learning_rate(&self, progress: &Progress) -> f64 {
-        let Config {
-            schedule,
-            learning_rate,
-            ..
-        } = self.config;
-        learning_rate * schedule.factor(progress.steps_done, self.steps(), &progress.history)
+        let schedule = self.config.schedule;
+        let factor = schedule.factor(progress.steps_done, self.steps(), &progress.history);
+        self.config.learning_rate * factor
     }
 
-    /// How strong the next step's augmentation is, a part of 1.
+    /// The fraction of its full strength that the next step's augmentation has.
     pub(crate) fn strength(&self, progress: &Progress) -> f32 {
-        let Config {
-            augment_until: until,
-            augment_end: end,
-            ..
-        } = *self.config;
+        let (until, end) = (self.config.augment_until, self.config.augment_end);
         let beyond =
             (self.position(progress) - until).max(0.) / (1. - until).max(f64::MIN_POSITIVE);
         (1. + (end - 1.) * beyond.min(1.)) as f32
@@ -89,43 +83,31 @@ impl<'a> Plan<'a> {
 mod tests {
     use super::*;
 
-    fn at(steps_done: u64) -> Progress {
-        Progress {
-            steps_done,
-            ..Progress::default()
-        }
-    }
-
+    /// Ten steps: augmentation fades over the second half, the last three are averaged.
     #[test]
-    fn augmentation_fades() {
+    fn strength_and_averaging_depend_on_the_step() {
         let config = Config {
             epochs: 2,
             batch_size: 1,
             augment_until: 0.5,
             augment_end: 0.2,
-            ..Config::default()
-        };
-        let plan = Plan::new(&config, 5);
-        let found = [0, 5, 6, 9, 10].map(|step| plan.strength(&at(step)));
-        for (found, expected) in std::iter::zip(found, [1., 1., 0.84, 0.36, 0.2]) {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
-        }
-        let full = Config::default();
-        assert_eq!(Plan::new(&full, 5).strength(&at(39)), 1.);
-    }
-
-    #[test]
-    fn the_last_steps_are_averaged() {
-        let config = Config {
-            epochs: 2,
-            batch_size: 1,
             average: 0.3,
             ..Config::default()
         };
+        let at = |steps_done| Progress {
+            steps_done,
+            ..Progress::default()
+        };
         let plan = Plan::new(&config, 5);
-        let averaged: Vec<u64> = (1..=10).filter(|&step| plan.averages(&at(step))).collect();
-        assert_eq!(averaged, [8, 9, 10]);
-        let none = Config::default();
-        assert!(!Plan::new(&none, 5).averages(&at(390)));
+        for (step, expected) in [(0, 1.), (5, 1.), (6, 0.84), (9, 0.36), (10, 0.2)] {
+            let found = plan.strength(&at(step));
+            assert!((found - expected).abs() < 1e-6, "{step}: {found}");
+        }
+        let averaged = (1..=10).filter(|&step| plan.averages(&at(step)));
+        assert_eq!(averaged.collect::<Vec<u64>>(), [8, 9, 10]);
+        let classic = Config::default();
+        let plan = Plan::new(&classic, 5);
+        assert_eq!(plan.strength(&at(10)), 1.);
+        assert!(!plan.averages(&at(10)));
     }
 }

@@ -1,18 +1,20 @@
-//! Where a training stands: all that it needs to go on.
+//! Where a training stands: all that it needs to continue.
 
 use candle_core::Tensor;
+use lenet_run::{Epoch, Scores};
+use serde::{Deserialize, Serialize};
 
 use crate::average::Average;
-use lenet_run::{Epoch, Scores};
-
-use crate::{Metrics, OptimizerState};
+use crate::metrics::Metrics;
+use crate::optimizer::OptimizerState;
 
 /// Where a training stands. The default is its beginning.
 ///
 /// Together with the model's parameters, the configuration and the data this determines every
 /// later step: the order of an epoch is a function of (seed, epoch, n), an altered image one of
-/// (seed, epoch, index), and there is no other randomness.
-#[derive(Debug, Clone, Default)]
+/// (seed, epoch, index), and there is no other randomness. Its serialised form holds the numbers; a
+/// [`checkpoint`](crate::checkpoint) has the tensors beside them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// Epochs that are over.
     pub epochs_done: u32,
@@ -24,27 +26,28 @@ pub struct Progress {
     pub epoch_metrics: Option<Metrics>,
     /// Wall time of those steps.
     pub epoch_seconds: f64,
-    /// The optimiser's memory.
+    /// The state of the optimiser.
     pub optimizer: Option<OptimizerState>,
-    /// The mean of the parameters after the last steps, where they are averaged.
+    /// The mean of the parameters after the last steps, if they are averaged.
     pub average: Average,
     /// The epochs that are over.
     pub history: Vec<Epoch>,
     /// The best of them.
     pub best: Option<Best>,
-    /// Whether it went on with other values, other data or other arithmetic than it had begun with:
-    /// then no uninterrupted training has the same result.
+    /// Whether it was resumed with other values, other data or other arithmetic than it had begun
+    /// with: then no uninterrupted training has the same result.
     pub not_identical: bool,
 }
 
 /// The best epoch so far, with its parameters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Best {
     /// The epoch, from 1.
     pub epoch: u32,
     /// Its scores on the images held out.
     pub validation: Option<Scores>,
     /// The parameters after it, in the model's order.
+    #[serde(skip)]
     pub parameters: Vec<Tensor>,
 }
 
@@ -55,7 +58,7 @@ impl Progress {
             .get_or_insert_with(|| Metrics::new(classes))
     }
 
-    /// The epoch is over: this is its row.
+    /// Ends the epoch, of which this is the row.
     pub(crate) fn end_epoch(&mut self, row: Epoch) {
         self.epochs_done = row.epoch;
         self.step = 0;

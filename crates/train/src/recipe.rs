@@ -1,8 +1,9 @@
 //! Recipes: configurations that are shipped, and how files and flags change them.
 
+use lenet_files::{Error, Result};
 use toml::{Table, Value};
 
-use crate::{Config, Error, Result};
+use crate::config::Config;
 
 /// A configuration that is shipped with the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,24 +40,26 @@ pub const RECIPES: [Recipe; 4] = [
     },
 ];
 
-/// A configuration in the making: a recipe, then what is laid over it, value by value.
+/// A configuration in the making: a recipe, then what overrides it, value by value.
 #[derive(Debug, Clone)]
 pub struct Draft(Table);
 
 impl Draft {
-    /// The recipe of a name.
+    /// The recipe of this name.
     ///
     /// # Errors
-    /// [`Error::UnknownRecipe`].
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) if there is none.
     pub fn recipe(name: &str) -> Result<Self> {
-        let recipe = RECIPES.iter().find(|recipe| recipe.name == name);
-        let recipe = recipe.ok_or_else(|| Error::UnknownRecipe {
-            name: name.to_owned(),
-        })?;
-        Ok(Self(parse(recipe.text)?))
+        match RECIPES.iter().find(|recipe| recipe.name == name) {
+            Some(recipe) => Ok(Self(parse(recipe.text)?)),
+            None => Err(Error::usage(format!(
+                "there is no recipe {name:?}; there are {}",
+                RECIPES.map(|recipe| recipe.name).join(", ")
+            ))),
+        }
     }
 
-    /// Of a whole configuration.
+    /// A whole configuration.
     ///
     /// # Errors
     /// None for a configuration that [`Config::check`] accepts.
@@ -64,65 +67,46 @@ impl Draft {
         Ok(Self(parse(&config.to_toml()?)?))
     }
 
-    /// Lays the values of a TOML text over those that there are. A table such as `[schedule]` is laid
-    /// over its values one by one, but for another `kind`, which begins with that kind's own.
+    /// Overrides values by those of a TOML text. A table such as `[schedule]` overrides single
+    /// values; with another `kind`, it begins with that kind's own.
     ///
     /// # Errors
-    /// [`Error::ConfigSyntax`], of this text, with line and column.
+    /// [`Kind::Usage`](lenet_files::Kind::Usage), with line and column of this text.
     pub fn lay_over(&mut self, text: &str) -> Result<()> {
-        let mut changed = self.0.clone();
-        merge(&mut changed, parse(text)?);
-        match read(changed.clone()) {
-            Ok(_) => {
-                self.0 = changed;
-                Ok(())
+        self.merge(parse(text)?).map_err(|merged| {
+            // On its own the text shows the place, unless it lacks what it overrides.
+            match toml::from_str::<Config>(without_mark(text)) {
+                Err(own) if !own.message().contains("missing") => Error::usage(own.to_string()),
+                _ => Error::usage(merged.to_string()),
             }
-            // By itself the text tells the place, unless it lacks what lies below it.
-            Err(error) => Err(match Config::from_toml_unchecked(text) {
-                Err(Error::ConfigSyntax(own)) if !own.message().contains("missing") => {
-                    Error::ConfigSyntax(own)
-                }
-                _ => Error::ConfigSyntax(error),
-            }),
-        }
+        })
     }
 
     /// Sets one value, whose key may be dotted: `schedule.kind`.
     ///
     /// # Errors
-    /// [`Error::Assignment`] where the key or the value means nothing.
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) if the key or the value has no meaning.
     pub fn set(&mut self, key: &str, value: Value) -> Result<()> {
-        let wrong = |reason: String| Error::Assignment {
-            key: key.to_owned(),
-            reason,
+        let over = match key.split_once('.') {
+            Some((table, key)) => {
+                let inner = Table::from_iter([(key.to_owned(), value)]);
+                Table::from_iter([(table.to_owned(), Value::Table(inner))])
+            }
+            None => Table::from_iter([(key.to_owned(), value)]),
         };
-        let mut table = Table::new();
-        match key.split_once('.') {
-            Some((outer, inner)) => {
-                let inner = Table::from_iter([(inner.to_owned(), value)]);
-                table.insert(outer.to_owned(), Value::Table(inner));
-            }
-            None => {
-                table.insert(key.to_owned(), value);
-            }
-        }
-        let mut changed = self.0.clone();
-        merge(&mut changed, table);
-        read(changed.clone()).map_err(|error| wrong(error.message().trim().to_owned()))?;
-        self.0 = changed;
-        Ok(())
+        self.merge(over)
+            .map_err(|error| Error::usage(format!("{key}: {}", error.message().trim())))
     }
 
-    /// As [`Draft::set`] with `KEY=VALUE`, where VALUE is TOML, or a text without quotes.
+    /// Like [`Draft::set`] with `KEY=VALUE`, in which VALUE is TOML, or text without quotes.
     ///
     /// # Errors
-    /// [`Error::Assignment`].
+    /// Those of [`Draft::set`].
     pub fn assign(&mut self, assignment: &str) -> Result<()> {
         let Some((key, text)) = assignment.split_once('=') else {
-            return Err(Error::Assignment {
-                key: assignment.to_owned(),
-                reason: "it has no =, as in epochs=3 or schedule.kind=cosine".to_owned(),
-            });
+            return Err(Error::usage(format!(
+                "{assignment}: it has no =, as in epochs=3 or schedule.kind=cosine"
+            )));
         };
         let (key, text) = (key.trim(), text.trim());
         let parsed = toml::from_str::<Table>(&format!("value = {text}"));
@@ -133,11 +117,20 @@ impl Draft {
     /// The configuration.
     ///
     /// # Errors
-    /// As [`Config::check`].
+    /// Those of [`Config::check`].
     pub fn finish(self) -> Result<Config> {
-        let config = read(self.0).map_err(Error::ConfigSyntax)?;
+        let config = read(self.0).map_err(|error| Error::usage(error.to_string()))?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Overrides values, or changes nothing if the result would not be a configuration.
+    fn merge(&mut self, over: Table) -> Result<(), toml::de::Error> {
+        let mut changed = self.0.clone();
+        merge(&mut changed, over);
+        read(changed.clone())?;
+        self.0 = changed;
+        Ok(())
     }
 }
 
@@ -146,18 +139,20 @@ fn read(table: Table) -> Result<Config, toml::de::Error> {
 }
 
 fn parse(text: &str) -> Result<Table> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    toml::from_str(text).map_err(Error::ConfigSyntax)
+    toml::from_str(without_mark(text)).map_err(|error| Error::usage(error.to_string()))
+}
+
+/// The text without the byte-order mark that some editors put first.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
             (Some(Value::Table(own)), Value::Table(new)) => {
-                let another = new
-                    .get("kind")
-                    .is_some_and(|kind| own.get("kind") != Some(kind));
-                if another {
+                let kind = new.get("kind");
+                if kind.is_some() && own.get("kind") != kind {
                     own.clear();
                 }
                 merge(own, new);
@@ -172,74 +167,68 @@ fn merge(under: &mut Table, over: Table) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Optimizer, Schedule};
+    use crate::optimizer::Optimizer;
+    use crate::schedule::Schedule;
 
+    fn config(recipe: &str, assignments: &[&str]) -> Config {
+        let mut draft = Draft::recipe(recipe).unwrap();
+        for assignment in assignments {
+            draft.assign(assignment).unwrap();
+        }
+        draft.finish().unwrap()
+    }
+
+    /// The first recipe is the default of the library, too.
     #[test]
     fn every_recipe_is_a_configuration_of_its_name() {
         for recipe in RECIPES {
-            let config = Draft::recipe(recipe.name).unwrap().finish().unwrap();
+            let config = config(recipe.name, &[]);
             assert_eq!(config.recipe, recipe.name);
             let text = config.to_toml().unwrap();
             assert_eq!(Config::from_toml(&text).unwrap(), config);
         }
+        assert_eq!(config(RECIPES[0].name, &[]), Config::default());
         let error = Draft::recipe("slow").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "there is no recipe \"slow\"; there are classic, fast, best, fashion"
-        );
-    }
-
-    /// The defaults of the library are those of the program.
-    #[test]
-    fn the_first_recipe_is_the_default() {
-        let classic = Draft::recipe(RECIPES[0].name).unwrap().finish().unwrap();
-        assert_eq!(classic, Config::default());
+        let expected = "there is no recipe \"slow\"; there are classic, fast, best, fashion";
+        assert_eq!(error, expected);
     }
 
     #[test]
-    fn files_lie_over_recipes_value_by_value() {
+    fn files_override_recipes_value_by_value() {
         let mut draft = Draft::recipe("fast").unwrap();
-        draft
-            .lay_over("\u{feff}epochs = 3\n[schedule]\nend = 0.5\n[optimizer]\nkind = \"sgd\"\n")
-            .unwrap();
-        let config = draft.finish().unwrap();
-        assert_eq!((config.epochs, config.batch_size), (3, 64));
+        let text = "\u{feff}epochs = 3\n[schedule]\nend = 0.5\n[optimizer]\nkind = \"sgd\"\n";
+        draft.lay_over(text).unwrap();
+        let found = draft.finish().unwrap();
+        assert_eq!((found.epochs, found.batch_size), (3, 64));
         let schedule = Schedule::OneCycle {
             start: 0.04,
             warmup: 0.15,
             end: 0.5,
         };
-        assert_eq!(config.schedule, schedule);
+        assert_eq!(found.schedule, schedule);
         let sgd = Optimizer::Sgd {
             momentum: 0.9,
             nesterov: false,
             weight_decay: 0.,
         };
-        assert_eq!(config.optimizer, sgd);
+        assert_eq!(found.optimizer, sgd);
     }
 
     #[test]
     fn assignments() {
-        let mut draft = Draft::recipe("classic").unwrap();
-        for text in [
+        let texts = [
             "epochs=3",
             "schedule.kind=cosine",
             " schedule.warmup = 0.25",
-            "scaling=\"standard\"",
             "augmentation.rotation=8.0",
             "clip_norm=1.5",
-        ] {
-            draft.assign(text).unwrap();
-        }
-        let config = draft.clone().finish().unwrap();
-        assert_eq!(config.epochs, 3);
-        let cosine = Schedule::Cosine {
-            warmup: 0.25,
-            end: 0.,
-        };
-        assert_eq!(config.schedule, cosine);
-        assert_eq!(config.augmentation.rotation, 8.);
-        assert_eq!(config.clip_norm, Some(1.5));
+        ];
+        let found = config("classic", &texts);
+        let (warmup, end) = (0.25, 0.);
+        assert_eq!(found.schedule, Schedule::Cosine { warmup, end });
+        assert_eq!((found.epochs, found.clip_norm), (3, Some(1.5)));
+        assert_eq!(found.augmentation.rotation, 8.);
+        let mut draft = Draft::of(&found).unwrap();
         for (text, expected) in [
             ("epochs", "it has no ="),
             ("epoch=3", "unknown field `epoch`"),
@@ -251,6 +240,6 @@ mod tests {
             assert!(error.contains(expected), "{text}: {error}");
         }
         // What was refused has changed nothing.
-        assert_eq!(draft.finish().unwrap(), config);
+        assert_eq!(draft.finish().unwrap(), found);
     }
 }

@@ -1,25 +1,26 @@
-//! How the learning rate changes in the course of a training.
+//! How the learning rate changes during a training.
 
 use std::f64::consts::PI;
 
+use lenet_files::Result;
+use lenet_run::Epoch;
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::Range;
-use lenet_run::Epoch;
+use crate::range::Range;
 
-/// What the learning rate is multiplied with, from step to step.
+/// The factor of the learning rate at each step.
 ///
 /// Every schedule is a function of the configuration, the step and the epochs that are over, so that
-/// a training that is resumed goes on as it would have.
+/// a resumed training continues as it would have.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
-    /// 1 all the time.
+    /// Always 1.
     #[default]
     Constant,
-    /// Times `factor` after every so many epochs.
+    /// Multiplied by `factor` every few epochs.
     Step {
-        /// Epochs.
+        /// Epochs between two changes.
         #[serde(default = "ten")]
         every: u32,
         /// The factor.
@@ -29,7 +30,7 @@ pub enum Schedule {
     /// Up linearly, then down by half a cosine, Loshchilov and Hutter 2017,
     /// <https://arxiv.org/abs/1608.03983>, without restarts.
     Cosine {
-        /// The part of all steps in which it goes up from 0.
+        /// The fraction of the steps in which it rises from 0.
         #[serde(default)]
         warmup: f64,
         /// Where it ends.
@@ -42,22 +43,23 @@ pub enum Schedule {
         /// Where it begins.
         #[serde(default = "start")]
         start: f64,
-        /// The part of all steps in which it goes up.
+        /// The fraction of the steps in which it rises.
         #[serde(default = "warmup")]
         warmup: f64,
         /// Where it ends.
         #[serde(default = "end")]
         end: f64,
     },
-    /// Times `factor` whenever the validation loss has not become less for `patience` epochs.
+    /// Multiplied by `factor` when the validation loss has not improved for more than `patience`
+    /// epochs.
     Plateau {
         /// The factor.
         #[serde(default = "tenth")]
         factor: f64,
-        /// Epochs without a less loss that are borne.
+        /// Epochs without improvement to tolerate.
         #[serde(default = "three")]
         patience: u32,
-        /// It never falls below this.
+        /// Its minimum.
         #[serde(default)]
         least: f64,
     },
@@ -89,10 +91,9 @@ impl Schedule {
         match self {
             Self::Constant => 1.,
             Self::Step { every, factor } => {
-                let times = history.len() as u64 / u64::from(every.max(1));
-                factor.powf(times as f64)
+                factor.powf((history.len() as u64 / u64::from(every.max(1))) as f64)
             }
-            // The first step moves, too: that is why it counts as one of the way up.
+            // The first step moves too, which is why it counts as one of the warm-up.
             Self::Cosine { warmup, .. } if at < warmup => {
                 (step + 1) as f64 / (warmup * steps as f64).max((step + 1) as f64)
             }
@@ -112,42 +113,42 @@ impl Schedule {
         }
     }
 
-    /// Name, value and range of the settings, for [`Config::check`](crate::Config::check).
-    pub(crate) fn ranges(self) -> Vec<(&'static str, f64, Range)> {
+    /// Checks that every setting is in its range.
+    pub(crate) fn check(self) -> Result<()> {
         match self {
-            Self::Constant => vec![],
-            Self::Step { every, factor } => vec![
-                ("schedule.every", f64::from(every), Range::Positive),
-                ("schedule.factor", factor, Range::Positive),
-            ],
-            Self::Cosine { warmup, end } => vec![
-                ("schedule.warmup", warmup, Range::BelowOne),
-                ("schedule.end", end, Range::UpToOne),
-            ],
-            Self::OneCycle { start, warmup, end } => vec![
-                ("schedule.start", start, Range::UpToOne),
-                ("schedule.warmup", warmup, Range::BelowOne),
-                ("schedule.end", end, Range::UpToOne),
-            ],
-            Self::Plateau { factor, least, .. } => vec![
-                ("schedule.factor", factor, Range::Positive),
-                ("schedule.least", least, Range::UpToOne),
-            ],
+            Self::Constant => Ok(()),
+            Self::Step { every, factor } => {
+                Range::Positive.check("schedule.every", f64::from(every))?;
+                Range::Positive.check("schedule.factor", factor)
+            }
+            Self::Cosine { warmup, end } => {
+                Range::BelowOne.check("schedule.warmup", warmup)?;
+                Range::UpToOne.check("schedule.end", end)
+            }
+            Self::OneCycle { start, warmup, end } => {
+                Range::UpToOne.check("schedule.start", start)?;
+                Range::BelowOne.check("schedule.warmup", warmup)?;
+                Range::UpToOne.check("schedule.end", end)
+            }
+            Self::Plateau { factor, least, .. } => {
+                Range::Positive.check("schedule.factor", factor)?;
+                Range::UpToOne.check("schedule.least", least)
+            }
         }
     }
 }
 
-/// The factor after these epochs. Without a validation the loss of the training counts.
+/// The factor after these epochs. Without a validation the training loss counts.
 fn plateau(factor: f64, patience: u32, history: &[Epoch]) -> f64 {
-    let (mut now, mut least, mut borne) = (1., f64::INFINITY, 0);
+    let (mut now, mut least, mut tolerated) = (1., f64::INFINITY, 0);
     for epoch in history {
         let loss = epoch.validation.unwrap_or(epoch.train).loss;
         if loss < least {
-            (least, borne) = (loss, 0);
-        } else if borne == patience {
-            (now, borne) = (now * factor, 0);
+            (least, tolerated) = (loss, 0);
+        } else if tolerated == patience {
+            (now, tolerated) = (now * factor, 0);
         } else {
-            borne += 1;
+            tolerated += 1;
         }
     }
     now
@@ -171,76 +172,66 @@ mod tests {
         }
     }
 
-    fn factors(schedule: Schedule, steps: u64) -> Vec<f64> {
-        (0..steps)
-            .map(|step| schedule.factor(step, steps, &[]))
-            .collect()
-    }
-
-    fn assert_close(found: &[f64], expected: &[f64]) {
-        let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
-        assert!(
-            found.len() == expected.len() && std::iter::zip(found, expected).all(close),
-            "{found:?} {expected:?}"
-        );
-    }
-
     #[test]
-    fn one_cycle_goes_up_and_down() {
-        let schedule = Schedule::OneCycle {
+    fn factors_of_each_step() {
+        let cosine = |part: f64| 0.5 + 0.25 * (1. + (PI * part).cos());
+        let one_cycle = Schedule::OneCycle {
             start: 0.2,
             warmup: 0.2,
             end: 0.1,
         };
-        let expected = [
-            0.2, 0.6, 1., 0.8875, 0.775, 0.6625, 0.55, 0.4375, 0.325, 0.2125,
-        ];
-        assert_close(&factors(schedule, 10), &expected);
-    }
-
-    #[test]
-    fn cosine_starts_above_nothing_and_ends_where_it_should() {
-        let schedule = Schedule::Cosine {
+        let warm = Schedule::Cosine {
             warmup: 0.4,
             end: 0.5,
         };
-        let half = 0.5 + 0.25 * (1. + (PI / 3.).cos());
-        let expected = [0.25, 0.5, 0.75, 1., 1., 0.5 + 0.25 * (1. + (PI / 6.).cos())];
-        assert_close(&factors(schedule, 10)[..6], &expected);
-        assert_close(&factors(schedule, 10)[6..7], &[half]);
         let plain = Schedule::Cosine {
             warmup: 0.,
             end: 0.,
         };
-        assert_close(&factors(plain, 4)[..1], &[1.]);
-        assert_close(&factors(plain, 4)[2..3], &[0.5]);
+        for (schedule, steps, expected) in [
+            (
+                one_cycle,
+                10,
+                vec![
+                    0.2, 0.6, 1., 0.8875, 0.775, 0.6625, 0.55, 0.4375, 0.325, 0.2125,
+                ],
+            ),
+            (
+                warm,
+                10,
+                vec![0.25, 0.5, 0.75, 1., 1., cosine(1. / 6.), cosine(1. / 3.)],
+            ),
+            (plain, 4, vec![1., 0.5 + 0.125_f64.sqrt(), 0.5]),
+        ] {
+            for (step, expected) in expected.into_iter().enumerate() {
+                let found = schedule.factor(step as u64, steps, &[]);
+                assert!(
+                    (found - expected).abs() < 1e-12,
+                    "{schedule:?}, step {step}: {found}"
+                );
+            }
+        }
     }
 
     #[test]
-    fn steps_come_after_epochs() {
-        let schedule = Schedule::Step {
+    fn factors_after_each_epoch() {
+        let step = Schedule::Step {
             every: 2,
             factor: 0.5,
         };
-        let history = vec![epoch(1.); 5];
-        let found: Vec<f64> = (0..=5)
-            .map(|epochs| schedule.factor(0, 1, &history[..epochs]))
-            .collect();
-        assert_close(&found, &[1., 1., 0.5, 0.5, 0.25, 0.25]);
-    }
-
-    #[test]
-    fn a_plateau_is_left_after_patience() {
-        let schedule = Schedule::Plateau {
+        let plateau = Schedule::Plateau {
             factor: 0.5,
             patience: 1,
             least: 0.3,
         };
         let history = [3., 2., 2., 2.5, 1., 1., 1., 1., 1., 0.5].map(epoch);
-        let found: Vec<f64> = (0..=10)
-            .map(|epochs| schedule.factor(0, 1, &history[..epochs]))
-            .collect();
+        let factors = |schedule: Schedule| -> Vec<f64> {
+            (0..=history.len())
+                .map(|epochs| schedule.factor(0, 1, &history[..epochs]))
+                .collect()
+        };
+        assert_eq!(factors(step)[..6], [1., 1., 0.5, 0.5, 0.25, 0.25]);
         let expected = [1., 1., 1., 1., 0.5, 0.5, 0.5, 0.3, 0.3, 0.3, 0.3];
-        assert_close(&found, &expected);
+        assert_eq!(factors(plateau), expected);
     }
 }

@@ -3,41 +3,36 @@
 
 mod common;
 
-use candle_core::Device;
-use common::{mnist, network, small, train};
+use candle_core::Tensor;
+use common::{mnist, network_of, small, trained};
 use lenet_data::{Dataset, batches};
-use lenet_model::{Architecture, LeNet5};
+use lenet_model::LeNet5;
 use lenet_run::Inspection;
-use lenet_train::{Backend, Config, Metrics, Progress, evaluate};
+use lenet_train::{Backend, Config, Metrics, evaluate, inspect};
 
-/// On the engine.
-fn inspect(
-    model: &LeNet5,
-    images: &Dataset,
-    config: &Config,
-) -> lenet_train::Result<(Metrics, Inspection)> {
-    lenet_train::inspect(model, &Backend::default(), images, config.normalization())
-}
-
-/// A network that knows some digits and not others, with the images to ask it.
+/// A network that knows some digits and not others, with images to ask it about.
 fn learnt() -> (LeNet5, Dataset, Config) {
-    let (images, held_out, config) = small();
     let config = Config {
         epochs: 12,
-        ..config
+        ..small().2
     };
-    let model = network(&config);
-    let sets = (&images, &held_out);
-    train(&model, sets, &config, &mut Progress::default(), None).unwrap();
-    (model, mnist().test.take(700), config)
+    (trained(&config).0, mnist().test.take(700), config)
+}
+
+fn on_engine(model: &LeNet5, images: &Dataset, config: &Config) -> (Metrics, Inspection) {
+    inspect(model, &Backend::default(), images, config.normalization()).unwrap()
+}
+
+fn tensor(images: &Dataset, config: &Config) -> Tensor {
+    let order = 0..images.len() as u32;
+    let mut all = batches(images, order, images.len(), config.normalization());
+    all.next().unwrap().unwrap().images
 }
 
 /// The probabilities of each image, from logits of the model's own `forward`.
 fn probabilities(model: &LeNet5, images: &Dataset, config: &Config) -> Vec<Vec<f64>> {
-    let order = 0..images.len() as u32;
-    let all = batches(images, order, images.len(), config.normalization());
-    let images = all.into_iter().next().unwrap().unwrap().images;
-    let rows = model.forward(&images).unwrap().to_vec2::<f32>().unwrap();
+    let logits = model.forward(&tensor(images, config)).unwrap();
+    let rows = logits.to_vec2::<f32>().unwrap();
     rows.into_iter()
         .map(|row| {
             let powers: Vec<f64> = row.iter().map(|&logit| f64::from(logit).exp()).collect();
@@ -56,7 +51,7 @@ fn close(a: f64, b: f64) -> bool {
 #[test]
 fn calibration_is_that_of_a_naive_computation() {
     let (model, images, config) = learnt();
-    let (_, inspection) = inspect(&model, &images, &config).unwrap();
+    let (_, inspection) = on_engine(&model, &images, &config);
     let probabilities = probabilities(&model, &images, &config);
     let answers: Vec<(f64, bool)> = std::iter::zip(&probabilities, images.iter())
         .map(|(row, (_, label))| {
@@ -65,13 +60,12 @@ fn calibration_is_that_of_a_naive_computation() {
         })
         .collect();
     assert_eq!(inspection.calibration.bins.len(), 15);
-    let mut error = 0.;
-    let mut filled = 0;
+    let (mut error, mut filled) = (0., 0);
     for (number, bin) in inspection.calibration.bins.iter().enumerate() {
         let (low, high) = (number as f64 / 15., (number + 1) as f64 / 15.);
         let inside: Vec<_> = answers
             .iter()
-            .filter(|(confidence, _)| (low < *confidence) && (*confidence <= high))
+            .filter(|(confidence, _)| low < *confidence && *confidence <= high)
             .collect();
         assert_eq!(bin.count, inside.len() as u64, "bin {number}");
         if inside.is_empty() {
@@ -87,119 +81,95 @@ fn calibration_is_that_of_a_naive_computation() {
         error += count / images.len() as f64 * (accuracy - confidence).abs();
     }
     assert!(filled > 5, "only {filled} bins have images");
-    let got = inspection.calibration.expected_calibration_error.unwrap();
-    assert!(error > 0.005 && close(got, error), "{got}, not {error}");
+    let found = inspection.calibration.expected_calibration_error.unwrap();
+    assert!(error > 0.005 && close(found, error), "{found}, not {error}");
 }
 
 #[test]
 fn the_worst_mistakes_are_sorted_and_show_their_images() {
     let (model, images, config) = learnt();
-    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
+    let (metrics, inspection) = on_engine(&model, &images, &config);
     let probabilities = probabilities(&model, &images, &config);
     // Every mistake with its loss, worst first.
-    let mut expected: Vec<(usize, f64)> = probabilities
-        .iter()
-        .zip(images.iter())
-        .map(|(row, (_, label))| (row, usize::from(label)))
+    let mut expected: Vec<(usize, f64)> = std::iter::zip(&probabilities, images.iter())
         .enumerate()
-        .filter(|(_, (row, label))| row.iter().any(|other| *other > row[*label]))
-        .map(|(index, (row, label))| (index, -row[label].ln()))
+        .map(|(index, (row, (_, label)))| (index, row, usize::from(label)))
+        .filter(|(_, row, label)| row.iter().any(|other| *other > row[*label]))
+        .map(|(index, row, label)| (index, -row[label].ln()))
         .collect();
     assert_eq!(expected.len() as u64, metrics.errors());
     expected.sort_by(|a, b| b.1.total_cmp(&a.1));
-    assert!(expected.len() > 24);
-    assert_eq!(inspection.mistakes.len(), 24);
+    assert!(expected.len() > 24 && inspection.mistakes.len() == 24);
     for (mistake, (index, loss)) in std::iter::zip(&inspection.mistakes, expected) {
         assert!((mistake.loss - loss).abs() < 1e-3, "{mistake:?}");
         assert_eq!(mistake.index, index);
-        let (pixels, label) = images.get(mistake.index).unwrap();
+        let (pixels, label) = images.get(index).unwrap();
         assert_eq!(mistake.label, u32::from(label));
         assert_ne!(mistake.predicted, mistake.label);
-        let row = &probabilities[mistake.index];
+        let row = &probabilities[index];
         assert!(close(mistake.label_probability, row[usize::from(label)]));
         let predicted = mistake.predicted as usize;
         assert!(close(mistake.predicted_probability, row[predicted]));
         assert!(row.iter().all(|other| *other <= row[predicted]));
         assert_eq!(mistake.pixels.0, pixels);
     }
+    // candle's operations see the same.
+    let normalization = config.normalization();
+    let (_, candle) = inspect(&model, &Backend::Candle, &images, normalization).unwrap();
+    for (mistake, expected) in std::iter::zip(&candle.mistakes, &inspection.mistakes) {
+        assert_eq!(mistake.index, expected.index);
+    }
 }
 
 #[test]
 fn filters_and_maps_are_the_models_own_and_metrics_those_of_evaluate() {
     let (model, images, config) = learnt();
-    let normalization = config.normalization();
-    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
-    assert_eq!(
-        metrics,
-        evaluate(&model, &Backend::default(), &images, normalization).unwrap()
-    );
+    let (metrics, inspection) = on_engine(&model, &images, &config);
+    let backend = Backend::default();
+    let evaluated = evaluate(&model, &backend, &images, config.normalization());
+    assert_eq!(metrics, evaluated.unwrap());
 
     let filters = &inspection.filters;
-    assert_eq!((filters.height, filters.width), (5, 5));
+    assert_eq!(
+        (filters.height, filters.width, filters.maps.len()),
+        (5, 5, 6)
+    );
     let weight = model.parameters().get("conv1.weight").unwrap();
     let weight = weight.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     assert_eq!(filters.maps.concat(), weight);
-    assert_eq!(filters.maps.len(), 6);
 
     let sample = inspection.sample.unwrap();
     let (pixels, label) = images.get(0).unwrap();
     assert_eq!((sample.index, sample.label), (0, u32::from(label)));
     assert_eq!(sample.pixels.0, pixels);
-    let probabilities = probabilities(&model, &images.take(1), &config);
-    for (got, expected) in std::iter::zip(&sample.probabilities, &probabilities[0]) {
-        assert!(close(*got, *expected));
-    }
-    let batch = batches(&images, [0], 1, normalization).next();
-    let maps = model.feature_maps(&batch.unwrap().unwrap().images).unwrap();
+    let first = images.take(1);
+    let expected = &probabilities(&model, &first, &config)[0];
+    assert!(std::iter::zip(&sample.probabilities, expected).all(|(a, b)| close(*a, *b)));
+    let maps = model.feature_maps(&tensor(&first, &config)).unwrap();
     assert_eq!(sample.feature_maps.len(), 2);
-    for (got, expected) in std::iter::zip(&sample.feature_maps, maps) {
+    for (found, expected) in std::iter::zip(&sample.feature_maps, maps) {
         let (_, count, height, width) = expected.dims4().unwrap();
-        assert_eq!(
-            (got.maps.len(), got.height, got.width),
-            (count, height, width)
-        );
+        let size = (found.maps.len(), found.height, found.width);
+        assert_eq!(size, (count, height, width));
         let expected = expected.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert_eq!(got.maps.concat(), expected);
+        assert_eq!(found.maps.concat(), expected);
     }
 }
 
-#[test]
-fn both_engines_see_the_same() {
-    let (model, images, config) = learnt();
-    let images = images.take(300);
-    let see = |backend: Backend| -> Inspection {
-        let normalization = config.normalization();
-        lenet_train::inspect(&model, &backend, &images, normalization)
-            .unwrap()
-            .1
-    };
-    let (fused, candle) = (see(Backend::default()), see(Backend::Candle));
-    let indices = |seen: &Inspection| -> Vec<usize> {
-        seen.mistakes.iter().map(|mistake| mistake.index).collect()
-    };
-    assert_eq!(indices(&fused), indices(&candle));
-    let error = |seen: &Inspection| seen.calibration.expected_calibration_error.unwrap();
-    assert!(close(error(&fused), error(&candle)));
-}
-
-/// Other classes than ten, few images, and weights that are no numbers.
+/// Other classes than ten, few images, and weights that are NaN.
 #[test]
 fn sets_of_all_kinds_are_inspected() {
-    let architecture = Architecture {
-        classes: 26,
-        ..Architecture::default()
-    };
     let config = Config::default();
-    let model = LeNet5::new(&architecture, config.init, 1, &Device::Cpu).unwrap();
+    let model = network_of(&config, 26);
     let names = (0..26).map(|class| format!("c{class}"));
     let images = Dataset::new(vec![9; 3 * 784], vec![25, 0, 7], names).unwrap();
-    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
+    let (metrics, inspection) = on_engine(&model, &images, &config);
     assert_eq!(inspection.mistakes.len() as u64, metrics.errors());
     assert_eq!(inspection.sample.unwrap().probabilities.len(), 26);
 
     let bias = model.parameters().get("fc3.bias").unwrap();
     bias.set(&bias.affine(0., f64::NAN).unwrap()).unwrap();
-    let (metrics, inspection) = inspect(&model, &images, &config).unwrap();
+    let (metrics, inspection) = on_engine(&model, &images, &config);
     assert_eq!((metrics.count(), inspection.mistakes.len()), (3, 0));
     assert_eq!(inspection.calibration.expected_calibration_error, None);
     assert!(serde_json::to_string(&inspection).unwrap().contains("null"));

@@ -98,7 +98,7 @@ fn a7_a8_a_finished_run_goes_on_by_force() {
 
     let message = fails(root.path(), "train --resume run --epochs 4", 2);
     for part in [
-        "epochs was 2, now it is 4",
+        "(epochs: 2, now 4)",
         "the learning rate of the next step becomes 0.0",
         "--force-config",
     ] {

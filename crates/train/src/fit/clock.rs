@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Metrics, Progress};
+use crate::metrics::Metrics;
+use crate::progress::Progress;
 
 /// Wall time of an epoch's steps, some of which may have been made before.
 pub(super) struct Clock {
     begun: Instant,
-    /// What is not part of it.
+    /// The time since then that is not part of it.
     elsewhere: Duration,
     seconds_before: f64,
     images_before: u64,
@@ -19,11 +20,11 @@ impl Clock {
             begun: Instant::now(),
             elsewhere: Duration::ZERO,
             seconds_before: progress.epoch_seconds,
-            images_before: progress.epoch_metrics.as_ref().map_or(0, Metrics::count),
+            images_before: images(progress),
         }
     }
 
-    /// Does something that is no step.
+    /// Runs a task that is not part of a step.
     pub(super) fn without<T>(&mut self, task: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
         let done = task();
@@ -40,9 +41,12 @@ impl Clock {
         self.seconds_before + self.own_seconds()
     }
 
-    /// Images a second since the clock was started.
+    /// Images per second since the clock was started.
     pub(super) fn images_per_second(&self, progress: &Progress) -> f64 {
-        let images = progress.epoch_metrics.as_ref().map_or(0, Metrics::count);
-        (images - self.images_before) as f64 / self.own_seconds()
+        (images(progress) - self.images_before) as f64 / self.own_seconds()
     }
+}
+
+fn images(progress: &Progress) -> u64 {
+    progress.epoch_metrics.as_ref().map_or(0, Metrics::count)
 }

@@ -1,31 +1,31 @@
 //! What follows the last step of an epoch.
 
-use lenet_data::Dataset;
+use lenet_files::{Error, Kind, Result};
 use lenet_model::LeNet5;
 use lenet_run::{Epoch, Scores, is_better};
 
-use super::scores;
-use crate::progress::Best;
-use crate::stepper::{Stepper, sum_of_squares};
-use crate::{Backend, Config, Error, Progress, Result, evaluate};
+use super::{Training, scores};
+use crate::evaluate::evaluate;
+use crate::progress::{Best, Progress};
+use crate::step::sum_of_squares;
 
 /// Validates the epoch whose last step is made, and moves the progress to the next.
 pub(super) fn end(
-    model: &LeNet5,
-    backend: &Backend,
-    validation: &Dataset,
-    config: &Config,
+    training: &Training<'_>,
     progress: &mut Progress,
-    stepper: &Stepper<'_>,
     learning_rate: f64,
 ) -> Result<Epoch> {
+    let (model, validation) = (training.model, training.validation);
+    let parameters = model.parameters();
     let epoch = progress.epochs_done + 1;
-    let trained = model.parameters().snapshot()?;
-    // What is validated and kept is the average, once there is one; training goes on with its own.
-    if let Some(averaged) = stepper.averaged(model)? {
-        model.parameters().restore(&averaged)?;
+    let trained = parameters.snapshot()?;
+    // The average, once there is one, is what is validated and kept; the training continues with its
+    // own parameters.
+    if progress.average.count > 0 {
+        parameters.set_values(progress.average.means.iter().map(Vec::as_slice))?;
     }
-    let validated = evaluate(model, backend, validation, config.normalization())?;
+    let normalization = training.config.normalization();
+    let validated = evaluate(model, training.backend, validation, normalization)?;
     let validated = (!validation.is_empty()).then(|| scores(&validated));
     check_outcome(model, epoch, validated)?;
     let best = progress.best.as_ref();
@@ -34,10 +34,10 @@ pub(super) fn end(
         progress.best = Some(Best {
             epoch,
             validation: validated,
-            parameters: model.parameters().snapshot()?,
+            parameters: parameters.snapshot()?,
         });
     }
-    model.parameters().restore(&trained)?;
+    parameters.restore(&trained)?;
 
     let seconds = progress.epoch_seconds;
     let metrics = progress.metrics(model.architecture().classes);
@@ -54,20 +54,24 @@ pub(super) fn end(
     Ok(row)
 }
 
-/// Stops a training whose last step, finite in itself, made a network that computes no numbers:
-/// neither its weights nor its checkpoint would be of use.
+/// Stops a training whose last step, finite in itself, left a network whose outputs are not: neither
+/// its weights nor its checkpoint would be of use.
 fn check_outcome(model: &LeNet5, epoch: u32, validated: Option<Scores>) -> Result<()> {
-    let not_finite = |what, value| Error::DivergedAfter { epoch, what, value };
+    let not_finite = |what: &str, value: f64| {
+        let message = format!(
+            "the training diverged in epoch {epoch}: {what} is {value} after its last step; a \
+             smaller learning rate may help"
+        );
+        Err(Error::new(Kind::Diverged, message))
+    };
     for (name, var) in model.parameters().iter() {
         let sum = sum_of_squares(var)?;
         if !sum.is_finite() {
-            return Err(not_finite(name, f64::from(sum)));
+            return not_finite(name, f64::from(sum));
         }
     }
     match validated {
-        Some(scores) if !scores.loss.is_finite() => {
-            Err(not_finite("the validation loss", scores.loss))
-        }
+        Some(scores) if !scores.loss.is_finite() => not_finite("the validation loss", scores.loss),
         _ => Ok(()),
     }
 }

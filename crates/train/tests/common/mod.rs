@@ -1,13 +1,16 @@
 //! A small training on real images, and what the tests look at.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use lenet_data::{Dataset, Splits, embedded};
+use lenet_files::Result;
 use lenet_model::{LeNet5, Parameters};
-use lenet_train::{Backend, Config, Ending, Event, Progress, Result, fit};
+use lenet_run::Event;
+use lenet_train::{Backend, Config, Ending, Identity, Progress, Training, Watch, fit};
 
 pub fn mnist() -> &'static Splits {
     static MNIST: OnceLock<Splits> = OnceLock::new();
@@ -28,65 +31,125 @@ pub fn small() -> (Dataset, Dataset, Config) {
 }
 
 pub fn network(config: &Config) -> LeNet5 {
-    LeNet5::new(
-        &config.architecture(10),
-        config.init,
-        config.seed,
-        &Device::Cpu,
-    )
-    .unwrap()
+    network_of(config, 10)
+}
+
+pub fn network_of(config: &Config, classes: usize) -> LeNet5 {
+    let architecture = config.architecture(classes);
+    LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu).unwrap()
 }
 
 pub fn values(parameters: &Parameters) -> Vec<f32> {
-    let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    parameters.iter().flat_map(|(_, var)| values(var)).collect()
+    parameters.values().unwrap().concat()
 }
 
-/// Trains on the engine and collects the events; stops after a number of steps, if one is given.
+/// The numbers that PyTorch computed in f64; `golden.py` of lenet-model wrote them.
+pub fn golden() -> HashMap<String, Tensor> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../model/tests/golden/lenet5.safetensors"
+    );
+    candle_core::safetensors::load(path, &Device::Cpu).unwrap()
+}
+
+pub fn identity(config: &Config) -> Identity {
+    Identity {
+        config: config.clone(),
+        train_images: 200,
+        validation_images: 50,
+        data_sha256: [("images".to_owned(), "00".to_owned())].into(),
+        arithmetic: "candle".to_owned(),
+    }
+}
+
+/// Everything that a training reports and saves; stops it after a step, if one is given.
+#[derive(Default)]
+pub struct Recorder {
+    pub stop_after: Option<u64>,
+    pub events: Vec<Event>,
+    /// Steps done and the parameters, of each save.
+    pub saved: Vec<(u64, Vec<f32>)>,
+}
+
+impl Watch for Recorder {
+    fn event(&mut self, event: &Event) -> ControlFlow<()> {
+        self.events.push(event.clone());
+        match event {
+            Event::Step(step) if Some(step.global_step) == self.stop_after => {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn save(&mut self, model: &LeNet5, progress: &Progress) -> Result<()> {
+        let values = values(model.parameters());
+        self.saved.push((progress.steps_done, values));
+        Ok(())
+    }
+}
+
+impl Recorder {
+    pub fn steps(&self) -> impl Iterator<Item = &lenet_run::Step> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Step(step) => Some(step),
+            _ => None,
+        })
+    }
+
+    pub fn losses(&self) -> Vec<f64> {
+        self.steps().map(|step| step.loss).collect()
+    }
+}
+
+/// Trains on the engine.
 pub fn train(
     model: &LeNet5,
     sets: (&Dataset, &Dataset),
     config: &Config,
     progress: &mut Progress,
     stop_after: Option<u64>,
-) -> Result<(Ending, Vec<Event>)> {
-    train_on(
-        &Backend::default(),
-        model,
-        sets,
-        config,
-        progress,
-        stop_after,
-    )
+) -> Result<(Ending, Recorder)> {
+    let backend = Backend::default();
+    train_on(&backend, model, sets, config, progress, stop_after)
 }
 
-/// As [`train`], on a backend.
+/// Like [`train`], on a backend.
 pub fn train_on(
     backend: &Backend,
     model: &LeNet5,
-    sets: (&Dataset, &Dataset),
+    (train, validation): (&Dataset, &Dataset),
     config: &Config,
     progress: &mut Progress,
     stop_after: Option<u64>,
-) -> Result<(Ending, Vec<Event>)> {
-    let mut events = Vec::new();
-    let mut observer = |event: &Event| {
-        events.push(event.clone());
-        match event {
-            Event::Step(step) if Some(step.global_step) == stop_after => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
-    };
-    let mut save = |_: &LeNet5, _: &Progress| Ok(());
-    let ending = fit(
+) -> Result<(Ending, Recorder)> {
+    let training = Training {
         model,
         backend,
-        sets.0,
-        sets.1,
         config,
-        progress,
-        &mut save,
-        &mut [&mut observer],
-    )?;
-    Ok((ending, events))
+        train,
+        validation,
+    };
+    let mut recorder = Recorder {
+        stop_after,
+        ..Recorder::default()
+    };
+    let ending = fit(&training, progress, &mut recorder)?;
+    Ok((ending, recorder))
+}
+
+/// A whole training of the small set: its network, its progress and its record.
+pub fn trained(config: &Config) -> (LeNet5, Progress, Recorder) {
+    trained_on(&Backend::default(), config)
+}
+
+/// Like [`trained`], on a backend.
+pub fn trained_on(backend: &Backend, config: &Config) -> (LeNet5, Progress, Recorder) {
+    let (images, held_out, _) = small();
+    let model = network(config);
+    let mut progress = Progress::default();
+    let sets = (&images, &held_out);
+    let (ending, recorder) = train_on(backend, &model, sets, config, &mut progress, None).unwrap();
+    assert_eq!(ending, Ending::Finished);
+    (model, progress, recorder)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use lenet_data::Source;
 use lenet_files::read_text;
 use lenet_run::name;
-use lenet_train::{Config, Draft, Error, RECIPES};
+use lenet_train::{Config, Draft, RECIPES};
 use toml::{Table, Value};
 
 use crate::arguments::Values;
@@ -44,10 +44,7 @@ pub fn resolve(
         None => Draft::recipe(values.recipe.as_deref().or(named).unwrap_or("classic"))?,
     };
     if let Some(path) = &values.config {
-        draft.lay_over(&text).map_err(|source| Error::ConfigFile {
-            path: path.clone(),
-            source: Box::new(source),
-        })?;
+        draft.lay_over(&text).map_err(|error| error.at(path))?;
     }
     if let Some(source) = dataset {
         draft.set("dataset", source.name().into())?;

@@ -1,0 +1,378 @@
+//! A whole run, from its configuration to its folder.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use candle_core::{Device, Tensor};
+use lenet_data::{Dataset, Splits};
+use lenet_engine::{Isa, pool};
+use lenet_files::{Error, Kind, Result};
+use lenet_model::{LeNet5, Metadata, Weights};
+use lenet_run::{
+    Beginning, DataRecord, Environment, Event, EventLog, Inspection, MAX_FILE_BYTES, Observer,
+    RunFolder, Summary, TestScores, name,
+};
+
+use crate::backend::Backend;
+use crate::checkpoint::{self, Identity, OtherTraining};
+use crate::config::Config;
+use crate::fit::{Ending, Training, Watch, fit};
+use crate::inspect::inspect;
+use crate::metrics::Metrics;
+use crate::progress::Progress;
+
+/// The images of a run.
+#[derive(Debug, Clone)]
+pub struct Images {
+    /// Which data set they are.
+    pub record: DataRecord,
+    /// The images to train on.
+    pub train: Dataset,
+    /// The images held out, by which the best epoch is chosen.
+    pub validation: Dataset,
+    /// The images of the final evaluation, never looked at before it.
+    pub test: Dataset,
+}
+
+impl Images {
+    /// Holds out the validation images of this configuration, and limits the others as it says.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if no image would remain to train on.
+    pub fn divide(record: DataRecord, splits: Splits, config: &Config) -> Result<Self> {
+        let Splits { train, test } = splits;
+        if config.validation >= train.len() {
+            return Err(Error::usage(format!(
+                "validation {}: must be less than the {} training images of {}",
+                config.validation,
+                train.len(),
+                record.name
+            )));
+        }
+        let (train, validation) = train.split(config.validation, config.seed);
+        Ok(Self {
+            record,
+            train: train.take(config.limit_train.unwrap_or(usize::MAX)),
+            validation,
+            test,
+        })
+    }
+}
+
+/// What a run trains, on what, and what computes it.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// All that decides the result.
+    pub config: Config,
+    /// The images.
+    pub images: Images,
+    /// What computes.
+    pub backend: Backend,
+    /// The device of the model's parameters.
+    pub device: Device,
+    /// What the caller knows of the environment, such as `commit` and `threads`; the run fills in
+    /// `engine`, `instruction_set`, `cores`, `precision` and `data`.
+    pub environment: Environment,
+}
+
+/// A training in its folder: [started](Run::start) or [resumed](Run::resume), then
+/// [trained](Run::fit) and [finished](Run::finish). Killed at any moment, it can be resumed.
+#[derive(Debug)]
+pub struct Run {
+    files: Files,
+    setup: Setup,
+    model: LeNet5,
+    progress: Progress,
+    log: EventLog,
+}
+
+impl Run {
+    /// Starts a run in a new folder.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the folder cannot be written.
+    pub fn start(folder: RunFolder, setup: Setup) -> Result<Self> {
+        Self::begin(folder, setup, |_, _, _| Ok(Progress::default()))
+    }
+
+    /// Resumes the run of a folder from the newest checkpoint that is whole, or from the beginning if
+    /// it was interrupted before the first. With [`OtherTraining::Accept`] the run has the new
+    /// configuration from here on.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if the checkpoint belongs to another training, and that is to be refused;
+    /// [`Kind::Input`] if there are checkpoints but none can be used; [`Kind::Io`] if the folder
+    /// cannot be written.
+    pub fn resume(folder: RunFolder, setup: Setup, other: OtherTraining) -> Result<Self> {
+        let run = Self::begin(folder, setup, |folder, model, identity| {
+            newest_checkpoint(folder, model, identity, other)
+        })?;
+        if other == OtherTraining::Accept && run.progress.steps_done > 0 {
+            // The next resume is of this configuration, and needs no force.
+            run.files.save(&run.model, &run.progress)?;
+        }
+        Ok(run)
+    }
+
+    fn begin(
+        folder: RunFolder,
+        mut setup: Setup,
+        progress: impl FnOnce(&RunFolder, &LeNet5, &Identity) -> Result<Progress>,
+    ) -> Result<Self> {
+        complete(&mut setup);
+        let config = &setup.config;
+        let architecture = config.architecture(setup.images.train.classes());
+        let model = LeNet5::new(&architecture, config.init, config.seed, &setup.device)?;
+        let data = &setup.images.record;
+        let class_names = setup.images.train.class_names().to_vec();
+        let metadata = Metadata {
+            dataset: Some(data.name.clone()),
+            data_sha256: data.sha256.clone(),
+            ..Metadata::new(architecture, class_names, config.normalization())
+        };
+        let identity = identity(&setup);
+        let progress = progress(&folder, &model, &identity)?;
+        let weights = match &progress.best {
+            Some(_) => Some(chosen_weights(&model, &progress, &metadata)?),
+            None => None,
+        };
+        folder.begin(&Beginning {
+            config: &config.to_toml()?,
+            environment: &setup.environment,
+            history: &progress.history,
+            weights: weights.as_deref(),
+        })?;
+        let log = EventLog::append_to(&folder.file(name::EVENTS))?;
+        let files = Files {
+            folder,
+            identity,
+            metadata,
+        };
+        Ok(Self {
+            files,
+            setup,
+            model,
+            progress,
+            log,
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.files.folder
+    }
+
+    /// Where the training stands.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The network.
+    pub fn model(&self) -> &LeNet5 {
+        &self.model
+    }
+
+    /// Trains to the last epoch, or until an observer asks for a stop; logs every event, and saves a
+    /// checkpoint after each epoch.
+    ///
+    /// # Errors
+    /// Those of [`fit`], which are logged too, and [`Kind::Io`] if the folder cannot be written.
+    pub fn fit(&mut self, observers: &mut [&mut dyn Observer]) -> Result<Ending> {
+        let fitted = fit(
+            &Training {
+                model: &self.model,
+                backend: &self.setup.backend,
+                config: &self.setup.config,
+                train: &self.setup.images.train,
+                validation: &self.setup.images.validation,
+            },
+            &mut self.progress,
+            &mut Keeper {
+                files: &self.files,
+                log: &mut self.log,
+                observers,
+            },
+        );
+        if let Err(error) = &fitted {
+            let error = error.to_string();
+            self.log.write(&Event::Failed { error });
+        }
+        fitted
+    }
+
+    /// Evaluates the network on the test images, for the only time, and writes the summary, with
+    /// which the run counts as finished.
+    ///
+    /// # Errors
+    /// candle's own, and [`Kind::Io`] if the folder cannot be written.
+    pub fn finish(&mut self) -> Result<(Summary, Inspection)> {
+        let setup = &self.setup;
+        let normalization = setup.config.normalization();
+        let (tested, inspection) = inspect(
+            &self.model,
+            &setup.backend,
+            &setup.images.test,
+            normalization,
+        )?;
+        let summary = self.summary(&tested);
+        self.log.write(&Event::Summary {
+            summary: Box::new(summary.clone()),
+        });
+        self.files.folder.finish(&summary, &inspection)?;
+        Ok((summary, inspection))
+    }
+
+    fn summary(&self, tested: &Metrics) -> Summary {
+        let setup = &self.setup;
+        let (config, images, progress) = (&setup.config, &setup.images, &self.progress);
+        let train_seconds = progress.train_seconds();
+        let seen = images.train.len() as f64 * f64::from(progress.epochs_done);
+        let class_names = images.train.class_names();
+        Summary {
+            dataset: images.record.name.clone(),
+            recipe: config.recipe.clone(),
+            engine: setup.environment.engine.clone(),
+            parameters: self.model.parameters().count(),
+            epochs: progress.epochs_done,
+            seed: config.seed,
+            threads: setup.environment.threads,
+            not_identical: progress.not_identical,
+            train_seconds,
+            images_per_second: seen / train_seconds,
+            best_epoch: progress.best.as_ref().map_or(0, |best| best.epoch),
+            validation: progress.best.as_ref().and_then(|best| best.validation),
+            test: TestScores {
+                loss: tested.loss(),
+                accuracy: tested.accuracy(),
+                errors: tested.errors(),
+                count: tested.count(),
+            },
+            class_names: class_names.to_vec(),
+            confusion: tested.confusion(),
+            per_class: tested.per_class(class_names),
+        }
+    }
+}
+
+/// Keeps what a training makes, and passes its events on.
+struct Keeper<'a, 'b> {
+    files: &'a Files,
+    log: &'a mut EventLog,
+    observers: &'a mut [&'b mut dyn Observer],
+}
+
+impl Watch for Keeper<'_, '_> {
+    fn event(&mut self, event: &Event) -> ControlFlow<()> {
+        self.log.write(event);
+        let mut answer = ControlFlow::Continue(());
+        for observer in &mut *self.observers {
+            if observer.notice(event).is_break() {
+                answer = ControlFlow::Break(());
+            }
+        }
+        answer
+    }
+
+    fn save(&mut self, model: &LeNet5, progress: &Progress) -> Result<()> {
+        self.files.save(model, progress)
+    }
+}
+
+/// The folder of a run, and what its files say about it.
+#[derive(Debug)]
+struct Files {
+    folder: RunFolder,
+    identity: Identity,
+    metadata: Metadata,
+}
+
+impl Files {
+    /// Saves where the training stands, with the weights of the best epoch if it is the one just
+    /// over; otherwise they are in their file already.
+    fn save(&self, model: &LeNet5, progress: &Progress) -> Result<()> {
+        let best = progress.best.as_ref();
+        let weights =
+            if best.is_none_or(|best| best.epoch == progress.epochs_done && progress.step == 0) {
+                Some(chosen_weights(model, progress, &self.metadata)?)
+            } else {
+                None
+            };
+        let checkpoint = checkpoint::encode(model, progress, &self.identity)?;
+        let steps = progress.steps_done;
+        self.folder
+            .save(&progress.history, weights.as_deref(), steps, &checkpoint)
+    }
+}
+
+/// Fills in what the run itself knows of its environment.
+fn complete(setup: &mut Setup) {
+    let environment = &mut setup.environment;
+    environment.engine = setup.backend.to_string();
+    environment.instruction_set = Isa::current().name().to_owned();
+    environment.cores = pool::cores();
+    environment.physical_cores = pool::physical_cores();
+    environment.precision = format!("{:?}", setup.config.precision).to_lowercase();
+    environment.data = setup.images.record.clone();
+}
+
+fn identity(setup: &Setup) -> Identity {
+    let own = &setup.environment;
+    let mut arithmetic = format!("{}, {} ({})", own.engine, own.device, own.instruction_set);
+    // The engine computes equal bits on any number of threads, candle's operations do not.
+    if matches!(setup.backend, Backend::Candle) {
+        arithmetic.push_str(&format!(", {} threads", own.threads));
+    }
+    Identity {
+        config: setup.config.clone(),
+        train_images: setup.images.train.len(),
+        validation_images: setup.images.validation.len(),
+        data_sha256: setup.images.record.sha256.clone(),
+        arithmetic,
+    }
+}
+
+/// The bytes of `model.safetensors`: the parameters of the best epoch, or the model's own before the
+/// first epoch is over.
+fn chosen_weights(model: &LeNet5, progress: &Progress, metadata: &Metadata) -> Result<Vec<u8>> {
+    let model = match &progress.best {
+        None => model.clone(),
+        Some(best) => {
+            let names = model.parameters().iter().map(|(name, _)| name);
+            let named: BTreeMap<&str, &Tensor> = names.zip(&best.parameters).collect();
+            LeNet5::from_tensors(model.architecture(), |name| {
+                named.get(name).copied().cloned()
+            })?
+        }
+    };
+    let metadata = metadata.clone();
+    Weights { model, metadata }.to_bytes()
+}
+
+/// Sets the model to the newest checkpoint that is whole, and returns its progress. Damaged ones are
+/// warned of and skipped.
+fn newest_checkpoint(
+    folder: &RunFolder,
+    model: &LeNet5,
+    identity: &Identity,
+    other: OtherTraining,
+) -> Result<Progress> {
+    let paths = folder.checkpoints()?;
+    if paths.is_empty() {
+        tracing::info!("there is no checkpoint yet: the training starts from the beginning");
+        return Ok(Progress::default());
+    }
+    let mut reasons = String::new();
+    for path in paths {
+        let read = lenet_files::read(&path, MAX_FILE_BYTES);
+        match read.and_then(|bytes| checkpoint::decode(&bytes, model, identity, other)) {
+            Ok(progress) => return Ok(progress),
+            Err(error) if error.kind() == Kind::Usage => return Err(error),
+            Err(error) => {
+                tracing::warn!(?path, %error, "checkpoint skipped");
+                reasons.push_str(&format!("\n  {path:?}: {error}"));
+            }
+        }
+    }
+    let message = format!("no checkpoint to resume from{reasons}");
+    Err(Error::input(message).at(folder.path()))
+}
