@@ -1,31 +1,31 @@
-// The page: loads the network, and asks it whenever the sheet changes or a picture comes.
+// The page: loads the network, and runs it whenever the sheet changes or a picture is opened.
 
 import { Sheet } from "./sheet.js";
 import { Views, giveUp, tell } from "./views.js";
 
 const find = (id) => document.getElementById(id);
 
-/** The longer side of pictures that only the browser can read or that are too large as they are. */
+/** The longer side of a picture that the browser reads for us: see `readByBrowser`. */
 const BROWSER_SIDE = 2048;
 
-/** The longer side of a picture that is kept to be shown on the sheet. */
+/** The longer side of a picture that is kept for the sheet. */
 const SHOWN_SIDE = 1024;
 
 let loads = 0;
-// None while another one takes its place.
+// Null while it is being replaced.
 let network = null;
-// Whether there is a network again, or none to be had.
+// Whether there is a network, or a promise of that while it is being replaced.
 let ready;
-// Networks that failed since the last answer.
+// Failures since the last answer.
 let failures = 0;
 let maxBytes;
 let sheet;
 let views;
 let isDue = false;
-// Which file is the latest: one that took longer to read is not shown after it.
+// Counts changes and files: a file that is still being read when the next comes is not shown.
 let latest = 0;
 
-/** Loads the network: each time as another module, for the browser keeps those that it has. */
+/** Loads the network: each time under another name, because the browser keeps modules. */
 async function load() {
   loads += 1;
   const module = await import(loads === 1 ? "./lenet_web.js" : `./lenet_web.js?${loads}`);
@@ -33,10 +33,10 @@ async function load() {
   network = new module.Network();
 }
 
-/** Whether it is the network that failed: its memory is as it was in the middle of something. */
+/** Whether the network itself failed: its memory may be in any state then. */
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 
-/** Does what asks the network. One that fails is replaced, and is then told of all that is drawn. */
+/** Calls `question`, which uses the network; if the network fails, replaces it and draws again. */
 function guarded(question) {
   if (network === null) {
     return;
@@ -51,17 +51,17 @@ function guarded(question) {
   }
 }
 
-/** Puts a new network in the place of one that failed; whether that was possible. */
+/** Replaces a network that failed; returns whether that was possible. */
 async function replace() {
   network = null;
   failures += 1;
   try {
     if (failures > 1) {
-      throw new Error("the network fails again and again");
+      throw new Error("the network failed twice in a row");
     }
     await load();
   } catch (error) {
-    giveUp("The network has failed. Reload the page to begin again.");
+    giveUp("The network has failed. Reload the page to start again.");
     console.error(error);
     return false;
   }
@@ -69,7 +69,7 @@ async function replace() {
   return network !== null;
 }
 
-/** What the network answers to `question`, as plain values, and how long it took. */
+/** The network's answer as plain values, and how long it took. */
 function ask(question) {
   const start = performance.now();
   const answer = question();
@@ -84,7 +84,7 @@ function ask(question) {
   }
 }
 
-/** The picture of an answer as a canvas that is not too large to be kept, if there is one. */
+/** The picture of an answer as a canvas of limited size, if there is one. */
 function keptPicture(answer) {
   const [width, height] = [answer.pictureWidth, answer.pictureHeight];
   if (width === 0) {
@@ -98,7 +98,7 @@ function keptPicture(answer) {
   return shrunk(whole, SHOWN_SIDE);
 }
 
-/** A drawable as a canvas whose sides are `most` pixels at most. */
+/** A copy as a canvas whose sides have at most `most` pixels. */
 function shrunk(source, most) {
   const scale = Math.min(1, most / Math.max(source.width, source.height));
   const canvas = document.createElement("canvas");
@@ -110,7 +110,7 @@ function shrunk(source, most) {
   return canvas;
 }
 
-/** Asks about the drawing, once before the next frame. */
+/** Classifies the drawing, once before the next frame. */
 function askSoon() {
   if (!isDue) {
     isDue = true;
@@ -123,7 +123,7 @@ function askSoon() {
   }
 }
 
-/** The sheet is another than before: the network's drawing too. */
+/** The sheet has changed: draws all strokes again for the network. */
 function changed() {
   latest += 1;
   guarded(() => {
@@ -149,7 +149,7 @@ async function open(file) {
   const own = latest;
   if (file.size > maxBytes) {
     const limit = maxBytes / 2 ** 20;
-    tell(`${file.name}: ${(file.size / 2 ** 20).toFixed(0)} MB; no more than ${limit} are read`, true);
+    tell(`${file.name}: ${(file.size / 2 ** 20).toFixed(0)} MiB; the limit is ${limit} MiB`, true);
     return;
   }
   try {
@@ -173,7 +173,7 @@ async function open(file) {
     if (isTrap(error)) {
       ready = replace();
       if (await ready) {
-        tell(`${file.name}: this picture is more than the page can read`, true);
+        tell(`${file.name}: the page cannot read this picture`, true);
       }
     } else if (own === latest) {
       tell(`${file.name}: ${error.message}`, true);
@@ -181,7 +181,7 @@ async function open(file) {
   }
 }
 
-/** Reads a picture in a format, or of a size, that only the browser can read. */
+/** Lets the browser read a picture whose format or size is not one of lenet's own. */
 async function readByBrowser(file, reason) {
   let bitmap;
   try {
@@ -198,6 +198,15 @@ async function readByBrowser(file, reason) {
   }
   const remark = "Read by the browser: the format or the size is not one of lenet's own.";
   return { answer: ask(() => network.classifyPixels(width, height, data)), remark };
+}
+
+/** Opens the first file of a clipboard or a drop; without one, says `otherwise`. */
+function openFirst({ files: [file] }, otherwise) {
+  if (file) {
+    open(file);
+  } else {
+    tell(otherwise, true);
+  }
 }
 
 function listen() {
@@ -228,12 +237,7 @@ function listen() {
     }
   });
   addEventListener("paste", (event) => {
-    const [file] = event.clipboardData.files;
-    if (file) {
-      open(file);
-    } else {
-      tell("There is no picture in the clipboard.", true);
-    }
+    openFirst(event.clipboardData, "There is no picture in the clipboard.");
   });
   addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -248,12 +252,7 @@ function listen() {
   addEventListener("drop", (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    const [file] = event.dataTransfer.files;
-    if (file) {
-      open(file);
-    } else {
-      tell("What was dropped is no file.", true);
-    }
+    openFirst(event.dataTransfer, "What was dropped is not a file.");
   });
 }
 
@@ -266,6 +265,6 @@ try {
   listen();
   changed();
 } catch (error) {
-  giveUp("The network could not be loaded: this browser has no WebAssembly with SIMD, or a file of the page is missing.");
+  giveUp("The network could not be loaded: this browser does not support WebAssembly with SIMD, or a file of the page is missing.");
   throw error;
 }

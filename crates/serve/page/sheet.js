@@ -1,6 +1,6 @@
-// The sheet: strokes by pointer and keyboard, what was drawn before, and how it looks.
+// The sheet: strokes by pointer and keyboard, their history, and how they look.
 //
-// A stroke is a flat list of coordinates [x, y, x, y, ...], each a part of the sheet's side.
+// A stroke is a flat list of coordinates [x, y, x, y, ...], each a fraction of the sheet's side.
 
 /** How far an arrow key moves the pen. */
 const STEP = 0.025;
@@ -12,13 +12,13 @@ export class Sheet extends EventTarget {
   #pen;
   // What was done, in order: { stroke }, { opened } or { clear: true }.
   #history = [];
-  // The pointer that draws, while it does.
+  // The pointer that is drawing, and its stroke.
   #pointer = null;
-  // The pen of the keyboard.
+  // The keyboard's pen; `down` is the stroke that it draws.
   #keys = { x: 0.5, y: 0.5, down: null, held: new Set() };
   #isDue = false;
 
-  /** `pen` is the width of a stroke, as a part of the side. */
+  /** `pen` is the width of a stroke, as a fraction of the side. */
   constructor(canvas, pen) {
     super();
     this.#canvas = canvas;
@@ -41,13 +41,13 @@ export class Sheet extends EventTarget {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
-  /** The strokes that are to be seen: those since the last clearing or picture. */
+  /** The visible strokes: those since the sheet was cleared or a picture opened. */
   get strokes() {
     const start = this.#history.findLastIndex((entry) => entry.clear || entry.opened);
     return this.#history.slice(start + 1).map((entry) => entry.stroke);
   }
 
-  /** What was opened and is to be seen, if anything: drawing again puts it aside. */
+  /** The visible picture, if any: drawing again hides it. */
   get opened() {
     return this.#history.at(-1)?.opened ?? null;
   }
@@ -75,7 +75,7 @@ export class Sheet extends EventTarget {
     }
   }
 
-  /** Puts what was opened on the sheet, its `answer.picture`, in place of what is there. */
+  /** Shows a picture, `opened.answer.picture`, in place of what is there. */
   open(opened) {
     this.#lift();
     this.#history.push({ opened });
@@ -95,7 +95,7 @@ export class Sheet extends EventTarget {
     this.#keys.down = null;
   }
 
-  /** Everything is another than before: `changed`. */
+  /** Repaints, and dispatches `changed`: everything may be different. */
   #changed() {
     this.redraw();
     this.dispatchEvent(new Event("changed"));
@@ -109,7 +109,7 @@ export class Sheet extends EventTarget {
     return stroke;
   }
 
-  /** A stroke goes on: `drawn` tells which points are new, from the one before them. */
+  /** Extends a stroke; `drawn` has the new points and the one before them. */
   #extend(stroke, points) {
     const from = stroke.length - 2;
     stroke.push(...points);
@@ -123,11 +123,11 @@ export class Sheet extends EventTarget {
   }
 
   #pointerDown(event) {
-    // One pointer draws: a palm beside the pen does not.
+    // Only one pointer draws: a palm beside the pen does not.
     if (this.#pointer !== null || event.button !== 0) {
       return;
     }
-    // Keeps the focus for the keys, and a mouse from dragging.
+    // Keeps the keyboard's focus here, and a mouse from dragging.
     event.preventDefault();
     this.#canvas.focus({ preventScroll: true, focusVisible: false });
     this.#canvas.setPointerCapture(event.pointerId);
@@ -158,7 +158,7 @@ export class Sheet extends EventTarget {
     if (event.key in ARROWS) {
       event.preventDefault();
       keys.held.add(event.key);
-      // Two arrows at once go aslant.
+      // Two arrows at once move diagonally.
       for (const key of keys.held) {
         keys.x = Math.min(Math.max(keys.x + STEP * ARROWS[key][0], 0), 1);
         keys.y = Math.min(Math.max(keys.y + STEP * ARROWS[key][1], 0), 1);
@@ -195,7 +195,7 @@ export class Sheet extends EventTarget {
     for (const stroke of this.strokes) {
       context.beginPath();
       context.moveTo(side * stroke[0], side * stroke[1]);
-      // A line to where it starts is the dot of a single point.
+      // A line to its own start is a dot.
       context.lineTo(side * stroke[0], side * stroke[1]);
       for (let i = 2; i < stroke.length; i += 2) {
         context.lineTo(side * stroke[i], side * stroke[i + 1]);
@@ -203,11 +203,11 @@ export class Sheet extends EventTarget {
       context.stroke();
     }
     if (canvas.matches(":focus-visible")) {
-      this.#paintPen(context, side, style.getPropertyValue("--accent"));
+      this.#paintPen(context, side, style.outlineColor);
     }
   }
 
-  /** Where the pen of the keyboard is: a ring, filled while it draws. */
+  /** The keyboard's pen: a ring, filled while it draws. */
   #paintPen(context, side, accent) {
     const { x, y, down } = this.#keys;
     context.beginPath();
@@ -222,7 +222,7 @@ export class Sheet extends EventTarget {
   }
 }
 
-/** Draws a picture as large as it fits, in the middle. */
+/** Draws a picture as large as fits, in the middle. */
 function drawPicture(context, side, picture) {
   const scale = side / Math.max(picture.width, picture.height);
   const [width, height] = [picture.width * scale, picture.height * scale];

@@ -10,6 +10,7 @@ const RAMP = [
   [250, 252, 255],
 ];
 
+/** The colour of a response from 0 to 1. */
 function colour(value) {
   const at = Math.min(Math.max(value, 0), 1) * (RAMP.length - 1);
   const below = Math.min(Math.floor(at), RAMP.length - 2);
@@ -19,7 +20,7 @@ function colour(value) {
 
 const percent = (part) => {
   const text = (100 * part).toFixed(1);
-  // What is not certain does not read as if it were.
+  // Only certainty reads 100.0.
   return `${text === "100.0" && part < 1 ? "> 99.9" : text} %`;
 };
 
@@ -34,7 +35,7 @@ function paint(canvas, values, colourOf) {
   context.putImageData(image, 0, 0);
 }
 
-/** Makes a row of canvases, one for each feature map. */
+/** Adds a canvas for each feature map. */
 function makeMaps(parent, count, side) {
   return Array.from({ length: count }, () => {
     const canvas = document.createElement("canvas");
@@ -122,7 +123,7 @@ export class Views {
       1 + Number(document.documentElement.dataset.answers ?? 0);
   }
 
-  /** Says the answer to those who listen, once it stays what it is. */
+  /** Tells screen readers the answer once it has settled. */
   #say(text) {
     clearTimeout(this.#spoken);
     this.#spoken = setTimeout(() => {
@@ -131,14 +132,14 @@ export class Views {
   }
 }
 
-/** A sentence below the sheet: an error where `isError`, else a remark; empty takes it away. */
+/** Shows a sentence below the sheet, as an error if `isError`. */
 export function tell(text, isError = false) {
   const message = find("message");
   message.textContent = text;
   message.classList.toggle("alarm", isError);
 }
 
-/** Instead of all answers, earlier ones too: what keeps the page from giving one. */
+/** Shows `text` in place of all answers. */
 export function giveUp(text) {
   find("digit").textContent = "";
   find("bars").hidden = true;
