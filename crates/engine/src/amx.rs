@@ -37,7 +37,7 @@ pub(crate) const TILE: usize = 256;
 pub(crate) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
-        let has_avx512 = Isa::available().contains(&Isa(Kind::Avx512));
+        let has_avx512 = Isa::fastest().kind == Kind::Avx512;
         has_avx512
             && std::arch::is_x86_feature_detected!("avx512bf16")
             && has_tiles()

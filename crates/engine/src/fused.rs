@@ -88,17 +88,12 @@ impl FusedNetwork {
     /// Images or parameters of another size, another type than f32 or another device than the CPU.
     pub fn forward(&self, images: &Tensor, parameters: &[&Tensor]) -> Result<Tensor> {
         let lengths = self.with_engine(|engine| engine.layers().parameters());
-        let given: Vec<usize> = parameters
-            .iter()
-            .map(|tensor| tensor.elem_count())
-            .collect();
+        let flat = parameters.iter().map(|tensor| tensor.flatten_all());
+        let flat = flat.collect::<Result<Vec<_>>>()?;
+        let given: Vec<usize> = flat.iter().map(Tensor::elem_count).collect();
         if given != lengths {
             bail!("fused network: the parameters should hold {lengths:?} values, got {given:?}");
         }
-        let flat = parameters
-            .iter()
-            .map(|tensor| tensor.flatten_all())
-            .collect::<Result<Vec<_>>>()?;
         let parameters = Tensor::cat(&flat, 0)?;
         images.contiguous()?.apply_op2(&parameters, self.clone())
     }
@@ -118,30 +113,23 @@ impl FusedNetwork {
         self.with_engine(|engine| {
             let layers = engine.layers();
             let first = &layers.convs()[0];
-            let &[count, channels, height, width] = shape else {
-                bail!("fused network: the images should be (B, C, H, W), got {shape:?}")
-            };
-            if [channels, height, width] != [first.in_channels, first.height, first.width] {
-                bail!(
-                    "fused network: the images should be (B, {}, {}, {}), got {shape:?}",
-                    first.in_channels,
-                    first.height,
-                    first.width
-                );
+            let count = shape.first().copied().unwrap_or_default();
+            let images = [count, first.in_channels, first.height, first.width];
+            if shape != images {
+                bail!("fused network: the images should be {images:?}, got {shape:?}");
             }
             let lengths = layers.parameters();
-            let expected: usize = lengths.iter().sum();
-            if parameters.len() != expected {
-                let found = parameters.len();
+            let (expected, found) = (lengths.iter().sum::<usize>(), parameters.len());
+            if found != expected {
                 bail!("fused network: there should be {expected} parameters, got {found}");
             }
             let mut left = parameters;
-            let mut values = Vec::new();
-            for len in lengths {
+            let values = lengths.into_iter().map(|len| {
                 let (value, rest) = left.split_at(len);
-                values.push(value);
                 left = rest;
-            }
+                value
+            });
+            let values: Vec<&[f32]> = values.collect();
             if count > engine.setup().most_images {
                 let setup = Setup {
                     most_images: count,

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use candle_core::bail;
 
-use crate::simd::{self, Simd as _};
+use crate::simd::{self, Simd};
 use crate::{Error, Result};
 
 /// Forces an instruction set, by its [name](Isa::name), for tests and comparisons.
@@ -17,7 +17,12 @@ pub const ISA_VARIABLE: &str = "LENET_ISA";
 /// There is no way to get another one: that a value exists is the proof which the kernels need before
 /// they run its instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Isa(pub(crate) Kind);
+pub struct Isa {
+    pub(crate) kind: Kind,
+    name: &'static str,
+    width: usize,
+    is_wide: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -31,6 +36,17 @@ pub(crate) enum Kind {
 }
 
 impl Isa {
+    const PORTABLE: Self = Self::of::<simd::portable::Portable>(Kind::Portable, "portable");
+
+    const fn of<V: Simd>(kind: Kind, name: &'static str) -> Self {
+        Self {
+            kind,
+            name,
+            width: V::WIDTH,
+            is_wide: V::WIDE,
+        }
+    }
+
     /// Every instruction set of this machine for which there are kernels, the fastest first; the
     /// last is `portable`, which every machine has.
     pub fn available() -> Vec<Self> {
@@ -39,17 +55,17 @@ impl Isa {
         {
             use std::arch::is_x86_feature_detected as has;
             if has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                found.push(Self(Kind::Avx512));
+                found.push(Self::of::<simd::avx512::Avx512>(Kind::Avx512, "avx512"));
             }
             if has!("avx2") && has!("fma") {
-                found.push(Self(Kind::Avx2));
+                found.push(Self::of::<simd::avx2::Avx2>(Kind::Avx2, "avx2"));
             }
         }
         #[cfg(target_arch = "aarch64")]
         if std::arch::is_aarch64_feature_detected!("neon") {
-            found.push(Self(Kind::Neon));
+            found.push(Self::of::<simd::neon::Neon>(Kind::Neon, "neon"));
         }
-        found.push(Self(Kind::Portable));
+        found.push(Self::PORTABLE);
         found
     }
 
@@ -59,10 +75,7 @@ impl Isa {
     /// ask [`Isa::from_environment`] first, which returns an error.
     pub fn current() -> Self {
         static CURRENT: OnceLock<Isa> = OnceLock::new();
-        *CURRENT.get_or_init(|| match Self::from_environment() {
-            Ok(isa) => isa,
-            Err(_) => Self::fastest(),
-        })
+        *CURRENT.get_or_init(|| Self::from_environment().unwrap_or_else(|_| Self::fastest()))
     }
 
     /// What the variable [`ISA_VARIABLE`] names, or the fastest if it is not set or empty.
@@ -78,45 +91,22 @@ impl Isa {
 
     /// The first of [`Isa::available`].
     pub fn fastest() -> Self {
-        let first = Self::available().into_iter().next();
-        first.unwrap_or(Self(Kind::Portable))
+        Self::available()[0]
     }
 
     /// Whether a tile of 24 sums fits into the registers.
     pub(crate) fn is_wide(self) -> bool {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => true,
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => true,
-            _ => false,
-        }
+        self.is_wide
     }
 
     /// Floats of a register.
     pub(crate) fn width(self) -> usize {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => simd::avx512::Avx512::WIDTH,
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => simd::avx2::Avx2::WIDTH,
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => simd::neon::Neon::WIDTH,
-            Kind::Portable => simd::portable::Portable::WIDTH,
-        }
+        self.width
     }
 
     /// `avx512`, `avx2`, `neon` or `portable`.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => "avx2",
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => "neon",
-            Kind::Portable => "portable",
-        }
+        self.name
     }
 }
 

@@ -127,28 +127,18 @@ impl ConvLayer {
 
     /// Checks that there are kernels for the layer, which is the network's `index`-th.
     fn check(&self, index: usize) -> Result<()> {
-        let Self {
-            in_channels,
-            height,
-            width,
-            out_channels,
-            padding,
-            activation: _,
-        } = *self;
-        if !WIDTHS.contains(&width) {
-            bail!("convolution {index}: the input should be 28, 24, 14 or 12 wide, got {width}");
-        }
-        if height % 2 != 0 || height + 2 * padding < KERNEL + 1 {
+        let has_kernels = WIDTHS.contains(&self.width)
+            && self.height.is_multiple_of(2)
+            && self.height + 2 * self.padding > KERNEL
+            && (index == 0 || self.padding == 0)
+            && self.in_channels > 0
+            && self.out_channels > 0;
+        if !has_kernels {
             bail!(
-                "convolution {index}: the input's height should be even, and at least 6 with its \
-                 padding, got {height} and padding {padding}"
+                "convolution {index} should have an input that is 28, 24, 14 or 12 wide and of an \
+                 even height, at least 6 with its padding; no padding unless it is the first; and a \
+                 channel on each side. Got {self:?}"
             );
-        }
-        if index > 0 && padding > 0 {
-            bail!("convolution {index}: only the first may have padding, got {padding}");
-        }
-        if in_channels == 0 || out_channels == 0 {
-            bail!("convolution {index}: there should be at least one channel on each side");
         }
         Ok(())
     }

@@ -43,7 +43,10 @@ impl Pool {
     /// This many threads, whatever the machine has. For tests.
     pub fn exactly(threads: usize) -> Self {
         let seats = (1..threads.max(1)).map(|_| Seat::default()).collect();
-        let shared = Arc::new(Shared::new(seats));
+        let shared = Arc::new(Shared {
+            seats,
+            ..Shared::default()
+        });
         let workers = (1..threads.max(1)).map(|worker| {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name(format!("lenet-{worker}"));
@@ -192,7 +195,7 @@ struct Seat {
 }
 
 /// The threads' common state.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     /// Number of the last call.
     call: AtomicU64,
@@ -218,20 +221,6 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 impl Shared {
-    fn new(seats: Box<[Seat]>) -> Self {
-        Self {
-            call: AtomicU64::new(0),
-            job: UnsafeCell::new(None),
-            running: AtomicUsize::new(0),
-            panicked: AtomicBool::new(false),
-            ends: AtomicBool::new(false),
-            seats,
-            sleep: Mutex::new(()),
-            caller_asleep: AtomicBool::new(false),
-            done: Condvar::new(),
-        }
-    }
-
     fn work(&self, worker: usize) {
         let seat = &self.seats[worker - 1];
         let mut seen = 0;

@@ -174,36 +174,66 @@ pub(crate) unsafe fn tanh<V: Simd>(x: V) -> V {
     }
 }
 
+/// Functions of [`Simd`] from registers to a register, each by an expression of the machine's type.
+macro_rules! by_instruction {
+    ($($name:ident($this:ident $(, $arg:ident: $type:ty)*) => $result:expr;)*) => {$(
+        #[inline(always)]
+        unsafe fn $name($this $(, $arg: $type)*) -> Self {
+            // SAFETY: the trait's bound: the instruction set is enabled.
+            Self(unsafe { $result })
+        }
+    )*};
+}
+pub(crate) use by_instruction;
+
+/// The functions of [`Simd`] between registers and memory, each by an instruction.
+macro_rules! by_memory {
+    ($load:ident, $store:ident, $splat:ident) => {
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the trait's bounds: the instruction set is enabled, `from` valid for a register.
+            Self(unsafe { $load(from) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the trait's bounds: the instruction set is enabled, `to` valid for a register.
+            unsafe { $store(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> Self {
+            // SAFETY: the trait's bound: the instruction set is enabled.
+            Self(unsafe { $splat(value) })
+        }
+    };
+}
+pub(crate) use by_memory;
+
 /// Compiles a generic kernel for every instruction set, and chooses among them at run time.
 macro_rules! dispatch {
     ($(#[$attribute:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) => $generic:ident) => {
         $(#[$attribute])*
-        #[allow(clippy::too_many_arguments, reason = "one entry for each kernel")]
         $vis unsafe fn $name(isa: $crate::Isa, $($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            #[allow(clippy::too_many_arguments, reason = "one entry for each kernel")]
             unsafe fn avx512($($arg: $type),*) {
                 // SAFETY: the instruction set is enabled here; the rest is the caller's.
                 unsafe { $generic::<$crate::simd::avx512::Avx512>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            #[allow(clippy::too_many_arguments, reason = "one entry for each kernel")]
             unsafe fn avx2($($arg: $type),*) {
                 // SAFETY: the instruction set is enabled here; the rest is the caller's.
                 unsafe { $generic::<$crate::simd::avx2::Avx2>($($arg),*) }
             }
             #[cfg(target_arch = "aarch64")]
             #[target_feature(enable = "neon")]
-            #[allow(clippy::too_many_arguments, reason = "one entry for each kernel")]
             unsafe fn neon($($arg: $type),*) {
                 // SAFETY: the instruction set is enabled here; the rest is the caller's.
                 unsafe { $generic::<$crate::simd::neon::Neon>($($arg),*) }
             }
             // SAFETY: an `Isa` exists only where the machine has it; the rest is the caller's.
             unsafe {
-                match isa.0 {
+                match isa.kind {
                     #[cfg(target_arch = "x86_64")]
                     $crate::isa::Kind::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "x86_64")]

@@ -19,6 +19,7 @@ use crate::blocked::conv_forward::activate;
 use crate::buffer::Lines;
 use crate::engine::{Layers, Pixels};
 use crate::layers::{ConvLayer, KERNEL, LinearLayer};
+use crate::pool::share;
 use crate::simd::{LANES, Simd, dispatch};
 use crate::{Isa, Result};
 
@@ -86,16 +87,6 @@ impl Single {
         }
     }
 
-    /// The layers.
-    pub fn layers(&self) -> &Layers {
-        &self.layers
-    }
-
-    /// The instruction set that it runs on.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
-
     /// Sets the parameters, in the order of [`Layers::parameters`].
     ///
     /// # Errors
@@ -144,7 +135,7 @@ impl Single {
     /// # Panics
     /// If the image has another number of pixels than the first layer takes.
     pub fn logits(&mut self, pixels: Pixels<'_>) -> &[f32] {
-        assert_eq!(pixels.len(), self.layers.pixels());
+        assert_eq!(pixels.count(), self.layers.pixels());
         self.write(pixels);
         let (isa, convs) = (self.isa, self.layers.convs());
         for (index, conv) in convs.iter().enumerate() {
@@ -192,17 +183,12 @@ impl Single {
 
     /// A layer's operands. It writes what the next reads, or the logits if it is the last.
     fn operands(&self, index: usize) -> Operands {
-        let Memory {
-            input,
-            weight,
-            bias,
-            ..
-        } = &self.memory[index];
+        let own = &self.memory[index];
         let next = self.memory.get(index + 1);
         Operands {
-            input: input.as_ptr(),
-            weight: weight.as_ptr(),
-            bias: bias.as_ptr(),
+            input: own.input.as_ptr(),
+            weight: own.weight.as_ptr(),
+            bias: own.bias.as_ptr(),
             to: next.map_or(self.logits.ptr(), |next| next.input.ptr()),
         }
     }
@@ -217,42 +203,38 @@ fn input_stride(index: usize, conv: &ConvLayer, isa: Isa) -> usize {
     }
 }
 
-/// Which feature of a linear layer each float of its input is; none where there are zeros.
+/// Which feature of a linear layer each float of its input is; none where there are zeros: the last
+/// convolution has left its channels innermost, up to whole registers.
 fn features_of(
     layers: &Layers,
     index: usize,
     isa: Isa,
 ) -> impl Iterator<Item = Option<usize>> + Clone + use<> {
     let last = &layers.convs()[layers.convs().len() - 1];
-    let [channels, positions] = match index {
-        // The last convolution has left its channels innermost.
-        0 => [last.out_channels, last.output()[1..].iter().product()],
-        _ => [layers.linears()[index].in_features, 1],
-    };
-    let stride = match index {
-        0 => channels.next_multiple_of(isa.width()),
-        _ => channels,
+    let [channels, rows, columns] = last.output();
+    let (channels, stride, positions) = if index == 0 {
+        (
+            channels,
+            channels.next_multiple_of(isa.width()),
+            rows * columns,
+        )
+    } else {
+        let features = layers.linears()[index].in_features;
+        (features, features, 1)
     };
     (0..positions).flat_map(move |position| {
-        (0..stride)
-            .map(move |channel| (channel < channels).then_some(channel * positions + position))
+        let feature = move |channel| (channel < channels).then_some(channel * positions + position);
+        (0..stride).map(feature)
     })
 }
 
 #[inline]
 fn write_image<T>(pixels: &[T], value: impl Fn(&T) -> f32, conv: &ConvLayer, input: &mut [f32]) {
-    let ConvLayer {
-        in_channels,
-        height,
-        width,
-        padding,
-        ..
-    } = *conv;
-    let row = conv.padded()[1] * in_channels;
-    for (index, pixels) in pixels.chunks_exact(width).enumerate() {
-        let (channel, y) = (index / height, index % height);
-        let first = (y + padding) * row + padding * in_channels + channel;
-        let to = input[first..].iter_mut().step_by(in_channels);
+    let row = conv.padded()[1] * conv.in_channels;
+    for (index, pixels) in pixels.chunks_exact(conv.width).enumerate() {
+        let (channel, y) = (index / conv.height, index % conv.height);
+        let first = (y + conv.padding) * row + conv.padding * conv.in_channels + channel;
+        let to = input[first..].iter_mut().step_by(conv.in_channels);
         for (to, pixel) in to.zip(pixels) {
             *to = value(pixel);
         }
@@ -260,40 +242,14 @@ fn write_image<T>(pixels: &[T], value: impl Fn(&T) -> f32, conv: &ConvLayer, inp
 }
 
 /// Cuts registers, or windows, into as few parts of at most `most` as possible, of nearly equal
-/// size: a small part has too few sums to keep the multipliers busy. Yields the first of each part,
-/// and how many it has.
-#[derive(Clone, Copy, Debug)]
-struct Parts {
-    first: usize,
-    left: usize,
-    parts: usize,
-}
-
-impl Parts {
-    #[inline(always)]
-    fn new(count: usize, most: usize) -> Self {
-        Self {
-            first: 0,
-            left: count,
-            parts: count.div_ceil(most),
-        }
-    }
-}
-
-impl Iterator for Parts {
-    type Item = (usize, usize);
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<(usize, usize)> {
-        if self.left == 0 {
-            return None;
-        }
-        let (first, count) = (self.first, self.left.div_ceil(self.parts));
-        self.first += count;
-        self.left -= count;
-        self.parts -= 1;
-        Some((first, count))
-    }
+/// size: a small part has too few sums to keep the multipliers busy. The first of each part, and how
+/// many it has.
+fn parts(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let parts = count.div_ceil(most);
+    (0..parts).map(move |part| {
+        let own = share(count, part, parts);
+        (own.start, own.len())
+    })
 }
 
 /// Packs a weight as (part of registers, tap, output of the part), with zeros for the outputs that
@@ -308,7 +264,7 @@ fn pack(
 ) {
     let width = isa.width();
     let mut to = packed.iter_mut();
-    for (first, count) in Parts::new(outputs.div_ceil(width), most) {
+    for (first, count) in parts(outputs.div_ceil(width), most) {
         for tap in taps.clone() {
             for (output, to) in (first * width..(first + count) * width).zip(&mut to) {
                 *to = match tap {
@@ -334,39 +290,33 @@ dispatch! {
 unsafe fn convolve_generic<V: Simd>(layer: &ConvLayer, stride: usize, operands: Operands) {
     let [_, rows, columns] = layer.output();
     let registers = layer.out_channels.div_ceil(V::WIDTH);
-    for (first, count) in Parts::new(registers, CHANNEL_REGISTERS) {
+    let to_stride = registers * V::WIDTH;
+    for (first, count) in parts(registers, CHANNEL_REGISTERS) {
         let first = first * V::WIDTH;
         let most = if V::WIDE { 6 } else { 3 } / count;
         for y in 0..rows {
-            for (x, windows) in Parts::new(columns, most) {
+            for (x, windows) in parts(columns, most) {
+                let corner = (2 * y * layer.padded()[1] + 2 * x) * stride;
+                let window = (y * columns + x) * to_stride;
                 // SAFETY: the tile's registers of channels lie within those of the layer, its
                 // windows within the output: their taps lie within the padded input.
                 unsafe {
-                    let tile = Tile {
-                        layer,
-                        stride,
-                        operands: Operands {
-                            input: operands
-                                .input
-                                .add((2 * y * layer.padded()[1] + 2 * x) * stride),
-                            weight: operands.weight.add(first * layer.taps()),
-                            bias: operands.bias.add(first),
-                            to: operands
-                                .to
-                                .add((y * columns + x) * registers * V::WIDTH + first),
-                        },
-                        to_stride: registers * V::WIDTH,
+                    let tile = Operands {
+                        input: operands.input.add(corner),
+                        weight: operands.weight.add(first * layer.taps()),
+                        bias: operands.bias.add(first),
+                        to: operands.to.add(window + first),
                     };
                     match (count, windows) {
-                        (1, 6) if V::WIDE => tile.windows::<V, 1, 12>(),
-                        (1, 5) if V::WIDE => tile.windows::<V, 1, 10>(),
-                        (1, 4) if V::WIDE => tile.windows::<V, 1, 8>(),
-                        (1, 3) => tile.windows::<V, 1, 6>(),
-                        (1, 2) => tile.windows::<V, 1, 4>(),
-                        (1, _) => tile.windows::<V, 1, 2>(),
-                        (_, 3) if V::WIDE => tile.windows::<V, 2, 6>(),
-                        (_, 2) if V::WIDE => tile.windows::<V, 2, 4>(),
-                        _ => tile.windows::<V, 2, 2>(),
+                        (1, 6) if V::WIDE => pool::<V, 1, 12>(layer, tile, stride, to_stride),
+                        (1, 5) if V::WIDE => pool::<V, 1, 10>(layer, tile, stride, to_stride),
+                        (1, 4) if V::WIDE => pool::<V, 1, 8>(layer, tile, stride, to_stride),
+                        (1, 3) => pool::<V, 1, 6>(layer, tile, stride, to_stride),
+                        (1, 2) => pool::<V, 1, 4>(layer, tile, stride, to_stride),
+                        (1, _) => pool::<V, 1, 2>(layer, tile, stride, to_stride),
+                        (_, 3) if V::WIDE => pool::<V, 2, 6>(layer, tile, stride, to_stride),
+                        (_, 2) if V::WIDE => pool::<V, 2, 4>(layer, tile, stride, to_stride),
+                        _ => pool::<V, 2, 2>(layer, tile, stride, to_stride),
                     }
                 }
             }
@@ -374,67 +324,55 @@ unsafe fn convolve_generic<V: Simd>(layer: &ConvLayer, stride: usize, operands: 
     }
 }
 
-/// Some registers of output channels by some windows of a row.
-#[derive(Clone, Copy)]
-struct Tile<'a> {
-    layer: &'a ConvLayer,
-    /// Floats from a position of the input to the next, and of the output.
+/// B registers of channels by the pooling windows of C columns, from where the operands begin;
+/// positions of the input lie `stride` floats apart, those of the output `to_stride`.
+#[inline(always)]
+unsafe fn pool<V: Simd, const B: usize, const C: usize>(
+    layer: &ConvLayer,
+    operands: Operands,
     stride: usize,
     to_stride: usize,
-    /// Where the tile's input, weight, bias and output begin.
-    operands: Operands,
-}
-
-impl Tile<'_> {
-    /// B registers of channels by the windows of C columns.
-    #[inline(always)]
-    unsafe fn windows<V: Simd, const B: usize, const C: usize>(self) {
-        let Operands {
-            input,
-            mut weight,
-            bias,
-            to,
-        } = self.operands;
-        let row = self.layer.padded()[1] * self.stride;
-        // SAFETY: the tile's taps lie within the padded input; there are B registers of weights for
-        // each of the C·5·5 taps, B registers of biases, and space for B registers a window.
-        unsafe {
-            let mut sums = [[[V::splat(0.0); C]; 2]; B];
-            for b in 0..B {
-                sums[b] = [[V::load(bias.add(b * V::WIDTH)); C]; 2];
-            }
-            for c in 0..self.layer.in_channels {
-                for r in 0..KERNEL {
-                    let mut x = input.add(r * row + c);
-                    for _ in 0..KERNEL {
-                        let mut w = [V::splat(0.0); B];
-                        for b in 0..B {
-                            w[b] = V::load(weight.add(b * V::WIDTH));
-                        }
-                        for i in 0..2 {
-                            for j in 0..C {
-                                let value = V::splat(*x.add(i * row + j * self.stride));
-                                for b in 0..B {
-                                    sums[b][i][j] = sums[b][i][j].fma(value, w[b]);
-                                }
+) {
+    let mut weight = operands.weight;
+    let row = layer.padded()[1] * stride;
+    // SAFETY: the tile's taps lie within the padded input; there are B registers of weights for
+    // each of the C·5·5 taps, B registers of biases, and space for B registers a window.
+    unsafe {
+        let mut sums = [[[V::splat(0.0); C]; 2]; B];
+        for b in 0..B {
+            sums[b] = [[V::load(operands.bias.add(b * V::WIDTH)); C]; 2];
+        }
+        for c in 0..layer.in_channels {
+            for r in 0..KERNEL {
+                let mut x = operands.input.add(r * row + c);
+                for _ in 0..KERNEL {
+                    let mut w = [V::splat(0.0); B];
+                    for b in 0..B {
+                        w[b] = V::load(weight.add(b * V::WIDTH));
+                    }
+                    for i in 0..2 {
+                        for j in 0..C {
+                            let value = V::splat(*x.add(i * row + j * stride));
+                            for b in 0..B {
+                                sums[b][i][j] = sums[b][i][j].fma(value, w[b]);
                             }
                         }
-                        weight = weight.add(B * V::WIDTH);
-                        x = x.wrapping_add(self.stride);
                     }
+                    weight = weight.add(B * V::WIDTH);
+                    x = x.wrapping_add(stride);
                 }
             }
-            for b in 0..B {
-                for window in 0..C / 2 {
-                    let [upper, lower] = sums[b];
-                    let (left, right) = (2 * window, 2 * window + 1);
-                    let mut sum = activate(Some(self.layer.activation), upper[left]);
-                    for value in [upper[right], lower[left], lower[right]] {
-                        sum = sum.add(activate(Some(self.layer.activation), value));
-                    }
-                    let average = sum.mul(V::splat(0.25));
-                    average.store(to.add(window * self.to_stride + b * V::WIDTH));
+        }
+        for b in 0..B {
+            for window in 0..C / 2 {
+                let [upper, lower] = sums[b];
+                let (left, right) = (2 * window, 2 * window + 1);
+                let mut sum = activate(Some(layer.activation), upper[left]);
+                for value in [upper[right], lower[left], lower[right]] {
+                    sum = sum.add(activate(Some(layer.activation), value));
                 }
+                let average = sum.mul(V::splat(0.25));
+                average.store(operands.to.add(window * to_stride + b * V::WIDTH));
             }
         }
     }
@@ -451,7 +389,7 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn connect_generic<V: Simd>(layer: &LinearLayer, inputs: usize, operands: Operands) {
-    for (first, count) in Parts::new(layer.out_features.div_ceil(V::WIDTH), FEATURE_REGISTERS) {
+    for (first, count) in parts(layer.out_features.div_ceil(V::WIDTH), FEATURE_REGISTERS) {
         let first = first * V::WIDTH;
         // SAFETY: these registers lie within those of the outputs; their weights follow those of
         // the registers before them.
@@ -485,23 +423,18 @@ unsafe fn outputs<V: Simd, const B: usize, const U: usize>(
     inputs: usize,
     operands: Operands,
 ) {
-    let Operands {
-        input,
-        mut weight,
-        bias,
-        to,
-    } = operands;
+    let mut weight = operands.weight;
     // SAFETY: there are B registers of weights for each input, B registers of biases, and space for
     // as many outputs.
     unsafe {
         let mut sums = [[V::splat(0.0); B]; U];
         for b in 0..B {
-            sums[0][b] = V::load(bias.add(b * V::WIDTH));
+            sums[0][b] = V::load(operands.bias.add(b * V::WIDTH));
         }
         let mut i = 0;
         while i + U <= inputs {
             for u in 0..U {
-                let value = V::splat(*input.add(i + u));
+                let value = V::splat(*operands.input.add(i + u));
                 for b in 0..B {
                     let w = V::load(weight.add((u * B + b) * V::WIDTH));
                     sums[u][b] = sums[u][b].fma(value, w);
@@ -511,7 +444,7 @@ unsafe fn outputs<V: Simd, const B: usize, const U: usize>(
             i += U;
         }
         while i < inputs {
-            let value = V::splat(*input.add(i));
+            let value = V::splat(*operands.input.add(i));
             for b in 0..B {
                 let w = V::load(weight.add(b * V::WIDTH));
                 sums[0][b] = sums[0][b].fma(value, w);
@@ -524,7 +457,7 @@ unsafe fn outputs<V: Simd, const B: usize, const U: usize>(
             for u in 1..U {
                 sum = sum.add(sums[u][b]);
             }
-            activate(layer.activation, sum).store(to.add(b * V::WIDTH));
+            activate(layer.activation, sum).store(operands.to.add(b * V::WIDTH));
         }
     }
 }

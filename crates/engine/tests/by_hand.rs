@@ -70,29 +70,6 @@ fn conv2d_pads_all_four_sides_with_zeros() {
     assert_eq!(output, [200.0, 320.0, 30.0]);
 }
 
-/// 1x1 kernels, so that a convolution is a matrix over channels: the images hold channels `1 2` and
-/// `3 4`, the weight's rows, one an output channel, are `1 10` and `100 1000`, the bias 0 and 0.5.
-/// ```text
-/// image 0: 1*1 + 2*10 = 21   1*100 + 2*1000 + 0.5 = 2100.5
-/// image 1: 3*1 + 4*10 = 43   3*100 + 4*1000 + 0.5 = 4300.5
-/// ```
-#[test]
-fn conv2d_sums_input_channels_and_keeps_output_channels_apart() {
-    let shape = conv2d::Shape {
-        batch: 2,
-        in_channels: 2,
-        height: 1,
-        width: 1,
-        out_channels: 2,
-        kernel_height: 1,
-        kernel_width: 1,
-        padding: 0,
-    };
-    let weight = [1.0, 10.0, 100.0, 1000.0];
-    let output = conv2d::forward(&shape, &[1.0, 2.0, 3.0, 4.0], &weight, &[0.0, 0.5]);
-    assert_eq!(output, [21.0, 2100.5, 43.0, 4300.5]);
-}
-
 /// Of 3 rows and 5 columns the last row and column lie in no window:
 /// ```text
 /// 0  1 |  2  3 |  4     (0+1+5+6)/4 = 3   (2+3+7+8)/4 = 5

@@ -1,4 +1,4 @@
-//! Every operation agrees with candle's own, in value and gradient, in f64 and f32.
+//! Every operation agrees with candle's own, in value and gradient, in f64.
 //!
 //! Two things of candle 0.11.1 are left out: the gradient of its average pooling for odd sizes (it
 //! is stretched over the row that lies in no window) and of its ReLU at exactly 0 (it is 1).
@@ -8,26 +8,21 @@
 
 mod common;
 
-use candle_core::{DType, Device, Tensor, Var, WithDType};
+use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer;
-use common::{Tolerance, Values, assert_close, cast, conv2d_shapes};
+use common::{Tolerance, Values, assert_close, conv2d_shapes};
+use lenet_engine::Activation;
 use lenet_engine::optimizer::Adam;
 use lenet_engine::reference::{activation, adam, avg_pool2d, conv2d, cross_entropy, linear};
-use lenet_engine::{Activation, Float};
 use proptest::prelude::*;
 
 /// For two sums of `terms` products of at most 1, in different orders: each addition rounds a
 /// partial sum of about √terms by half an ε, and √terms of these roundings survive each other. The
-/// factor 8 is margin. The smallest mistake is one term, at least 1/8 (a pooling's 1/2 * 1/4): in
-/// f32 the tolerance stays below it up to 131,000 terms, and the longest sum here has 1,568.
-fn sum_of<T: WithDType>(terms: usize) -> Tolerance {
-    let epsilon = match T::DTYPE {
-        DType::F32 => f64::from(f32::EPSILON),
-        _ => f64::EPSILON,
-    };
+/// factor 8 is margin. The smallest mistake is one term, at least 1/8 (a pooling's 1/2 * 1/4).
+fn sum_of(terms: usize) -> Tolerance {
     Tolerance {
-        rtol: 4.0 * epsilon,
-        atol: 8.0 * epsilon * terms as f64,
+        rtol: 4.0 * f64::EPSILON,
+        atol: 8.0 * f64::EPSILON * terms as f64,
     }
 }
 
@@ -62,8 +57,7 @@ fn conv2d_of_lenet_5_and_of_cubes() {
         ..CONV1
     };
     for shape in [CONV1, conv2, cube] {
-        check_conv2d::<f64>(&shape, 42);
-        check_conv2d::<f32>(&shape, 42);
+        check_conv2d(&shape, 42);
     }
 }
 
@@ -75,8 +69,7 @@ fn linear_of_lenet_5() {
             in_features,
             out_features,
         };
-        check_linear::<f64>(&shape, 42);
-        check_linear::<f32>(&shape, 42);
+        check_linear(&shape, 42);
     }
 }
 
@@ -84,8 +77,7 @@ fn linear_of_lenet_5() {
 fn ten_steps_of_adam() {
     for epsilon in [1e-8, 0.1] {
         for weight_decay in [0.0, 0.1] {
-            check_adam::<f64>(epsilon, weight_decay);
-            check_adam::<f32>(epsilon, weight_decay);
+            check_adam(epsilon, weight_decay);
         }
     }
 }
@@ -96,8 +88,7 @@ proptest! {
 
     #[test]
     fn conv2d_of_random_shapes(shape in conv2d_shapes(1..4, 1..9), seed: u64) {
-        check_conv2d::<f64>(&shape, seed);
-        check_conv2d::<f32>(&shape, seed);
+        check_conv2d(&shape, seed);
     }
 
     #[test]
@@ -105,8 +96,7 @@ proptest! {
         batch in 1..4_usize, channels in 1..4_usize, height in 2..9_usize, width in 2..9_usize, seed: u64,
     ) {
         let shape = avg_pool2d::Shape { batch, channels, height, width };
-        check_avg_pool2d::<f64>(&shape, seed);
-        check_avg_pool2d::<f32>(&shape, seed);
+        check_avg_pool2d(&shape, seed);
     }
 
     #[test]
@@ -114,15 +104,13 @@ proptest! {
         batch in 1..6_usize, in_features in 1..20_usize, out_features in 1..20_usize, seed: u64,
     ) {
         let shape = linear::Shape { batch, in_features, out_features };
-        check_linear::<f64>(&shape, seed);
-        check_linear::<f32>(&shape, seed);
+        check_linear(&shape, seed);
     }
 
     #[test]
     fn activations_of_random_lengths(length in 1..100_usize, seed: u64) {
         for activation in [Activation::Relu, Activation::Tanh] {
-            check_activation::<f64>(activation, length, seed);
-            check_activation::<f32>(activation, length, seed);
+            check_activation(activation, length, seed);
         }
     }
 
@@ -130,12 +118,11 @@ proptest! {
     #[test]
     fn cross_entropy_of_random_shapes(batch in 1..20_usize, classes in 1..12_usize, seed: u64) {
         let shape = cross_entropy::Shape { batch, classes };
-        check_cross_entropy::<f64>(&shape, seed);
-        check_cross_entropy::<f32>(&shape, seed);
+        check_cross_entropy(&shape, seed);
     }
 }
 
-fn check_conv2d<T: Float + WithDType>(shape: &conv2d::Shape, seed: u64) {
+fn check_conv2d(shape: &conv2d::Shape, seed: u64) {
     let out = shape.output();
     let mut values = Values::new(seed);
     let input = values.array(&shape.input());
@@ -144,15 +131,14 @@ fn check_conv2d<T: Float + WithDType>(shape: &conv2d::Shape, seed: u64) {
     let d_output = values.array(&out);
 
     let [x, w, b] = [
-        var::<T>(&input, &shape.input()),
-        var::<T>(&weight, &shape.weight()),
-        var::<T>(&bias, &shape.bias()),
+        var(&input, &shape.input()),
+        var(&weight, &shape.weight()),
+        var(&bias, &shape.bias()),
     ];
     let y = x.conv2d(&w, shape.padding, 1, 1, 1).unwrap();
     let y = y.broadcast_add(&b.reshape((1, (), 1, 1)).unwrap()).unwrap();
-    let [d_x, d_w, d_b] = gradients::<T, _>(&y, &d_output, [&x, &w, &b]);
+    let [d_x, d_w, d_b] = gradients(&y, &d_output, [&x, &w, &b]);
 
-    let [input, weight, bias, d_output] = [&input, &weight, &bias, &d_output].map(|v| cast::<T>(v));
     let output = conv2d::forward(shape, &input, &weight, &bias);
     let gradients = conv2d::backward(shape, &input, &weight, &d_output);
     let kernel = shape.kernel_height * shape.kernel_width;
@@ -161,34 +147,34 @@ fn check_conv2d<T: Float + WithDType>(shape: &conv2d::Shape, seed: u64) {
         "y",
         &output,
         &floats(&y),
-        sum_of::<T>(kernel * shape.in_channels + 1),
+        sum_of(kernel * shape.in_channels + 1),
     );
     assert_close(
         "d_x",
         &gradients.d_input,
         &d_x,
-        sum_of::<T>(kernel * shape.out_channels),
+        sum_of(kernel * shape.out_channels),
     );
-    assert_close("d_w", &gradients.d_weight, &d_w, sum_of::<T>(positions));
-    assert_close("d_b", &gradients.d_bias, &d_b, sum_of::<T>(positions));
+    assert_close("d_w", &gradients.d_weight, &d_w, sum_of(positions));
+    assert_close("d_b", &gradients.d_bias, &d_b, sum_of(positions));
 }
 
-fn check_avg_pool2d<T: Float + WithDType>(shape: &avg_pool2d::Shape, seed: u64) {
+fn check_avg_pool2d(shape: &avg_pool2d::Shape, seed: u64) {
     let mut values = Values::new(seed);
     let input = values.array(&shape.input());
     let d_output = values.array(&shape.output());
-    let x = var::<T>(&input, &shape.input());
+    let x = var(&input, &shape.input());
     let y = x.avg_pool2d(2).unwrap();
-    let output = avg_pool2d::forward(shape, &cast::<T>(&input));
-    assert_close("y", &output, &floats(&y), sum_of::<T>(4));
+    let output = avg_pool2d::forward(shape, &input);
+    assert_close("y", &output, &floats(&y), sum_of(4));
     if shape.height.is_multiple_of(2) && shape.width.is_multiple_of(2) {
-        let [d_x] = gradients::<T, _>(&y, &d_output, [&x]);
-        let d_input = avg_pool2d::backward(shape, &cast::<T>(&d_output));
-        assert_close("d_x", &d_input, &d_x, sum_of::<T>(1));
+        let [d_x] = gradients(&y, &d_output, [&x]);
+        let d_input = avg_pool2d::backward(shape, &d_output);
+        assert_close("d_x", &d_input, &d_x, sum_of(1));
     }
 }
 
-fn check_linear<T: Float + WithDType>(shape: &linear::Shape, seed: u64) {
+fn check_linear(shape: &linear::Shape, seed: u64) {
     let mut values = Values::new(seed);
     let input = values.array(&shape.input());
     let weight = values.array(&shape.weight());
@@ -196,64 +182,48 @@ fn check_linear<T: Float + WithDType>(shape: &linear::Shape, seed: u64) {
     let d_output = values.array(&shape.output());
 
     let [x, w, b] = [
-        var::<T>(&input, &shape.input()),
-        var::<T>(&weight, &shape.weight()),
-        var::<T>(&bias, &shape.bias()),
+        var(&input, &shape.input()),
+        var(&weight, &shape.weight()),
+        var(&bias, &shape.bias()),
     ];
     let layer = candle_nn::Linear::new(w.as_tensor().clone(), Some(b.as_tensor().clone()));
     let y = candle_nn::Module::forward(&layer, &x).unwrap();
-    let [d_x, d_w, d_b] = gradients::<T, _>(&y, &d_output, [&x, &w, &b]);
+    let [d_x, d_w, d_b] = gradients(&y, &d_output, [&x, &w, &b]);
 
-    let [input, weight, bias, d_output] = [&input, &weight, &bias, &d_output].map(|v| cast::<T>(v));
     let output = linear::forward(shape, &input, &weight, &bias);
     let gradients = linear::backward(shape, &input, &weight, &d_output);
-    assert_close(
-        "y",
-        &output,
-        &floats(&y),
-        sum_of::<T>(shape.in_features + 1),
-    );
-    assert_close(
-        "d_x",
-        &gradients.d_input,
-        &d_x,
-        sum_of::<T>(shape.out_features),
-    );
-    assert_close("d_w", &gradients.d_weight, &d_w, sum_of::<T>(shape.batch));
-    assert_close("d_b", &gradients.d_bias, &d_b, sum_of::<T>(shape.batch));
+    assert_close("y", &output, &floats(&y), sum_of(shape.in_features + 1));
+    assert_close("d_x", &gradients.d_input, &d_x, sum_of(shape.out_features));
+    assert_close("d_w", &gradients.d_weight, &d_w, sum_of(shape.batch));
+    assert_close("d_b", &gradients.d_bias, &d_b, sum_of(shape.batch));
 }
 
-fn check_activation<T: Float + WithDType>(activation: Activation, length: usize, seed: u64) {
+fn check_activation(activation: Activation, length: usize, seed: u64) {
     let mut values = Values::new(seed);
     let input = values.array(&[length]);
     let d_output = values.array(&[length]);
-    let x = var::<T>(&input, &[length]);
+    let x = var(&input, &[length]);
     let y = match activation {
         Activation::Relu => x.relu().unwrap(),
         Activation::Tanh => x.tanh().unwrap(),
     };
-    let [d_x] = gradients::<T, _>(&y, &d_output, [&x]);
-    let output = activation::forward(activation, &cast::<T>(&input));
-    let d_input = activation::backward(activation, &output, &cast::<T>(&d_output));
+    let [d_x] = gradients(&y, &d_output, [&x]);
+    let output = activation::forward(activation, &input);
+    let d_input = activation::backward(activation, &output, &d_output);
     assert_close(
         &format!("{activation:?} y"),
         &output,
         &floats(&y),
-        sum_of::<T>(1),
+        sum_of(1),
     );
-    assert_close(
-        &format!("{activation:?} d_x"),
-        &d_input,
-        &d_x,
-        sum_of::<T>(1),
-    );
+    assert_close(&format!("{activation:?} d_x"), &d_input, &d_x, sum_of(1));
 }
 
 /// Logits of up to 8 in magnitude, so that probabilities range from next to 0 to next to 1. Each
 /// term of the loss is at most 16 + ln 12 < 20, and the derivatives are at most 1: a tolerance for
 /// 20 terms of 1 serves a mean of the former and, as exponentials multiply the error of a logit by
 /// at most 1, the latter. The smallest mistake, the factor 1/N, halves what it touches.
-fn check_cross_entropy<T: Float + WithDType>(shape: &cross_entropy::Shape, seed: u64) {
+fn check_cross_entropy(shape: &cross_entropy::Shape, seed: u64) {
     let mut values = Values::new(seed);
     let logits: Vec<f64> = values
         .array(&shape.logits())
@@ -261,27 +231,26 @@ fn check_cross_entropy<T: Float + WithDType>(shape: &cross_entropy::Shape, seed:
         .map(|x| 8.0 * x)
         .collect();
     let labels = values.labels(shape.batch, shape.classes);
-    let z = var::<T>(&logits, &shape.logits());
+    let z = var(&logits, &shape.logits());
     let targets = Tensor::new(labels.as_slice(), &Device::Cpu).unwrap();
     let candle_loss = candle_nn::loss::cross_entropy(&z, &targets).unwrap();
-    let [d_z] = gradients::<T, _>(&candle_loss, &[1.0], [&z]);
-    let logits = cast::<T>(&logits);
+    let [d_z] = gradients(&candle_loss, &[1.0], [&z]);
     let loss = cross_entropy::forward(shape, &logits, &labels, 0.0);
     let d_logits = cross_entropy::backward(shape, &logits, &labels, 0.0);
-    assert_close("loss", &[loss], &floats(&candle_loss), sum_of::<T>(20));
-    assert_close("d_logits", &d_logits, &d_z, sum_of::<T>(20));
+    assert_close("loss", &[loss], &floats(&candle_loss), sum_of(20));
+    assert_close("d_logits", &d_logits, &d_z, sum_of(20));
 }
 
 /// Both minimise `Σ (a θ)²/2` from the same start. Each step moves a parameter by about α = 0.125
 /// and is worth a few roundings; a wrong ε or correction moves by some 10 % of α.
-fn check_adam<T: Float + WithDType>(epsilon: f64, weight_decay: f64) {
+fn check_adam(epsilon: f64, weight_decay: f64) {
     const COUNT: usize = 50;
     let mut values = Values::new(42);
     let start = values.array(&[COUNT]);
     let a = values.array(&[COUNT]);
-    let curvature: Vec<T> = cast::<T>(&a).iter().map(|&a| a * a).collect();
+    let curvature: Vec<f64> = a.iter().map(|&a| a * a).collect();
 
-    let theta = var::<T>(&start, &[COUNT]);
+    let theta = var(&start, &[COUNT]);
     let curvatures = Tensor::new(curvature.as_slice(), &Device::Cpu).unwrap();
     let params = candle_nn::ParamsAdamW {
         lr: 0.125,
@@ -298,14 +267,14 @@ fn check_adam<T: Float + WithDType>(epsilon: f64, weight_decay: f64) {
         weight_decay,
         ..Adam::default()
     };
-    let mut parameters = cast::<T>(&start);
-    let [mut first_moment, mut second_moment] = [vec![T::ZERO; COUNT], vec![T::ZERO; COUNT]];
+    let mut parameters = start;
+    let [mut first_moment, mut second_moment] = [vec![0.0; COUNT], vec![0.0; COUNT]];
     for t in 1..=10 {
         let loss = ((theta.sqr().unwrap() * &curvatures).unwrap() * 0.5).unwrap();
         let loss = loss.sum_all().unwrap();
         candle_adam.backward_step(&loss).unwrap();
 
-        let gradient: Vec<T> = parameters
+        let gradient: Vec<f64> = parameters
             .iter()
             .zip(&curvature)
             .map(|(&x, &c)| x * c)
@@ -320,18 +289,18 @@ fn check_adam<T: Float + WithDType>(epsilon: f64, weight_decay: f64) {
             &format!("θ of step {t}"),
             &parameters,
             &floats(&theta),
-            sum_of::<T>(20),
+            sum_of(20),
         );
     }
 }
 
 /// The gradients of `Σ d_output y` by `vars`.
-fn gradients<T: Float + WithDType, const COUNT: usize>(
+fn gradients<const COUNT: usize>(
     y: &Tensor,
     d_output: &[f64],
     vars: [&Var; COUNT],
 ) -> [Vec<f64>; COUNT] {
-    let d_output = Tensor::from_vec(cast::<T>(d_output), y.shape(), &Device::Cpu).unwrap();
+    let d_output = Tensor::from_vec(d_output.to_vec(), y.shape(), &Device::Cpu).unwrap();
     let store = (y * d_output)
         .unwrap()
         .sum_all()
@@ -341,12 +310,11 @@ fn gradients<T: Float + WithDType, const COUNT: usize>(
     vars.map(|var| floats(store.get(var).unwrap()))
 }
 
-fn var<T: Float + WithDType>(values: &[f64], shape: &[usize]) -> Var {
-    let tensor = Tensor::from_vec(cast::<T>(values), shape, &Device::Cpu).unwrap();
+fn var(values: &[f64], shape: &[usize]) -> Var {
+    let tensor = Tensor::from_vec(values.to_vec(), shape, &Device::Cpu).unwrap();
     Var::from_tensor(&tensor).unwrap()
 }
 
 fn floats(tensor: &Tensor) -> Vec<f64> {
-    let tensor = tensor.to_dtype(DType::F64).unwrap();
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }

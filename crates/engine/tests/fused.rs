@@ -9,56 +9,29 @@ use std::sync::Arc;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::loss::cross_entropy;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
+use common::layers::lenet_5;
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
-use lenet_engine::{Activation, ConvLayer, FusedNetwork, Isa, Layers, LinearLayer};
+use lenet_engine::{Activation, FusedNetwork, Isa, Layers};
 
 const CLASSES: usize = 10;
 
-/// LeNet-5 with padding 0 and tanh, whose slope, unlike ReLU's, is the same everywhere in candle.
+/// With padding 0 and tanh, whose slope, unlike ReLU's, is the same everywhere in candle.
 fn layers() -> Layers {
-    let conv = |in_channels, side, out_channels| ConvLayer {
-        in_channels,
-        height: side,
-        width: side,
-        out_channels,
-        padding: 0,
-        activation: Activation::Tanh,
-    };
-    let linear = |in_features, out_features, activation| LinearLayer {
-        in_features,
-        out_features,
-        activation,
-    };
-    let linears = vec![
-        linear(256, 120, Some(Activation::Tanh)),
-        linear(120, 84, Some(Activation::Tanh)),
-        linear(84, CLASSES, None),
-    ];
-    Layers::new(vec![conv(1, 28, 6), conv(6, 12, 16)], linears).unwrap()
+    lenet_5(0, Activation::Tanh)
 }
 
 fn parameters() -> Vec<Var> {
     let mut values = common::Values::new(5);
-    let shapes: [&[usize]; 10] = [
-        &[6, 1, 5, 5],
-        &[6],
-        &[16, 6, 5, 5],
-        &[16],
-        &[120, 256],
-        &[120],
-        &[84, 120],
-        &[84],
-        &[CLASSES, 84],
-        &[CLASSES],
-    ];
+    let convs: [&[usize]; 4] = [&[6, 1, 5, 5], &[6], &[16, 6, 5, 5], &[16]];
+    let linears: [&[usize]; 6] = [&[120, 256], &[120], &[84, 120], &[84], &[10, 84], &[10]];
     let var = |shape: &[usize]| {
         let fan_in: usize = shape[1..].iter().product();
         let scale = 1.0 / (fan_in as f64).sqrt();
         let numbers: Vec<f64> = values.array(shape).iter().map(|x| x * scale).collect();
         Var::from_vec(common::cast::<f32>(&numbers), shape, &Device::Cpu).unwrap()
     };
-    shapes.map(var).to_vec()
+    convs.into_iter().chain(linears).map(var).collect()
 }
 
 fn images(count: usize) -> Tensor {
@@ -202,7 +175,7 @@ fn what_it_does_not_compute_is_an_error() {
     let message =
         |images: &Tensor, vars: &[Var]| fused(&network, images, vars).unwrap_err().to_string();
     let good = images(2);
-    assert!(message(&good.narrow(2, 0, 27).unwrap(), &vars).contains("(B, 1, 28, 28)"));
+    assert!(message(&good.narrow(2, 0, 27).unwrap(), &vars).contains("[2, 1, 28, 28]"));
     assert!(message(&good.to_dtype(DType::F64).unwrap(), &vars).contains("f32"));
     assert!(message(&good, &vars[1..]).contains("parameters"));
     let wanted = Var::from_tensor(&good).unwrap();

@@ -3,16 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lenet_engine::Activation::{self, Relu, Tanh};
+use common::layers::lenet_5;
+use lenet_engine::Activation::{Relu, Tanh};
+use lenet_engine::Isa;
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
-use lenet_engine::{ConvLayer, Isa, Layers, LinearLayer};
 
 /// Calls to the system's allocator that took memory, on all threads but the test harness's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -86,7 +89,7 @@ fn a_training_step_allocates_nothing() {
                 pool: Arc::new(Pool::exactly(3)),
                 isa,
             };
-            let mut engine = Engine::new(lenet(activation), setup).unwrap();
+            let mut engine = Engine::new(lenet_5(2, activation), setup).unwrap();
             let parameters: Vec<Vec<f32>> =
                 engine.parameters().map(|p| vec![0.01; p.len()]).collect();
             let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
@@ -120,36 +123,4 @@ fn a_training_step_allocates_nothing() {
     let before = ALLOCATIONS.load(Ordering::SeqCst);
     drop(std::hint::black_box(vec![0_u8; 100]));
     assert_eq!(ALLOCATIONS.load(Ordering::SeqCst), before + 1);
-}
-
-fn lenet(activation: Activation) -> Layers {
-    let conv1 = ConvLayer {
-        in_channels: 1,
-        height: 28,
-        width: 28,
-        out_channels: 6,
-        padding: 2,
-        activation,
-    };
-    let [in_channels, height, width] = conv1.output();
-    let conv2 = ConvLayer {
-        in_channels,
-        height,
-        width,
-        out_channels: 16,
-        padding: 0,
-        ..conv1
-    };
-    let features = conv2.output().iter().product();
-    let linear = |in_features, out_features, activation| LinearLayer {
-        in_features,
-        out_features,
-        activation,
-    };
-    let linears = vec![
-        linear(features, 120, Some(activation)),
-        linear(120, 84, Some(activation)),
-        linear(84, 10, None),
-    ];
-    Layers::new(vec![conv1, conv2], linears).unwrap()
 }

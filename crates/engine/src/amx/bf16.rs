@@ -24,8 +24,7 @@ pub(crate) struct Bf16 {
     threads: Vec<Mutex<Tiles>>,
     /// For each linear layer its weight, and the weight transposed. All threads read them, and pack
     /// a part each.
-    forward: Vec<PackedMatrix>,
-    backward: Vec<PackedMatrix>,
+    weights: Vec<[PackedMatrix; 2]>,
     /// The version of the parameters that are packed.
     version: u64,
     /// For each linear layer its input and the gradient of its output over the batch, in pairs of
@@ -39,57 +38,51 @@ struct Tiles {
     /// For each convolution that fits.
     convs: Vec<Option<ConvTiles>>,
     /// For each linear layer the product with its weight, and with the weight transposed.
-    forward: Vec<MatrixTiles>,
-    backward: Vec<MatrixTiles>,
+    linears: Vec<[MatrixTiles; 2]>,
 }
 
 impl Tiles {
     fn new(layers: &Layers) -> Self {
         let convs = layers.convs().iter().enumerate();
-        let linears = layers.linears().iter();
+        // The gradient of the first layer's input is not wanted.
+        let convs = convs
+            .map(|(index, conv)| (index > 0 && conv::fits(conv)).then(|| ConvTiles::new(conv)));
         Self {
-            // The gradient of the first layer's input is not wanted.
-            convs: convs
-                .map(|(index, conv)| (index > 0 && conv::fits(conv)).then(|| ConvTiles::new(conv)))
-                .collect(),
-            forward: linears
-                .clone()
-                .map(|linear| MatrixTiles::new(linear.out_features, linear.in_features))
-                .collect(),
-            backward: linears
-                .map(|linear| MatrixTiles::new(linear.in_features, linear.out_features))
-                .collect(),
+            convs: convs.collect(),
+            linears: both_ways(layers, MatrixTiles::new),
         }
     }
+}
+
+/// For each linear layer what is made for (rows, columns) of its weight, and of the weight
+/// transposed.
+fn both_ways<T>(layers: &Layers, new: impl Fn(usize, usize) -> T) -> Vec<[T; 2]> {
+    let linears = layers.linears().iter();
+    let both = linears.map(|linear| {
+        let [rows, columns] = linear.weight();
+        [new(rows, columns), new(columns, rows)]
+    });
+    both.collect()
 }
 
 impl Bf16 {
     /// For this many threads and batches of `blocks` blocks, an even number. AMX must be available.
     pub(crate) fn new(isa: Isa, layers: &Layers, threads: usize, blocks: usize) -> Self {
         assert!(super::is_available());
-        let linears = layers.linears().iter();
+        let kept = layers.linears().iter().map(|linear| {
+            let rows = linear::rows_bytes(linear.in_features);
+            let d_output = linear::d_output_bytes(linear.out_features);
+            [rows, d_output].map(|bytes| Lines::bytes(blocks / 2 * bytes))
+        });
         Self {
             isa,
             f32: F32::new(isa, layers, 0),
             threads: (0..threads)
                 .map(|_| Mutex::new(Tiles::new(layers)))
                 .collect(),
-            forward: linears
-                .clone()
-                .map(|linear| PackedMatrix::new(linear.out_features, linear.in_features))
-                .collect(),
-            backward: linears
-                .clone()
-                .map(|linear| PackedMatrix::new(linear.in_features, linear.out_features))
-                .collect(),
+            weights: both_ways(layers, PackedMatrix::new),
             version: 0,
-            kept: linears
-                .map(|linear| {
-                    let rows = linear::rows_bytes(linear.in_features);
-                    let d_output = linear::d_output_bytes(linear.out_features);
-                    [rows, d_output].map(|bytes| Lines::bytes(blocks / 2 * bytes))
-                })
-                .collect(),
+            kept: kept.collect(),
         }
     }
 
@@ -120,10 +113,10 @@ impl Arithmetic for Bf16 {
             return;
         }
         self.version = version;
-        let packed = std::iter::zip(&self.forward, &self.backward);
-        let layers = layers.linears().iter().zip(&places.linears).zip(packed);
+        let layers = layers.linears().iter().zip(&places.linears);
+        let layers = layers.zip(&self.weights);
         pool.run(&|thread, threads| {
-            for ((linear, places), (forward, backward)) in layers.clone() {
+            for ((linear, places), [forward, backward]) in layers.clone() {
                 let matrix = Matrix {
                     data: places.weight.ptr(parameters),
                     rows: linear.out_features,
@@ -149,18 +142,13 @@ impl Arithmetic for Bf16 {
     }
 
     unsafe fn conv_forward(&self, at: At, operands: conv_forward::Forward<'_>) {
-        let conv_forward::Forward {
-            layer,
-            input,
-            bias,
-            output,
-            saved,
-            ..
-        } = operands;
+        let own = operands;
         // SAFETY: AMX is available; the bounds of this function are those of both kernels.
         unsafe {
             match &mut self.tiles(at).convs[at.index] {
-                Some(tiles) => tiles.forward(layer, input, bias, output, saved),
+                Some(tiles) => {
+                    tiles.forward(own.layer, own.input, own.bias, own.output, own.saved);
+                }
                 None => self.f32.conv_forward(at, operands),
             }
         }
@@ -188,18 +176,12 @@ impl Arithmetic for Bf16 {
         }
     }
 
-    unsafe fn linear_forward(&self, at: At, operands: Product) {
-        let Product {
-            blocks,
-            from,
-            to,
-            finish,
-            ..
-        } = operands;
-        let weight = &self.forward[at.index];
+    unsafe fn linear_forward(&self, at: At, own: Product) {
+        let [weight, _] = &self.weights[at.index];
+        let [tiles, _] = &mut self.tiles(at).linears[at.index];
         // SAFETY: AMX is available; the bounds of this function are those of the kernel, and the
         // packed matrix is the product's.
-        unsafe { self.tiles(at).forward[at.index].product(weight, blocks, from, to, finish) }
+        unsafe { tiles.product(weight, own.blocks, own.from, own.to, own.finish) }
     }
 
     unsafe fn linear_backward(
@@ -209,22 +191,17 @@ impl Arithmetic for Bf16 {
         input: Features<*const f32>,
         first: usize,
     ) {
-        let Product {
-            matrix,
-            blocks,
-            from,
-            to,
-            finish,
-        } = operands;
-        let [in_features, out_features] = [matrix.rows, matrix.columns];
-        let weight = &self.backward[at.index];
+        let [in_features, out_features] = [operands.matrix.rows, operands.matrix.columns];
+        let (blocks, from) = (operands.blocks, operands.from);
+        let [_, weight] = &self.weights[at.index];
+        let [_, tiles] = &mut self.tiles(at).linears[at.index];
         let [rows, d_rows] = &self.kept[at.index];
         // SAFETY: AMX is available; the bounds of this function are those of the kernel, and the
         // packed matrix is the product's. There are kept rows for each pair of blocks, and the
         // gradient of the output has space for an even number of blocks, of which this thread has
         // both of a pair.
         unsafe {
-            self.tiles(at).backward[at.index].product(weight, blocks, from, to, finish);
+            tiles.product(weight, blocks, from, operands.to, operands.finish);
             if blocks % 2 == 1 {
                 // The last pair of the batch has one block: the gradient of the other is 0.
                 let other = from.data.cast_mut().add(blocks * from.stride);

@@ -60,7 +60,7 @@ pub(crate) struct State {
 }
 
 dispatch! {
-    /// Updates `count` parameters and their moments.
+    /// Updates `count` parameters and their moments; `count` is a multiple of 16.
     ///
     /// # Safety
     /// All four must hold `count` floats, and no other thread use those of the state.
@@ -74,71 +74,30 @@ dispatch! {
 
 #[inline(always)]
 unsafe fn update_generic<V: Simd>(step: &Step, count: usize, gradient: *const f32, state: State) {
-    let whole = count / V::WIDTH * V::WIDTH;
-    // SAFETY: `i` and `i + rest` are within `count`, and a copy holds 16 floats.
-    unsafe {
-        let mut i = 0;
-        while i < whole {
-            register::<V>(
-                step,
-                gradient.add(i),
-                state.parameters.add(i),
-                state.first.add(i),
-                state.second.add(i),
-            );
-            i += V::WIDTH;
+    for i in (0..count).step_by(V::WIDTH) {
+        // SAFETY: a register from `i` on lies within `count`, a multiple of 16.
+        unsafe {
+            let parameters = state.parameters.add(i);
+            let [first, second] = [state.first.add(i), state.second.add(i)];
+            let g = V::load(gradient.add(i))
+                .mul(V::splat(step.scale))
+                .flush_below(LEAST_GRADIENT);
+            let m = V::load(first)
+                .mul(V::splat(step.keep1))
+                .fma(g, V::splat(step.take1));
+            let v = V::load(second)
+                .mul(V::splat(step.keep2))
+                .fma(g.mul(g), V::splat(step.take2));
+            let m = m.flush_below(LEAST_FIRST);
+            let v = v.flush_below(LEAST_SECOND);
+            m.store(first);
+            v.store(second);
+            let denominator = V::splat(step.epsilon).fma(v.sqrt(), V::splat(step.correction));
+            let moved = m.mul(V::splat(step.rate)).div(denominator);
+            V::load(parameters)
+                .mul(V::splat(step.kept))
+                .sub(moved)
+                .store(parameters);
         }
-        if i < count {
-            // What is left over goes through copies that fill a register.
-            let rest = count - i;
-            let mut copies = [[0.0_f32; 16]; 4];
-            let [g, p, m, v] = &mut copies;
-            std::ptr::copy_nonoverlapping(gradient.add(i), g.as_mut_ptr(), rest);
-            std::ptr::copy_nonoverlapping(state.parameters.add(i), p.as_mut_ptr(), rest);
-            std::ptr::copy_nonoverlapping(state.first.add(i), m.as_mut_ptr(), rest);
-            std::ptr::copy_nonoverlapping(state.second.add(i), v.as_mut_ptr(), rest);
-            register::<V>(
-                step,
-                g.as_ptr(),
-                p.as_mut_ptr(),
-                m.as_mut_ptr(),
-                v.as_mut_ptr(),
-            );
-            std::ptr::copy_nonoverlapping(p.as_ptr(), state.parameters.add(i), rest);
-            std::ptr::copy_nonoverlapping(m.as_ptr(), state.first.add(i), rest);
-            std::ptr::copy_nonoverlapping(v.as_ptr(), state.second.add(i), rest);
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn register<V: Simd>(
-    step: &Step,
-    gradient: *const f32,
-    parameters: *mut f32,
-    first: *mut f32,
-    second: *mut f32,
-) {
-    // SAFETY: each pointer is valid for a register.
-    unsafe {
-        let g = V::load(gradient)
-            .mul(V::splat(step.scale))
-            .flush_below(LEAST_GRADIENT);
-        let m = V::load(first)
-            .mul(V::splat(step.keep1))
-            .fma(g, V::splat(step.take1));
-        let v = V::load(second)
-            .mul(V::splat(step.keep2))
-            .fma(g.mul(g), V::splat(step.take2));
-        let m = m.flush_below(LEAST_FIRST);
-        let v = v.flush_below(LEAST_SECOND);
-        m.store(first);
-        v.store(second);
-        let denominator = V::splat(step.epsilon).fma(v.sqrt(), V::splat(step.correction));
-        let moved = m.mul(V::splat(step.rate)).div(denominator);
-        V::load(parameters)
-            .mul(V::splat(step.kept))
-            .sub(moved)
-            .store(parameters);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) unsafe fn write_images(images: &[Pixels<'_>], layer: &ConvLayer, inpu
         ..
     } = *layer;
     for pixels in images {
-        assert_eq!(pixels.len(), in_channels * height * width);
+        assert_eq!(pixels.count(), in_channels * height * width);
     }
     let [padded_height, padded_width] = layer.padded();
     for channel in 0..in_channels {

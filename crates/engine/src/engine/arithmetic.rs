@@ -188,11 +188,7 @@ impl Arithmetic for F32 {
     }
 
     unsafe fn weight_gradient(&self, index: usize, operands: WeightGradient<'_>) {
-        let LinearLayer {
-            in_features,
-            out_features,
-            ..
-        } = *operands.layer;
+        let [out_features, in_features] = operands.layer.weight();
         let batch = linear_weight::Batch {
             blocks: operands.blocks,
             in_features,

@@ -22,7 +22,7 @@ impl Pixels<'_> {
         #[cfg(target_arch = "x86_64")]
         for offset in (0..bytes + LANES * 4 - 1).step_by(LANES * 4) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: the instruction takes any address, and every x86-64 stores it.
+            // SAFETY: the instruction takes any address, and every x86-64 has it.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
         }
         #[cfg(not(target_arch = "x86_64"))]
@@ -30,16 +30,11 @@ impl Pixels<'_> {
     }
 
     /// How many pixels there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Pixels::Bytes(bytes, _) => bytes.len(),
             Pixels::Floats(floats) => floats.len(),
         }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

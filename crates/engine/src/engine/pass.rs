@@ -10,7 +10,7 @@ use crate::blocked::linear::{Features, Finish, Matrix, Product};
 use crate::blocked::unpool::Incoming;
 use crate::blocked::{conv_input, conv_weight, extents, pack};
 use crate::buffer::Lines;
-use crate::layers::{Layers, LinearLayer};
+use crate::layers::Layers;
 use crate::simd::LANES;
 
 /// How far a pass goes.
@@ -286,11 +286,7 @@ impl Pass<'_> {
         let Group { first, blocks, .. } = group;
         let linears = self.layers.linears();
         for (index, linear) in linears.iter().enumerate().rev() {
-            let LinearLayer {
-                in_features,
-                out_features,
-                ..
-            } = *linear;
+            let [out_features, in_features] = linear.weight();
             let [from_stride, to_stride] = [out_features, in_features].map(block_features);
             let (to, finish) = match index.checked_sub(1) {
                 None => (scratch.d_features.ptr(), Finish::Keep),

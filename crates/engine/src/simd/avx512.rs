@@ -2,109 +2,49 @@
 
 use std::arch::x86_64::*;
 
-use super::Simd;
+use super::{Simd, by_instruction, by_memory};
 
 /// 16 floats.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(__m512);
 
-// SAFETY of every block below: the trait's callers vouch for the instruction set and the pointers.
 impl Simd for Avx512 {
     const WIDTH: usize = 16;
     const WIDE: bool = true;
 
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_loadu_ps(from) })
+    by_memory!(_mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps);
+    by_instruction! {
+        add(self, b: Self) => _mm512_add_ps(self.0, b.0);
+        sub(self, b: Self) => _mm512_sub_ps(self.0, b.0);
+        mul(self, b: Self) => _mm512_mul_ps(self.0, b.0);
+        div(self, b: Self) => _mm512_div_ps(self.0, b.0);
+        sqrt(self) => _mm512_sqrt_ps(self.0);
+        fma(self, a: Self, b: Self) => _mm512_fmadd_ps(a.0, b.0, self.0);
+        max(self, b: Self) => _mm512_max_ps(self.0, b.0);
+        min(self, b: Self) => _mm512_min_ps(self.0, b.0);
+        select(self, bits: u16) => _mm512_maskz_mov_ps(bits, self.0);
+        flush_below(self, limit: f32) => {
+            // Not-less-than keeps NaN.
+            let (size, limit) = (_mm512_abs_ps(self.0), _mm512_set1_ps(limit));
+            _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, limit), self.0)
+        };
+        exp2_of_integer(self) => {
+            let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        };
+        round(self) => _mm512_roundscale_ps::<0>(self.0);
     }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: as above.
-        unsafe { _mm512_storeu_ps(to, self.0) }
-    }
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_set1_ps(value) })
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_div_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sqrt(self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_sqrt_ps(self.0) })
-    }
-    #[inline(always)]
-    unsafe fn fma(self, a: Self, b: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_max_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_min_ps(self.0, other.0) })
-    }
+
     #[inline(always)]
     unsafe fn positive(self) -> u16 {
-        // SAFETY: as above.
+        // SAFETY: AVX-512 is enabled.
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, _mm512_setzero_ps()) }
-    }
-    #[inline(always)]
-    unsafe fn select(self, bits: u16) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_maskz_mov_ps(bits, self.0) })
-    }
-    #[inline(always)]
-    unsafe fn flush_below(self, limit: f32) -> Self {
-        // SAFETY: as above. Not-less-than keeps what is no number.
-        unsafe {
-            let kept =
-                _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(self.0), _mm512_set1_ps(limit));
-            Self(_mm512_maskz_mov_ps(kept, self.0))
-        }
-    }
-    #[inline(always)]
-    unsafe fn exp2_of_integer(self) -> Self {
-        // SAFETY: as above.
-        unsafe {
-            let biased = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
-            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased)))
-        }
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        // SAFETY: as above.
-        Self(unsafe { _mm512_roundscale_ps::<0>(self.0) })
     }
 
     /// Folds pairs of rows into one register, level by level: 30 shuffles for 16 rows.
     #[inline(always)]
     unsafe fn sum_rows(rows: *const f32, sums: *mut f32) {
-        // SAFETY: as above.
+        // SAFETY: AVX-512 is enabled, `rows` valid for 16 rows of 16 floats and `sums` for 16.
         unsafe {
             macro_rules! row {
                 ($r:expr) => {
@@ -154,7 +94,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        // SAFETY: as above.
+        // SAFETY: AVX-512 is enabled, both pointers valid for 16 rows of 16 floats.
         unsafe {
             let mut r = [_mm512_setzero_ps(); 16];
             for i in 0..16 {

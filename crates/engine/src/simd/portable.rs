@@ -1,82 +1,75 @@
-//! Plain Rust: 8 floats in an array, for any machine; the compiler makes of it what it can.
+//! Plain Rust: 4 floats in an array, for any machine; the compiler makes of it what it can.
 //!
 //! Multiplications and additions round separately: where there is no instruction for both at once,
 //! imitating it takes a hundred times as long.
 
-use super::Simd;
+use super::{Simd, by_instruction, by_memory};
 
 const WIDTH: usize = 4;
 
-/// 8 floats.
-#[derive(Clone, Copy)]
-pub(crate) struct Portable([f32; WIDTH]);
+type Array = [f32; WIDTH];
 
-/// Applies an operation to each pair of elements.
+/// 4 floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable(Array);
+
+/// # Safety
+/// `from` must be valid for 4 floats.
+#[inline(always)]
+unsafe fn load(from: *const f32) -> Array {
+    // SAFETY: `from` is valid for 4 floats.
+    unsafe { from.cast::<Array>().read_unaligned() }
+}
+
+/// # Safety
+/// `to` must be valid for 4 floats.
+#[inline(always)]
+unsafe fn store(to: *mut f32, array: Array) {
+    // SAFETY: `to` is valid for 4 floats.
+    unsafe { to.cast::<Array>().write_unaligned(array) }
+}
+
+#[inline(always)]
+unsafe fn splat(value: f32) -> Array {
+    [value; WIDTH]
+}
+
+/// Applies an operation to each element, with its index.
 macro_rules! elementwise {
-    ($a:expr, $b:expr, $x:ident, $y:ident => $result:expr) => {{
+    ($i:ident => $result:expr) => {{
         let mut result = [0.0; WIDTH];
-        for i in 0..WIDTH {
-            let ($x, $y) = ($a.0[i], $b.0[i]);
-            result[i] = $result;
+        for $i in 0..WIDTH {
+            result[$i] = $result;
         }
-        Portable(result)
+        result
     }};
 }
 
+#[allow(unused_unsafe, reason = "only other instruction sets need it")]
 impl Simd for Portable {
     const WIDTH: usize = WIDTH;
     const WIDE: bool = false;
 
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for 8 floats.
-        Self(unsafe { from.cast::<[f32; WIDTH]>().read_unaligned() })
+    by_memory!(load, store, splat);
+    by_instruction! {
+        add(self, b: Self) => elementwise!(i => self.0[i] + b.0[i]);
+        sub(self, b: Self) => elementwise!(i => self.0[i] - b.0[i]);
+        mul(self, b: Self) => elementwise!(i => self.0[i] * b.0[i]);
+        div(self, b: Self) => elementwise!(i => self.0[i] / b.0[i]);
+        sqrt(self) => elementwise!(i => self.0[i].sqrt());
+        fma(self, a: Self, b: Self) => elementwise!(i => self.0[i] + a.0[i] * b.0[i]);
+        max(self, b: Self) => elementwise!(i => if self.0[i] > b.0[i] { self.0[i] } else { b.0[i] });
+        min(self, b: Self) => elementwise!(i => if self.0[i] < b.0[i] { self.0[i] } else { b.0[i] });
+        select(self, bits: u16) => elementwise!(i => if bits >> i & 1 == 1 { self.0[i] } else { 0.0 });
+        flush_below(self, limit: f32) => {
+            elementwise!(i => if self.0[i].abs() < limit { 0.0 } else { self.0[i] })
+        };
+        exp2_of_integer(self) => {
+            elementwise!(i => f32::from_bits(((self.0[i] as i32 + 127) as u32) << 23))
+        };
+        round(self) => elementwise!(i => self.0[i].round_ties_even());
     }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for 8 floats.
-        unsafe { to.cast::<[f32; WIDTH]>().write_unaligned(self.0) }
-    }
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        Self([value; WIDTH])
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => a + b)
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => a - b)
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => a * b)
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => a / b)
-    }
-    #[inline(always)]
-    unsafe fn sqrt(self) -> Self {
-        elementwise!(self, self, a, _b => a.sqrt())
-    }
-    #[inline(always)]
-    unsafe fn fma(self, a: Self, b: Self) -> Self {
-        let mut result = self.0;
-        for i in 0..WIDTH {
-            result[i] += a.0[i] * b.0[i];
-        }
-        Self(result)
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => if a > b { a } else { b })
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        elementwise!(self, other, a, b => if a < b { a } else { b })
-    }
+
     #[inline(always)]
     unsafe fn positive(self) -> u16 {
         let mut bits = 0;
@@ -84,27 +77,5 @@ impl Simd for Portable {
             bits |= u16::from(self.0[i] > 0.0) << i;
         }
         bits
-    }
-    #[inline(always)]
-    unsafe fn select(self, bits: u16) -> Self {
-        let mut result = self.0;
-        for i in 0..WIDTH {
-            if bits >> i & 1 == 0 {
-                result[i] = 0.0;
-            }
-        }
-        Self(result)
-    }
-    #[inline(always)]
-    unsafe fn flush_below(self, limit: f32) -> Self {
-        elementwise!(self, self, a, _b => if a.abs() < limit { 0.0 } else { a })
-    }
-    #[inline(always)]
-    unsafe fn exp2_of_integer(self) -> Self {
-        elementwise!(self, self, a, _b => f32::from_bits(((a as i32 + 127) as u32) << 23))
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        elementwise!(self, self, a, _b => a.round_ties_even())
     }
 }

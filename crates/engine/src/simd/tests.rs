@@ -52,10 +52,6 @@ dispatch! {
 dispatch! {
     fn fma(operands: [f32; 3], result: &mut f32) => fma_generic
 }
-dispatch! {
-    fn constants(width: &mut usize, wide: &mut bool) => constants_generic
-}
-
 const LIMIT: f32 = 1e-30;
 
 #[inline(always)]
@@ -110,12 +106,6 @@ unsafe fn fma_generic<V: Simd>([sum, a, b]: [f32; 3], result: &mut f32) {
     *result = lanes[0];
 }
 
-#[inline(always)]
-unsafe fn constants_generic<V: Simd>(width: &mut usize, wide: &mut bool) {
-    *width = V::WIDTH;
-    *wide = V::WIDE;
-}
-
 /// An operation of this module.
 type Elementwise = unsafe fn(Isa, &[f32], &mut [f32]);
 
@@ -130,24 +120,23 @@ fn run(isa: Isa, operation: Elementwise, numbers: &[f32]) -> Vec<f32> {
     result
 }
 
-/// Every 1,999th float there is, of both signs, infinite ones and what is no number among them, and
-/// the borders by name.
+/// Every 1,999th float there is, of both signs, infinite ones and NaN among them, and the borders
+/// by name.
 fn all_over() -> Vec<f32> {
     let step = (0..u32::MAX).step_by(1_999).map(f32::from_bits);
+    let (nan, infinite, least) = (f32::NAN, f32::INFINITY, f32::MIN_POSITIVE);
+    let below = LIMIT.next_down();
     let named = [
         0.0,
         -0.0,
-        f32::NAN,
-        f32::INFINITY,
-        f32::NEG_INFINITY,
-        f32::MIN_POSITIVE,
+        nan,
+        infinite,
+        -infinite,
+        least,
         f32::MAX,
         f32::MIN,
-        LIMIT,
-        -LIMIT,
-        LIMIT.next_down(),
-        -LIMIT.next_down(),
     ];
+    let named = named.into_iter().chain([LIMIT, -LIMIT, below, -below]);
     step.chain(named).collect()
 }
 
@@ -226,7 +215,7 @@ fn operations_are_those_of_plain_rust() {
         ),
         ("max(0, x)", max_of_0, |x| if 0.0 > x { 0.0 } else { x }),
         ("min(0, x)", min_of_0, |x| if 0.0 < x { 0.0 } else { x }),
-        // What is no number is forgotten where it stands first.
+        // NaN is forgotten if it stands first.
         ("max(x, 0)", and_max_0, |x| if x > 0.0 { x } else { 0.0 }),
         ("round", round, f32::round_ties_even),
     ];
@@ -257,7 +246,7 @@ fn powers_of_two() {
 /// The portable one rounds twice, and says so.
 #[test]
 fn fma_rounds_once_where_the_machine_can() {
-    // (1 + 2⁻¹²)² - (1 + 2⁻¹¹) is 2⁻²⁴, which the product alone has no room for.
+    // (1 + 2⁻¹²)² - (1 + 2⁻¹¹) is 2⁻²⁴, for which the product alone has too few digits.
     let x = 1.0 + 2_f32.powi(-12);
     for isa in Isa::available() {
         let mut result = f32::NAN;
@@ -273,32 +262,16 @@ fn fma_rounds_once_where_the_machine_can() {
 
 #[test]
 fn masks_have_a_bit_for_each_lane() {
+    let (nan, infinite) = (f32::NAN, f32::INFINITY);
     let numbers = [
-        1.0,
-        0.0,
-        -1.0,
-        f32::NAN,
-        f32::INFINITY,
-        -0.0,
-        1e-45,
-        f32::NEG_INFINITY, //
-        2.0,
-        3.0,
-        f32::NAN,
-        -1e-45,
-        0.0,
-        4.0,
-        f32::MAX,
-        f32::MIN,
+        [1.0, 0.0, -1.0, nan, infinite, -0.0, 1e-45, -infinite],
+        [2.0, 3.0, nan, -1e-45, 0.0, 4.0, f32::MAX, f32::MIN],
     ];
+    let numbers = numbers.as_flattened();
     for isa in Isa::available() {
-        let (mut width, mut masks) = (0, Vec::new());
-        let mut wide = false;
+        let (width, mut masks) = (isa.width(), Vec::new());
         // SAFETY: 16 numbers.
-        unsafe { positive(isa, &numbers, &mut masks) };
-        // SAFETY: nothing but the two is written to.
-        unsafe { constants(isa, &mut width, &mut wide) };
-        assert_eq!(wide, isa.is_wide(), "{isa}");
+        unsafe { positive(isa, numbers, &mut masks) };
         assert_eq!(masks.len(), LANES / width, "{isa}");
         let together = masks.iter().rev().fold(0_u32, |all, mask| {
             assert_eq!(

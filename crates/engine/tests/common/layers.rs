@@ -1,7 +1,42 @@
-//! The references, composed to the layers that the fast kernels compute in one pass.
+//! LeNet-5's layers; and the references, composed to the layers that the engine computes in one pass.
 
 use lenet_engine::reference::{Gradients, activation, avg_pool2d, conv2d, linear};
-use lenet_engine::{ConvLayer, Float, LinearLayer};
+use lenet_engine::{Activation, ConvLayer, Float, Layers, LinearLayer};
+
+/// LeNet-5 for this padding of the first convolution and this activation.
+pub fn lenet_5(padding: usize, activation: Activation) -> Layers {
+    let conv1 = ConvLayer {
+        in_channels: 1,
+        height: 28,
+        width: 28,
+        out_channels: 6,
+        padding,
+        activation,
+    };
+    let [in_channels, height, width] = conv1.output();
+    let conv2 = ConvLayer {
+        in_channels,
+        height,
+        width,
+        out_channels: 16,
+        padding: 0,
+        activation,
+    };
+    let features = conv2.output().iter().product();
+    let linears = linears(&[features, 120, 84, 10], activation);
+    Layers::new(vec![conv1, conv2], linears).unwrap()
+}
+
+/// Linear layers from features to features; the last has no activation.
+pub fn linears(features: &[usize], activation: Activation) -> Vec<LinearLayer> {
+    let pairs = features.windows(2).enumerate();
+    let linear = |(index, pair): (usize, &[usize])| LinearLayer {
+        in_features: pair[0],
+        out_features: pair[1],
+        activation: (index + 2 < features.len()).then_some(activation),
+    };
+    pairs.map(linear).collect()
+}
 
 /// What a convolution computes, and what its backward pass needs.
 pub struct Conv<T> {

@@ -1,6 +1,7 @@
 //! What the tests of the operations share: values, tolerances and central differences.
 
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod layers;
 

@@ -8,7 +8,9 @@ use lenet_engine::{ConvLayer, Layers, LinearLayer};
 
 use proptest::prelude::*;
 
-use crate::common::layers::{conv_backward, conv_forward, linear_backward, linear_forward};
+use crate::common::layers::{
+    conv_backward, conv_forward, lenet_5, linear_backward, linear_forward, linears,
+};
 use crate::common::{Values, cast};
 
 /// Layers and parameters.
@@ -77,26 +79,8 @@ impl Network {
 
     /// LeNet-5, with padding in its first layer or without.
     pub fn lenet_5(same: bool, activation: Activation, seed: u64) -> Self {
-        let conv1 = ConvLayer {
-            in_channels: 1,
-            height: 28,
-            width: 28,
-            out_channels: 6,
-            padding: if same { 2 } else { 0 },
-            activation,
-        };
-        let [_, height, width] = conv1.output();
-        let conv2 = ConvLayer {
-            in_channels: 6,
-            height,
-            width,
-            out_channels: 16,
-            padding: 0,
-            ..conv1
-        };
-        let features = conv2.output().iter().product();
-        let linears = linears(&[features, 120, 84, 10], activation);
-        Self::new(vec![conv1, conv2], linears, seed)
+        let layers = lenet_5(if same { 2 } else { 0 }, activation);
+        Self::new(layers.convs().to_vec(), layers.linears().to_vec(), seed)
     }
 
     /// The parameters in f32.
@@ -170,17 +154,6 @@ impl Network {
             nearest,
         }
     }
-}
-
-/// Linear layers from features to features; the last has no activation.
-pub fn linears(features: &[usize], activation: Activation) -> Vec<LinearLayer> {
-    let pairs = features.windows(2).enumerate();
-    let linear = |(index, pair): (usize, &[usize])| LinearLayer {
-        in_features: pair[0],
-        out_features: pair[1],
-        activation: (index + 2 < features.len()).then_some(activation),
-    };
-    pairs.map(linear).collect()
 }
 
 /// One or two convolutions and one to three linear layers, of all widths that there are.

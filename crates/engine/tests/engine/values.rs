@@ -7,9 +7,9 @@ use lenet_engine::engine::Engine;
 use lenet_engine::single::Single;
 use proptest::prelude::*;
 
-use crate::common::layers::linear_forward;
+use crate::common::layers::{linear_forward, linears};
 use crate::common::{Tolerance, assert_close};
-use crate::network::{Expected, Network, linears, networks};
+use crate::network::{Expected, Network, networks};
 use crate::{Batch, engine, slices};
 
 /// Numbers are near 1 by the choice of weights; six layers with sums of up to 400 terms, and tanh in
