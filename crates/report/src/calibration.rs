@@ -1,12 +1,15 @@
 //! Accuracy over confidence.
 
-use crate::Calibration;
-use crate::axis::Axis;
-use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Mark, Picture, VIEWER_WIDTH, Weight, text_width};
-use crate::frame::{Frame, LABEL_SIZE, Size, titled};
+use lenet_run::Calibration;
 
-/// A bar a bin, as high as the accuracy of its images, with a line at their mean confidence: of a
-/// network whose confidence can be trusted both are equal, and lie on the diagonal. Bins without
+use crate::axis::Axis;
+use crate::colour::Colour;
+use crate::frame::{Frame, LABEL_SIZE, Size, titled};
+use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
+use crate::png::text_width;
+
+/// A bar for each bin, as high as the accuracy of its images, with a line at their mean confidence.
+/// If the network's confidence can be trusted, both are equal and lie on the diagonal. Bins without
 /// images have no bar.
 pub(crate) fn calibration(calibration: &Calibration, size: Size) -> Picture {
     let mut picture = titled(size, "Reliability", "Accuracy over confidence");
@@ -28,26 +31,18 @@ pub(crate) fn calibration(calibration: &Calibration, size: Size) -> Picture {
         else {
             continue;
         };
-        let (low, high) = (
-            100.0 * number as f64 / bins,
-            100.0 * (number as f64 + 1.0) / bins,
-        );
+        let [low, high] = [number, number + 1].map(|edge| 100.0 * edge as f64 / bins);
         let (left, right) = (frame.x(low) + 1.0, frame.x(high) - 1.0);
         let top = frame.y(100.0 * accuracy);
-        picture.marks.push(Mark::Rectangle {
-            x: left,
-            y: top,
-            width: (right - left).max(0.5),
-            // A bar of no height, where all was told wrong, is still to be seen.
-            height: (frame.bottom - top).max(1.5),
-            fill: Colour::BLUE,
-            hint: Some(format!(
-                "Confidence {low:.1} to {high:.1} %: {} images, mean confidence {:.2} %, accuracy {:.2} %",
-                bin.count,
-                100.0 * confidence,
-                100.0 * accuracy
-            )),
-        });
+        // A bar of no height, if all were misclassified, is still to be seen.
+        let size = ((right - left).max(0.5), (frame.bottom - top).max(1.5));
+        let hint = format!(
+            "Confidence {low:.1} to {high:.1} %: {} images, mean confidence {:.2} %, accuracy {:.2} %",
+            bin.count,
+            100.0 * confidence,
+            100.0 * accuracy
+        );
+        picture.hinted((left, top), size, Colour::BLUE, Some(hint));
         let y = frame.y(100.0 * confidence);
         picture.line((left, y), (right, y), 3.0, Colour::VERMILION);
     }
@@ -61,7 +56,7 @@ fn draw_legend(picture: &mut Picture) {
     picture.rectangle(x, MIDDLE - 5.0, 14.0, 10.0, Colour::BLUE);
     let name = "Accuracy";
     picture.text((x + 21.0, BASELINE), LABEL_SIZE, Anchor::Start, name);
-    let width = text_width(name, LABEL_SIZE, Weight::Regular) * VIEWER_WIDTH;
+    let width = text_width(name, LABEL_SIZE, Weight::Regular);
     let x = x + 21.0 + width + 20.0;
     picture.line((x, MIDDLE), (x + 18.0, MIDDLE), 3.0, Colour::VERMILION);
     let name = "Mean confidence";

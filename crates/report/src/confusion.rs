@@ -1,31 +1,8 @@
 //! The confusion matrix as a heat map.
 
-use crate::Error;
-use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Mark, Picture, VIEWER_WIDTH, Weight, text_width};
-
-/// The confusion matrix as an SVG document: a row a true class, a column a predicted one.
-///
-/// Hits are blue by their share of the row, errors orange by the square root of their count relative
-/// to the most frequent error: with one scale for both, the diagonal would pale the errors. Beside
-/// each row stands its recall, `n/a` where the row is empty. Counts are left out where cells are too
-/// small for them; in the SVG each cell tells its own on hovering.
-///
-/// A class without a name is called by its number, and a count that is missing is zero.
-pub fn confusion_matrix_svg(matrix: &[Vec<u64>], class_names: &[String], title: &str) -> String {
-    confusion_matrix(matrix, class_names, title).svg()
-}
-
-/// The picture of [`confusion_matrix_svg`] as a PNG file, two pixels to one of the SVG.
-///
-/// # Errors
-/// [`Error::Draw`] if the picture cannot be drawn or encoded.
-pub fn confusion_matrix_png(
-    matrix: &[Vec<u64>],
-    class_names: &[String],
-    title: &str,
-) -> Result<Vec<u8>, Error> {
-    confusion_matrix(matrix, class_names, title).png()
-}
+use crate::colour::Colour;
+use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
+use crate::png::text_width;
 
 const HITS: [Colour; 3] = [
     Colour(226, 238, 249),
@@ -42,16 +19,22 @@ const LONGEST_NAME: usize = 20;
 /// Smaller text is not readable, and is left out.
 const SMALLEST_TEXT: f64 = 6.0;
 const TEXT_SIZE: f64 = 13.0;
+/// Left and upper edge of what is not in the matrix.
+const MARGIN: f64 = 24.0;
 
-pub(crate) fn confusion_matrix(
-    matrix: &[Vec<u64>],
-    class_names: &[String],
-    title: &str,
-) -> Picture {
+/// The confusion matrix: a row for each true class, a column for each predicted one.
+///
+/// Hits are blue by their share of the row, errors orange by the square root of their count relative
+/// to the most frequent error: with one scale for both, the diagonal would pale the errors. Beside
+/// each row is its recall, `n/a` if the row is empty. Counts are left out if cells are too small for
+/// them; in the SVG each cell shows its own on hovering.
+///
+/// A class without a name is called by its number, and a count that is missing is zero.
+pub fn confusion_matrix(matrix: &[Vec<u64>], class_names: &[String], title: &str) -> Picture {
     let layout = Layout::new(Counts::new(matrix), class_names, title);
     let mut picture = Picture::new(layout.width, layout.height, title);
     picture
-        .text((24.0, 34.0), 18.0, Anchor::Start, title)
+        .text((MARGIN, 34.0), 18.0, Anchor::Start, title)
         .weight = Weight::SemiBold;
     layout.draw_cells(&mut picture);
     layout.draw_labels(&mut picture);
@@ -62,53 +45,46 @@ pub(crate) fn confusion_matrix(
 /// A square view of the matrix.
 struct Counts<'a> {
     rows: &'a [Vec<u64>],
-    classes: usize,
-    largest_error: u64,
     largest_hit: u64,
+    largest_error: u64,
 }
 
 impl<'a> Counts<'a> {
     fn new(rows: &'a [Vec<u64>]) -> Self {
         let mut counts = Self {
             rows,
-            classes: rows.len(),
-            largest_error: 0,
             largest_hit: 0,
+            largest_error: 0,
         };
         for (row, column) in counts.cells() {
-            let largest = if row == column {
-                &mut counts.largest_hit
+            let count = counts.get(row, column);
+            if row == column {
+                counts.largest_hit = counts.largest_hit.max(count);
             } else {
-                &mut counts.largest_error
-            };
-            let count = rows
-                .get(row)
-                .and_then(|row| row.get(column))
-                .copied()
-                .unwrap_or(0);
-            *largest = count.max(*largest);
+                counts.largest_error = counts.largest_error.max(count);
+            }
         }
         counts
     }
 
+    fn classes(&self) -> usize {
+        self.rows.len()
+    }
+
     fn cells(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let classes = self.classes;
+        let classes = self.classes();
         (0..classes).flat_map(move |row| (0..classes).map(move |column| (row, column)))
     }
 
     fn get(&self, row: usize, column: usize) -> u64 {
-        self.rows
-            .get(row)
-            .and_then(|row| row.get(column))
-            .copied()
-            .unwrap_or(0)
+        let count = self.rows.get(row).and_then(|row| row.get(column));
+        count.copied().unwrap_or(0)
     }
 
     /// The share of a row in 0..=1 that is on the diagonal; `None` for an empty row.
     fn recall(&self, row: usize) -> Option<f64> {
-        let sum = (0..self.classes).fold(0_u64, |sum, column| {
-            sum.saturating_add(self.get(row, column))
-        });
+        let counts = (0..self.classes()).map(|column| self.get(row, column));
+        let sum = counts.fold(0_u64, u64::saturating_add);
         (sum > 0).then(|| self.get(row, row) as f64 / sum as f64)
     }
 
@@ -121,7 +97,7 @@ impl<'a> Counts<'a> {
     }
 }
 
-/// Where things stand.
+/// Where things are.
 struct Layout<'a> {
     counts: Counts<'a>,
     names: Vec<String>,
@@ -130,23 +106,24 @@ struct Layout<'a> {
     /// Upper left corner of the cells.
     left: f64,
     top: f64,
-    /// Side of a cell with its gap.
+    /// Side of all cells together, and of a cell with its gap.
+    side: f64,
     cell: f64,
+    gap: f64,
     name_size: f64,
     /// Whether the column names are turned, being wider than a cell.
-    upright: bool,
-    /// Room for the column names.
+    turned: bool,
+    /// Height of the column names.
     name_height: f64,
 }
 
 impl<'a> Layout<'a> {
     fn new(counts: Counts<'a>, class_names: &[String], title: &str) -> Self {
-        let classes = counts.classes;
+        let classes = counts.classes();
         let names: Vec<String> = (0..classes)
-            .map(|class| {
-                class_names
-                    .get(class)
-                    .map_or_else(|| class.to_string(), |name| shorten(name))
+            .map(|class| match class_names.get(class) {
+                Some(name) => shorten(name),
+                None => class.to_string(),
             })
             .collect();
         let cell = match classes {
@@ -155,16 +132,16 @@ impl<'a> Layout<'a> {
             _ => 1056.0 / classes as f64,
         };
         let name_size = (cell * 0.66).min(TEXT_SIZE);
-        let widest = names
+        let widths = names
             .iter()
-            .map(|name| text_width(name, name_size, Weight::Regular) * VIEWER_WIDTH)
-            .fold(0.0, f64::max);
-        let upright = widest > cell - 4.0;
-        let name_height = if upright { widest } else { name_size };
+            .map(|name| text_width(name, name_size, Weight::Regular));
+        let widest = widths.fold(0.0, f64::max);
+        let turned = widest > cell - 4.0;
+        let name_height = if turned { widest } else { name_size };
         let (left, top) = ((62.0 + widest).ceil(), 84.0);
         let side = cell * classes as f64;
         let right = left + side + 24.0 + text_width("100.0 %", TEXT_SIZE, Weight::Regular);
-        let title_width = text_width(title, 18.0, Weight::SemiBold) * VIEWER_WIDTH + 48.0;
+        let title_width = text_width(title, 18.0, Weight::SemiBold) + 2.0 * MARGIN;
         Self {
             counts,
             names,
@@ -172,15 +149,17 @@ impl<'a> Layout<'a> {
             height: (top + side + name_height + 112.0).ceil(),
             left,
             top,
+            side,
             cell,
+            gap: match cell {
+                40.0.. => 2.0,
+                8.0.. => 1.0,
+                _ => 0.0,
+            },
             name_size,
-            upright,
+            turned,
             name_height,
         }
-    }
-
-    fn side(&self) -> f64 {
-        self.cell * self.counts.classes as f64
     }
 
     /// Centre of a row or column, counted from the first cell's edge.
@@ -190,34 +169,20 @@ impl<'a> Layout<'a> {
 
     fn draw_cells(&self, picture: &mut Picture) {
         // Empty cells are one ground, cut by lines: a file of 62 classes has few others.
-        let (left, top, side) = (self.left, self.top, self.side());
+        let (left, top, side, gap) = (self.left, self.top, self.side, self.gap);
         picture.rectangle(left, top, side, side, Colour::EMPTY);
-        let gap = if self.cell >= 40.0 {
-            2.0
-        } else if self.cell >= 8.0 {
-            1.0
-        } else {
-            0.0
-        };
         if gap > 0.0 {
-            for index in 0..=self.counts.classes {
-                let offset = index as f64 * self.cell;
-                picture.line(
-                    (left + offset, top),
-                    (left + offset, top + side),
-                    gap,
-                    Colour::PAPER,
+            for index in 0..=self.counts.classes() {
+                let (x, y) = (
+                    left + index as f64 * self.cell,
+                    top + index as f64 * self.cell,
                 );
-                picture.line(
-                    (left, top + offset),
-                    (left + side, top + offset),
-                    gap,
-                    Colour::PAPER,
-                );
+                picture.line((x, top), (x, top + side), gap, Colour::PAPER);
+                picture.line((left, y), (left + side, y), gap, Colour::PAPER);
             }
         }
-        let hit_size = self.number_size(self.counts.largest_hit, gap);
-        let error_size = self.number_size(self.counts.largest_error, gap);
+        let hit_size = self.number_size(self.counts.largest_hit);
+        let error_size = self.number_size(self.counts.largest_error);
         for (row, column) in self.counts.cells() {
             let count = self.counts.get(row, column);
             let is_hit = row == column;
@@ -226,129 +191,106 @@ impl<'a> Layout<'a> {
                 continue;
             }
             let fill = self.counts.colour(row, column);
-            let (x, y) = (column as f64 * self.cell, row as f64 * self.cell);
+            let (x, y) = (left + self.centre(column), top + self.centre(row));
             let side = self.cell - gap;
-            let (truth, predicted) = (self.name(row), self.name(column));
-            picture.marks.push(Mark::Rectangle {
-                x: left + x + gap / 2.0,
-                y: top + y + gap / 2.0,
-                width: side,
-                height: side,
-                fill,
-                hint: Some(format!("{truth} predicted as {predicted}: {count}")),
-            });
-            let size = if is_hit { hit_size } else { error_size };
+            let (truth, predicted) = (&self.names[row], &self.names[column]);
+            let hint = format!("{truth} predicted as {predicted}: {count}");
+            let corner = (x - side / 2.0, y - side / 2.0);
+            picture.hinted(corner, (side, side), fill, Some(hint));
+            let (size, weight) = if is_hit {
+                (hit_size, Weight::SemiBold)
+            } else {
+                (error_size, Weight::Regular)
+            };
             if let Some(size) = size {
-                let baseline = top + self.centre(row) + size * CAP_HEIGHT / 2.0;
-                let at = (left + self.centre(column), baseline);
+                let at = (x, y + size * CAP_HEIGHT / 2.0);
                 let text = picture.text(at, size, Anchor::Middle, &count.to_string());
-                text.fill = fill.ink();
-                text.weight = if is_hit {
-                    Weight::SemiBold
-                } else {
-                    Weight::Regular
-                };
+                (text.fill, text.weight) = (fill.ink(), weight);
             }
         }
     }
 
     /// The text size at which the largest count fits a cell, if that is readable.
-    fn number_size(&self, largest: u64, gap: f64) -> Option<f64> {
-        let width_at_one = text_width(&largest.to_string(), 1.0, Weight::SemiBold) * VIEWER_WIDTH;
-        let size = ((self.cell - gap - 2.0) / width_at_one)
+    fn number_size(&self, largest: u64) -> Option<f64> {
+        let width_at_one = text_width(&largest.to_string(), 1.0, Weight::SemiBold);
+        let size = ((self.cell - self.gap - 2.0) / width_at_one)
             .min(self.cell * 0.6)
             .min(14.0);
         (size >= SMALLEST_TEXT).then_some(size)
     }
 
-    fn name(&self, class: usize) -> &str {
-        self.names.get(class).map_or("", String::as_str)
-    }
-
     fn draw_labels(&self, picture: &mut Picture) {
-        let (left, top, side) = (self.left, self.top, self.side());
-        let half_height = CAP_HEIGHT * self.name_size / 2.0;
-        if self.name_size >= SMALLEST_TEXT {
+        let (left, top, side, size) = (self.left, self.top, self.side, self.name_size);
+        let half_height = CAP_HEIGHT * size / 2.0;
+        let recall_right =
+            left + side + 12.0 + text_width("100.0 %", size.max(9.0), Weight::Regular);
+        if size >= SMALLEST_TEXT {
             for (class, name) in self.names.iter().enumerate() {
                 let centre = self.centre(class);
-                let row = (left - 8.0, top + centre + half_height);
-                picture.text(row, self.name_size, Anchor::End, name);
-                if self.upright {
-                    let column = (left + centre + half_height, top + side + 8.0);
-                    picture
-                        .text(column, self.name_size, Anchor::End, name)
-                        .upwards = true;
+                let baseline = top + centre + half_height;
+                picture.text((left - 8.0, baseline), size, Anchor::End, name);
+                if self.turned {
+                    let at = (left + centre + half_height, top + side + 8.0);
+                    picture.text(at, size, Anchor::End, name).upwards = true;
                 } else {
-                    let column = (left + centre, top + side + 8.0 + 2.0 * half_height);
-                    picture.text(column, self.name_size, Anchor::Middle, name);
+                    let at = (left + centre, top + side + 8.0 + 2.0 * half_height);
+                    picture.text(at, size, Anchor::Middle, name);
                 }
                 let recall = match self.counts.recall(class) {
                     Some(recall) => format!("{:.1} %", 100.0 * recall),
                     None => "n/a".to_owned(),
                 };
-                let at = (self.recall_right(), top + centre + half_height);
-                picture.text(at, self.name_size, Anchor::End, &recall).fill = Colour::FAINT_INK;
+                let at = (recall_right, baseline);
+                picture.text(at, size, Anchor::End, &recall).fill = Colour::FAINT_INK;
             }
-            let at = (self.recall_right(), top - 10.0);
+            let at = (recall_right, top - 10.0);
             picture.text(at, TEXT_SIZE, Anchor::End, "Recall").weight = Weight::SemiBold;
         }
-        let truth = (24.0 + CAP_HEIGHT * TEXT_SIZE, top + side / 2.0);
+        let truth = (MARGIN + CAP_HEIGHT * TEXT_SIZE, top + side / 2.0);
         let text = picture.text(truth, TEXT_SIZE, Anchor::Middle, "True class");
         (text.upwards, text.weight) = (true, Weight::SemiBold);
         let predicted = (left + side / 2.0, top + side + self.name_height + 32.0);
-        picture
-            .text(predicted, TEXT_SIZE, Anchor::Middle, "Predicted class")
-            .weight = Weight::SemiBold;
-    }
-
-    /// The right edge of the recall column.
-    fn recall_right(&self) -> f64 {
-        self.left
-            + self.side()
-            + 12.0
-            + text_width("100.0 %", self.name_size.max(9.0), Weight::Regular)
+        let text = picture.text(predicted, TEXT_SIZE, Anchor::Middle, "Predicted class");
+        text.weight = Weight::SemiBold;
     }
 
     /// What the colours mean, in one line at the foot.
     fn draw_scales(&self, picture: &mut Picture) {
-        const BAR: f64 = 96.0;
-        const HEIGHT: f64 = 10.0;
-        const SIZE: f64 = 12.0;
+        let errors = self.counts.largest_error;
         let baseline = self.height - 26.0;
-        let mut x = 24.0;
-        let mut scale = |name: &str, stops: [Colour; 3], low: &str, high: &str| {
-            let word = |picture: &mut Picture, x: &mut f64, text: &str, fill: Colour| {
-                picture.text((*x, baseline), SIZE, Anchor::Start, text).fill = fill;
-                *x += text_width(text, SIZE, Weight::Regular) * VIEWER_WIDTH + 7.0;
-            };
-            word(picture, &mut x, name, Colour::INK);
-            word(picture, &mut x, low, Colour::FAINT_INK);
-            for step in 0..BAR as usize / 2 {
-                let offset = 2.0 * step as f64;
-                let fill = Colour::ramp(stops, offset / (BAR - 2.0));
-                // Each covers the rest of the bar, so that no seam shows between two of them.
-                picture.rectangle(
-                    x + offset,
-                    baseline - HEIGHT + 1.0,
-                    BAR - offset,
-                    HEIGHT,
-                    fill,
-                );
-            }
-            x += BAR + 7.0;
-            word(picture, &mut x, high, Colour::FAINT_INK);
-            x += 16.0;
-        };
-        scale("Hits (share of class)", HITS, "0", "100 %");
-        if self.counts.largest_error > 0 {
-            scale(
-                "Errors (root scale)",
-                ERRORS,
-                "0",
-                &self.counts.largest_error.to_string(),
-            );
+        let hits = ("Hits (share of class)", HITS, "100 %");
+        let x = draw_scale(picture, (MARGIN, baseline), hits);
+        if errors > 0 {
+            let high = errors.to_string();
+            let errors = ("Errors (root scale)", ERRORS, high.as_str());
+            draw_scale(picture, (x, baseline), errors);
         }
     }
+}
+
+/// Draws a bar of colours with its name, from 0 to `high`; returns where the next may begin.
+fn draw_scale(
+    picture: &mut Picture,
+    (mut x, baseline): (f64, f64),
+    (name, stops, high): (&str, [Colour; 3], &str),
+) -> f64 {
+    const BAR: f64 = 96.0;
+    const HEIGHT: f64 = 10.0;
+    const SIZE: f64 = 12.0;
+    let word = |picture: &mut Picture, x: f64, text: &str, fill: Colour| {
+        picture.text((x, baseline), SIZE, Anchor::Start, text).fill = fill;
+        x + text_width(text, SIZE, Weight::Regular) + 7.0
+    };
+    x = word(picture, x, name, Colour::INK);
+    x = word(picture, x, "0", Colour::FAINT_INK);
+    for step in 0..BAR as usize / 2 {
+        let offset = 2.0 * step as f64;
+        let fill = Colour::ramp(stops, offset / (BAR - 2.0));
+        // Each covers the rest of the bar, so that no seam shows between two of them.
+        let top = baseline - HEIGHT + 1.0;
+        picture.rectangle(x + offset, top, BAR - offset, HEIGHT, fill);
+    }
+    word(picture, x + BAR + 7.0, high, Colour::FAINT_INK) + 16.0
 }
 
 fn shorten(name: &str) -> String {

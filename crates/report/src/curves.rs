@@ -1,29 +1,27 @@
-//! Loss and accuracy over the epochs.
+//! Loss, accuracy, learning rate and speed over the epochs.
+
+use lenet_run::Epoch;
 
 use crate::axis::{Axis, is_drawable};
-use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Picture, VIEWER_WIDTH, Weight, text_width};
+use crate::colour::Colour;
 use crate::frame::{Frame, LABEL_SIZE, Size, titled};
-use crate::{Epoch, Error};
+use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
+use crate::png::text_width;
 
-/// The learning curves as an SVG document: loss left, accuracy right, each over the epochs, training
-/// and validation in their colours, and the best epoch marked.
-///
-/// `best_epoch` is the epoch to mark, [`crate::Results::best_epoch`] for example. Values that are not
-/// finite leave a gap, and so do accuracies outside 0..=1.
-pub fn curves_svg(epochs: &[Epoch], best_epoch: Option<u64>, title: &str) -> String {
-    both(epochs, best_epoch, title).svg()
-}
-
-/// The picture of [`curves_svg`] as a PNG file, two pixels to one of the SVG.
-///
-/// # Errors
-/// [`Error::Draw`] if the picture cannot be drawn or encoded.
-pub fn curves_png(
-    epochs: &[Epoch],
-    best_epoch: Option<u64>,
-    title: &str,
-) -> Result<Vec<u8>, Error> {
-    both(epochs, best_epoch, title).png()
+/// The learning curves: loss left, accuracy right, each over the epochs, training and validation in
+/// their colours, and the best epoch marked. Values that are not finite leave a gap, and so do
+/// accuracies outside 0..=1.
+pub fn curves(epochs: &[Epoch], best_epoch: Option<u32>, title: &str) -> Picture {
+    const HEADING: f64 = 44.0;
+    let size = Size::FULL;
+    let mut picture = Picture::new(2.0 * size.width, HEADING + size.height, title);
+    picture
+        .text((Frame::LEFT, 32.0), 18.0, Anchor::Start, title)
+        .weight = Weight::SemiBold;
+    for (quantity, x) in [(Quantity::Loss, 0.0), (Quantity::Accuracy, size.width)] {
+        picture.place(panel(quantity, epochs, best_epoch, size), (x, HEADING));
+    }
+    picture
 }
 
 /// The quantity of a panel.
@@ -35,63 +33,9 @@ pub(crate) enum Quantity {
     Speed,
 }
 
-/// Above this many epochs the markers would hide the line.
-const MOST_MARKED: usize = 40;
-
-fn both(epochs: &[Epoch], best_epoch: Option<u64>, title: &str) -> Picture {
-    const HEADING: f64 = 44.0;
-    let size = Size::FULL;
-    let mut picture = Picture::new(2.0 * size.width, HEADING + size.height, title);
-    picture
-        .text((Frame::LEFT, 32.0), 18.0, Anchor::Start, title)
-        .weight = Weight::SemiBold;
-    for (quantity, x) in [(Quantity::Loss, 0.0), (Quantity::Accuracy, size.width)] {
-        picture.place(panel(quantity, epochs, best_epoch, size), x, HEADING);
-    }
-    picture
-}
-
-/// One quantity over the epochs, a picture of its own for a narrow page.
-pub(crate) fn panel(
-    quantity: Quantity,
-    epochs: &[Epoch],
-    best_epoch: Option<u64>,
-    size: Size,
-) -> Picture {
-    let title = quantity.title();
-    let mut picture = titled(size, title, &format!("{title} over the epochs"));
-    let plot = Plot::new(quantity, epochs, best_epoch, size);
-    let unit = if quantity == Quantity::Accuracy {
-        " %"
-    } else {
-        ""
-    };
-    let names = ["Epoch", quantity.axis_name()];
-    plot.frame.draw(&mut picture, names, ["", unit]);
-    if epochs.is_empty() {
-        let message = "No epoch has been completed";
-        picture
-            .text(plot.frame.centre(), 14.0, Anchor::Middle, message)
-            .fill = Colour::FAINT_INK;
-        return picture;
-    }
-    plot.draw_legend(&mut picture);
-    // Beneath the curves the line, above them the ring.
-    if let Some((epoch, _)) = plot.best {
-        let x = plot.frame.x(epoch as f64);
-        picture.dashed(x, plot.frame.top, plot.frame.bottom, Colour::AXIS);
-    }
-    for series in &plot.series {
-        series.draw(&mut picture, &plot.frame);
-    }
-    if let Some((epoch, Some(value))) = plot.best {
-        let at = (plot.frame.x(epoch as f64), plot.frame.y(value));
-        draw_ring(&mut picture, at);
-    }
-    picture
-}
-
 impl Quantity {
+    pub(crate) const ALL: [Self; 4] = [Self::Loss, Self::Accuracy, Self::LearningRate, Self::Speed];
+
     fn title(self) -> &'static str {
         match self {
             Self::Loss => "Loss",
@@ -111,8 +55,33 @@ impl Quantity {
         }
     }
 
+    /// The unit after the numbers of the axis.
+    pub(crate) fn unit(self) -> &'static str {
+        if self == Self::Accuracy { " %" } else { "" }
+    }
+
+    /// The value of the training images in an epoch.
+    pub(crate) fn trained(self, epoch: &Epoch) -> Option<f64> {
+        self.on_axis(match self {
+            Self::Loss => epoch.train.loss,
+            Self::Accuracy => epoch.train.accuracy,
+            Self::LearningRate => epoch.learning_rate,
+            Self::Speed => epoch.images_per_second,
+        })
+    }
+
+    /// The value of the validation images in an epoch.
+    pub(crate) fn validated(self, epoch: &Epoch) -> Option<f64> {
+        let scores = epoch.validation?;
+        match self {
+            Self::Loss => self.on_axis(scores.loss),
+            Self::Accuracy => self.on_axis(scores.accuracy),
+            Self::LearningRate | Self::Speed => None,
+        }
+    }
+
     /// A value in the unit of the axis, if it has a place there.
-    pub(crate) fn on_axis(self, value: f64) -> Option<f64> {
+    fn on_axis(self, value: f64) -> Option<f64> {
         match self {
             Self::Accuracy => (0.0..=1.0).contains(&value).then_some(100.0 * value),
             _ => is_drawable(value).then_some(value),
@@ -120,17 +89,17 @@ impl Quantity {
     }
 
     /// The axis for such values.
-    pub(crate) fn axis(self, values: impl Iterator<Item = f64>) -> Axis {
+    fn axis(self, values: impl Iterator<Item = f64>) -> Axis {
         match self {
             Self::Loss => Axis::loss(values),
             Self::Accuracy => Axis::accuracy(values),
-            // From zero, so that a wobble looks like one.
+            // From zero, so that small changes look small.
             Self::LearningRate | Self::Speed => Axis::loss(values.chain([0.0])),
         }
     }
 
-    /// Whether the validation split has such values.
-    fn is_of_both_splits(self) -> bool {
+    /// Whether validation images have such values.
+    fn has_validation(self) -> bool {
         matches!(self, Self::Loss | Self::Accuracy)
     }
 }
@@ -141,112 +110,112 @@ pub(crate) struct Series {
     pub(crate) colour: Colour,
     pub(crate) marker: Marker,
     /// Epoch and value in the unit of the axis; a gap has no value.
-    pub(crate) values: Vec<(u64, Option<f64>)>,
+    pub(crate) values: Vec<(u32, Option<f64>)>,
 }
 
-/// The shapes differ, so that the series can be told apart without colour.
+/// The shapes differ, so that the series are distinct without colour.
 #[derive(Clone, Copy)]
 pub(crate) enum Marker {
     Disc,
     Square,
 }
 
-/// A panel's scales and values.
-struct Plot {
+/// One quantity over the epochs, a picture of its own for a narrow page.
+pub(crate) fn panel(
     quantity: Quantity,
-    frame: Frame,
-    series: Vec<Series>,
-    /// The best epoch and its validation value, if it is among the epochs.
-    best: Option<(u64, Option<f64>)>,
+    epochs: &[Epoch],
+    best_epoch: Option<u32>,
+    size: Size,
+) -> Picture {
+    let title = quantity.title();
+    let mut picture = titled(size, title, &format!("{title} over the epochs"));
+    let series = series(quantity, epochs);
+    let frame = frame(quantity, &series, size);
+    let names = ["Epoch", quantity.axis_name()];
+    frame.draw(&mut picture, names, ["", quantity.unit()]);
+    if epochs.is_empty() {
+        let message = "No epoch has been completed";
+        let text = picture.text(frame.centre(), 14.0, Anchor::Middle, message);
+        text.fill = Colour::FAINT_INK;
+        return picture;
+    }
+    let best = best_epoch.filter(|_| quantity.has_validation());
+    let best = epochs.iter().find(|epoch| Some(epoch.epoch) == best);
+    if quantity.has_validation() {
+        draw_legend(&mut picture, &series);
+    }
+    // The line is beneath the curves, the ring above them.
+    if let Some(epoch) = best {
+        let x = frame.x(f64::from(epoch.epoch));
+        picture.dashed(x, frame.top, frame.bottom, Colour::AXIS);
+        draw_best(&mut picture, quantity, epoch, frame.right);
+    }
+    for series in &series {
+        series.draw(&mut picture, &frame);
+    }
+    if let Some((epoch, value)) = best.and_then(|epoch| Some((epoch, quantity.validated(epoch)?))) {
+        let at = (frame.x(f64::from(epoch.epoch)), frame.y(value));
+        draw_ring(&mut picture, at);
+    }
+    picture
 }
 
-impl Plot {
-    fn new(quantity: Quantity, epochs: &[Epoch], best_epoch: Option<u64>, size: Size) -> Self {
-        let training = |epoch: &Epoch| match quantity {
-            Quantity::Loss => Some(epoch.train_loss),
-            Quantity::Accuracy => Some(epoch.train_accuracy),
-            Quantity::LearningRate => Some(epoch.learning_rate),
-            Quantity::Speed => Some(epoch.images_per_second),
-        };
-        let validation = |epoch: &Epoch| match quantity {
-            Quantity::Loss => epoch.val_loss,
-            Quantity::Accuracy => epoch.val_accuracy,
-            Quantity::LearningRate | Quantity::Speed => None,
-        };
-        let values = |value: &dyn Fn(&Epoch) -> Option<f64>| -> Vec<(u64, Option<f64>)> {
-            let on_axis = |epoch| value(epoch).and_then(|value| quantity.on_axis(value));
-            epochs
-                .iter()
-                .map(|epoch| (epoch.epoch, on_axis(epoch)))
-                .collect()
-        };
-        let mut series = vec![Series {
-            name: "Training".to_owned(),
-            colour: Colour::BLUE,
-            marker: Marker::Disc,
-            values: values(&training),
-        }];
-        if quantity.is_of_both_splits()
-            && epochs
-                .iter()
-                .any(|epoch| epoch.val_loss.is_some() || epoch.val_accuracy.is_some())
-        {
-            series.push(Series {
-                name: "Validation".to_owned(),
-                colour: Colour::VERMILION,
-                marker: Marker::Square,
-                values: values(&validation),
-            });
-        }
-        let best = best_epoch.and_then(|best| {
-            let epoch = epochs.iter().find(|epoch| epoch.epoch == best)?;
-            let value = validation(epoch).and_then(|value| quantity.on_axis(value));
-            Some((best, value))
+/// Training, and validation if images were held out.
+fn series(quantity: Quantity, epochs: &[Epoch]) -> Vec<Series> {
+    let values = |value: fn(Quantity, &Epoch) -> Option<f64>| {
+        let points = epochs.iter();
+        points
+            .map(|epoch| (epoch.epoch, value(quantity, epoch)))
+            .collect()
+    };
+    let mut series = vec![Series {
+        name: "Training".to_owned(),
+        colour: Colour::BLUE,
+        marker: Marker::Disc,
+        values: values(Quantity::trained),
+    }];
+    if quantity.has_validation() && epochs.iter().any(|epoch| epoch.validation.is_some()) {
+        series.push(Series {
+            name: "Validation".to_owned(),
+            colour: Colour::VERMILION,
+            marker: Marker::Square,
+            values: values(Quantity::validated),
         });
-        Self {
-            quantity,
-            frame: frame(quantity, &series, size),
-            series,
-            best: best.filter(|_| quantity.is_of_both_splits()),
-        }
     }
+    series
+}
 
-    /// Above the frame, where no curve passes: the series in one line, the best epoch beside the
-    /// title.
-    fn draw_legend(&self, picture: &mut Picture) {
-        const BASELINE: f64 = 47.0;
-        const MIDDLE: f64 = BASELINE - CAP_HEIGHT * LABEL_SIZE / 2.0;
-        const SAMPLE: f64 = 24.0;
-        if !self.quantity.is_of_both_splits() {
-            return;
-        }
-        let width = |text: &str| text_width(text, LABEL_SIZE, Weight::Regular) * VIEWER_WIDTH;
-        let mut left = Frame::LEFT;
-        for series in &self.series {
-            let at = (left + SAMPLE + 7.0, BASELINE);
-            picture.text(at, LABEL_SIZE, Anchor::Start, &series.name);
-            picture.line((left, MIDDLE), (left + SAMPLE, MIDDLE), 2.25, series.colour);
-            let centre = (left + SAMPLE / 2.0, MIDDLE);
-            series.marker.draw(picture, centre, series.colour);
-            left = at.0 + width(&series.name) + 20.0;
-        }
-        let Some((epoch, value)) = self.best else {
-            return;
-        };
-        let text = match (value, self.quantity) {
-            (Some(value), Quantity::Accuracy) => format!("Best epoch {epoch}: {value:.2} %"),
-            (Some(value), _) => format!("Best epoch {epoch}: {value:.4}"),
-            (None, _) => format!("Best epoch {epoch}"),
-        };
-        const BESIDE: f64 = 26.0;
-        let at = (self.frame.right, BESIDE);
-        picture.text(at, LABEL_SIZE, Anchor::End, &text);
-        let middle = BESIDE - CAP_HEIGHT * LABEL_SIZE / 2.0;
-        let x = self.frame.right - width(&text) - 14.0;
-        match value {
-            Some(_) => draw_ring(picture, (x, middle)),
-            None => picture.dashed(x, middle - 8.0, middle + 8.0, Colour::AXIS),
-        }
+/// The series in one line above the frame, where no curve passes.
+fn draw_legend(picture: &mut Picture, series: &[Series]) {
+    const BASELINE: f64 = 47.0;
+    const MIDDLE: f64 = BASELINE - CAP_HEIGHT * LABEL_SIZE / 2.0;
+    const SAMPLE: f64 = 24.0;
+    let mut left = Frame::LEFT;
+    for series in series {
+        let at = (left + SAMPLE + 7.0, BASELINE);
+        picture.text(at, LABEL_SIZE, Anchor::Start, &series.name);
+        picture.line((left, MIDDLE), (left + SAMPLE, MIDDLE), 2.25, series.colour);
+        let centre = (left + SAMPLE / 2.0, MIDDLE);
+        series.marker.draw(picture, centre, series.colour);
+        left = at.0 + text_width(&series.name, LABEL_SIZE, Weight::Regular) + 20.0;
+    }
+}
+
+/// What marks the best epoch, beside the title.
+fn draw_best(picture: &mut Picture, quantity: Quantity, best: &Epoch, right: f64) {
+    const BASELINE: f64 = 26.0;
+    const MIDDLE: f64 = BASELINE - CAP_HEIGHT * LABEL_SIZE / 2.0;
+    let (epoch, value) = (best.epoch, quantity.validated(best));
+    let text = match (value, quantity) {
+        (Some(value), Quantity::Accuracy) => format!("Best epoch {epoch}: {value:.2} %"),
+        (Some(value), _) => format!("Best epoch {epoch}: {value:.4}"),
+        (None, _) => format!("Best epoch {epoch}"),
+    };
+    picture.text((right, BASELINE), LABEL_SIZE, Anchor::End, &text);
+    let x = right - text_width(&text, LABEL_SIZE, Weight::Regular) - 14.0;
+    match value {
+        Some(_) => draw_ring(picture, (x, MIDDLE)),
+        None => picture.dashed(x, MIDDLE - 8.0, MIDDLE + 8.0, Colour::AXIS),
     }
 }
 
@@ -260,13 +229,15 @@ pub(crate) fn frame(quantity: Quantity, series: &[Series], size: Size) -> Frame 
 
 impl Series {
     pub(crate) fn draw(&self, picture: &mut Picture, frame: &Frame) {
+        // Above this many epochs the markers would hide the line.
+        const MOST_MARKED: usize = 40;
         let runs = self.values.split(|(_, value)| value.is_none());
         for run in runs.filter(|run| !run.is_empty()) {
             let points: Vec<_> = run
                 .iter()
-                .filter_map(|(epoch, value)| Some((frame.x(*epoch as f64), frame.y((*value)?))))
+                .filter_map(|(epoch, value)| Some((frame.x(f64::from(*epoch)), frame.y((*value)?))))
                 .collect();
-            // A lone point has no line, so that only its marker shows it.
+            // A single point has no line, so that only its marker shows it.
             if points.len() == 1 || self.values.len() <= MOST_MARKED {
                 for point in &points {
                     self.marker.draw(picture, *point, self.colour);

@@ -1,7 +1,8 @@
 //! The frame of a plot: where its values stand, its grid, and the numbers beside it.
 
 use crate::axis::Axis;
-use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Picture, Weight};
+use crate::colour::Colour;
+use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
 
 /// Width and height of a plot.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Where a title and everything below it begin.
+    /// Where the title begins, and the frame and the legend below it.
     pub(crate) const LEFT: f64 = 74.0;
 
     pub(crate) fn new(size: Size, horizontal: Axis, vertical: Axis) -> Self {
@@ -68,7 +69,7 @@ impl Frame {
         )
     }
 
-    /// Grid, ticks with their numbers and the unit behind those, and the names of the axes.
+    /// Grid, ticks with their numbers and units, and the names of the axes.
     pub(crate) fn draw(&self, picture: &mut Picture, names: [&str; 2], units: [&str; 2]) {
         let half_height = CAP_HEIGHT * TICK_SIZE / 2.0;
         for tick in self.vertical.ticks() {

@@ -1,41 +1,83 @@
-//! Draws the curves, the confusion matrix and the page of a training run from its files.
+//! Draws the curves, the confusion matrix and the page of a training run from its records.
 //!
-//! The way of the data: a run folder holds `results.csv`, `summary.json`, `inspection.json`,
-//! `environment.json` and `config.toml`; [`Run::read`] makes plain numbers of them; the pictures are
-//! laid out once and written twice, as SVG and as PNG; [`write_report`] does all of it for a folder,
-//! and [`write_comparison`] lays several runs side by side on one page.
+//! [`write_report`] does all of it for a run folder, [`write_comparison`] puts several runs on one
+//! page. Each picture is described once, as a [`Picture`], and written as SVG and PNG from that;
+//! the pages are rendered from `templates/`. Beside that, [`contact_sheet`] draws samples of a data
+//! set.
 //!
-//! Beside that, [`contact_sheet_png`] draws samples of a data set.
-//!
-//! This crate knows no tensor and no training: whatever writes these files can be reported on.
+//! This crate knows no tensor and no training: it reads what [`lenet_run`] records.
 #![forbid(unsafe_code)]
 
 mod axis;
+mod bitmap;
 mod calibration;
-mod canvas;
+mod chart;
+mod colour;
+mod comparison;
 mod confusion;
 mod curves;
-mod environment;
-mod error;
+mod format;
 mod frame;
-mod inspection;
 mod page;
-mod results;
-mod run;
+mod picture;
+mod png;
+mod settings;
 mod sheet;
-mod summary;
-mod write;
+mod svg;
 
-pub use confusion::{confusion_matrix_png, confusion_matrix_svg};
-pub use curves::{curves_png, curves_svg};
-pub use environment::{DataRecord, Environment};
-pub use error::Error;
-pub use inspection::{
-    Bin, Calibration, Inspection, Maps, Mistake, Pixels, Sample, read_inspection,
-};
-pub use page::comparison;
-pub use results::{Epoch, Results, read_results};
-pub use run::Run;
-pub use sheet::{ContactSheet, SheetRow, contact_sheet_png};
-pub use summary::{ClassScore, Summary, TestScore, ValidationScore, read_summary};
-pub use write::{write_comparison, write_report};
+use std::path::{Path, PathBuf};
+
+use lenet_files::{Result, write_atomic};
+use lenet_run::{Records, name};
+
+pub use confusion::confusion_matrix;
+pub use curves::curves;
+pub use picture::Picture;
+pub use sheet::{ContactSheet, SheetRow, contact_sheet};
+
+/// Reads the records of a run folder and writes beside them `curves.svg`, `curves.png`, `report.html`
+/// and, if the run is finished, `confusion_matrix.svg` and `confusion_matrix.png`. Returns their
+/// paths.
+///
+/// The same records make the same bytes. The page is written last.
+///
+/// # Errors
+/// Those of [`Records::read`]; [`Kind::Io`](lenet_files::Kind::Io) if a file cannot be written.
+pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
+    let run = Records::read(folder)?;
+    let summary = run.summary.as_ref();
+    let subject = match summary {
+        Some(summary) => format!("LeNet-5 on {}", summary.dataset),
+        None => "LeNet-5".to_owned(),
+    };
+    let title = format!("{subject}: learning curves");
+    let curves = curves(&run.epochs, run.best_epoch(), &title);
+    let mut files = vec![
+        (name::CURVES_SVG, curves.svg().into_bytes()),
+        (name::CURVES_PNG, curves.png()?),
+    ];
+    if let Some(summary) = summary.filter(|summary| !summary.confusion.is_empty()) {
+        let title = format!("{subject}: confusion matrix of the test images");
+        let matrix = confusion_matrix(&summary.confusion, &summary.class_names, &title);
+        files.push((name::CONFUSION_SVG, matrix.svg().into_bytes()));
+        files.push((name::CONFUSION_PNG, matrix.png()?));
+    }
+    files.push((name::PAGE, page::report(&subject, &run)?.into_bytes()));
+    let written = files.into_iter().map(|(name, bytes)| {
+        let path = folder.join(name);
+        write_atomic(&path, &bytes)?;
+        Ok(path)
+    });
+    written.collect()
+}
+
+/// Reads the records of several run folders and writes one page that compares them.
+///
+/// # Errors
+/// Those of [`Records::read`]; [`Kind::Input`](lenet_files::Kind::Input) if a configuration is not
+/// TOML; [`Kind::Io`](lenet_files::Kind::Io) if the page cannot be written.
+pub fn write_comparison(folders: &[PathBuf], output: &Path) -> Result<()> {
+    let runs = folders.iter().map(|folder| Records::read(folder));
+    let page = comparison::comparison(runs.collect::<Result<_>>()?)?;
+    write_atomic(output, page.as_bytes())
+}

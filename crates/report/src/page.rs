@@ -1,145 +1,260 @@
-//! The pages: HTML files that need no other, and no script.
+//! The pages: HTML files that need no other and no script, rendered from the templates in
+//! `templates/`, which escape every text.
 
-mod bitmap;
-mod chart;
-mod compare;
-mod figures;
-mod format;
-mod inspected;
-mod record;
-mod tables;
+use std::cmp::Reverse;
 
-use std::fmt::Write;
+use lenet_files::{Error, Result};
+use lenet_run::{Inspection, Maps, Records, Sample};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Value, context};
+use serde::Serialize;
 
-pub use compare::comparison;
-
+use crate::bitmap::{self, Scale};
 use crate::calibration::calibration;
-use crate::canvas::{Picture, escape};
 use crate::confusion::confusion_matrix;
 use crate::curves::{Quantity, panel};
+use crate::format;
 use crate::frame::Size;
-use crate::{Calibration, Error, Run, Summary};
+use crate::picture::Picture;
 
-const STYLE: &str = include_str!("page.css");
+const TEMPLATES: [(&str, &str); 5] = [
+    ("base.html", include_str!("../templates/base.html")),
+    ("parts.html", include_str!("../templates/parts.html")),
+    ("report.html", include_str!("../templates/report.html")),
+    (
+        "comparison.html",
+        include_str!("../templates/comparison.html"),
+    ),
+    ("page.css", include_str!("../templates/page.css")),
+];
 
 /// The page of a run.
-pub(crate) fn page(title: &str, run: &Run) -> Result<String, Error> {
-    let mut html = open(title);
-    figures::write_run(&mut html, run);
-    html.push_str("</header>\n");
-    figures::write_figures(&mut html, run);
-    write_curves(&mut html, run);
+pub(crate) fn report(title: &str, run: &Records) -> Result<String> {
     let summary = run.summary.as_ref();
-    if let Some(summary) = summary {
-        write_test(&mut html, summary);
-    }
-    if let Some(inspection) = &run.inspection {
-        let names = summary.map_or(&[][..], |summary| &summary.class_names);
-        write_calibration(&mut html, &inspection.calibration);
-        inspected::write_mistakes(&mut html, &inspection.mistakes, names)?;
-        inspected::write_filters(&mut html, &inspection.filters);
-        if let Some(sample) = &inspection.sample {
-            inspected::write_sample(&mut html, sample, names)?;
-        }
-    }
-    html.push_str("<h2>Epochs</h2>\n");
-    tables::write_epochs(&mut html, &run.results, run.best_epoch());
-    record::write_record(&mut html, run);
-    close(&mut html);
-    Ok(html)
-}
-
-/// The document up to its title, within its header.
-fn open(title: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header>\n<h1>{title}</h1>\n"
+    let best = run.best_epoch();
+    let curves = Quantity::ALL.map(|quantity| panel(quantity, &run.epochs, best, Size::COMPACT));
+    let matrix = summary.filter(|summary| !summary.confusion.is_empty());
+    let title_of_matrix = "Test images: true against predicted class";
+    render(
+        "report.html",
+        context! {
+            title,
+            summary => record(summary),
+            epochs => record(&run.epochs),
+            trained => trained(run),
+            config => run.config.as_deref(),
+            environment => record(&run.environment),
+            best,
+            validation => record(run.validation()),
+            curves => curves.iter().map(svg).collect::<Vec<_>>(),
+            matrix => matrix.map(|s| {
+                framed_matrix(&confusion_matrix(&s.confusion, &s.class_names, title_of_matrix))
+            }),
+            confusions => matrix.map(|s| most_frequent(&s.confusion, &s.class_names)),
+            inspection => run.inspection.as_ref().map(|found| {
+                let names = summary.map_or(&[][..], |summary| &summary.class_names);
+                inspected(found, names)
+            }).transpose()?,
+        },
     )
 }
 
-fn close(html: &mut String) {
-    html.push_str("</main>\n</body>\n</html>\n");
+/// The number of epochs trained.
+pub(crate) fn trained(run: &Records) -> u32 {
+    let summary = run.summary.as_ref();
+    summary.map_or(run.epochs.len() as u32, |summary| summary.epochs)
 }
 
-/// A picture in a frame of its own. Writing to a string does not fail, here and in the modules
-/// below.
-fn write_picture(html: &mut String, picture: &Picture) {
-    let _ = writeln!(html, "<figure>\n{}</figure>", picture.svg());
+/// Renders a template.
+pub(crate) fn render(template: &str, context: Value) -> Result<String> {
+    let failed = |error: minijinja::Error| {
+        // With the causes, of which a template's line is one.
+        Error::internal(format!("cannot render a page: {error:#}"))
+    };
+    let mut environment = Environment::new();
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build();
+    environment.set_syntax(syntax.map_err(failed)?);
+    environment.set_auto_escape_callback(|name| match name.ends_with(".html") {
+        true => AutoEscape::Html,
+        false => AutoEscape::None,
+    });
+    environment.add_filter("count", format::count);
+    environment.add_filter("plural", format::plural);
+    environment.add_filter("percent", format::percent);
+    environment.add_filter("ratio", format::ratio);
+    environment.add_filter("probability", format::probability);
+    environment.add_filter("loss", format::loss);
+    environment.add_filter("fixed", format::fixed);
+    environment.add_filter("rate", format::rate);
+    environment.add_filter("whole", format::whole);
+    environment.add_filter("seconds", format::seconds);
+    environment.add_filter("duration", format::duration);
+    environment.add_filter("time", format::time);
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source).map_err(failed)?;
+    }
+    let template = environment.get_template(template).map_err(failed)?;
+    template.render(context).map_err(failed)
 }
 
-/// The panels apart, for a narrow screen stacks them.
-fn write_curves(html: &mut String, run: &Run) {
-    html.push_str("<h2>Learning curves</h2>\n<div class=\"plots\">\n");
-    for quantity in [
-        Quantity::Loss,
-        Quantity::Accuracy,
-        Quantity::LearningRate,
-        Quantity::Speed,
-    ] {
-        let epochs = &run.results.epochs;
-        let panel = panel(quantity, epochs, run.best_epoch(), Size::COMPACT);
-        write_picture(html, &panel);
-    }
-    html.push_str("</div>\n");
+/// A record as the templates see it: with the names of its fields.
+pub(crate) fn record(record: impl Serialize) -> Value {
+    Value::from(Serde(record))
 }
 
-fn write_test(html: &mut String, summary: &Summary) {
-    if let Some((matrix, names)) = summary.confusion_with_names() {
-        html.push_str("<h2>Confusion matrix</h2>\n");
-        let title = "Test split: true against predicted";
-        write_matrix(html, &confusion_matrix(matrix, names, title));
-    }
-    html.push_str("<div class=\"columns\">\n");
-    if !summary.per_class.is_empty() {
-        html.push_str("<section>\n<h2>Classes</h2>\n");
-        tables::write_classes(html, &summary.per_class);
-        html.push_str("</section>\n");
-    }
-    if let Some((matrix, names)) = summary.confusion_with_names() {
-        tables::write_confusions(html, matrix, names);
-    }
-    html.push_str("</div>\n");
+/// A picture as part of the page.
+pub(crate) fn svg(picture: &Picture) -> Value {
+    Value::from_safe_string(picture.svg())
 }
 
-/// Below a part of its size the picture scrolls rather than shrinks: ten digits fit a phone.
-fn write_matrix(html: &mut String, picture: &Picture) {
-    let readable = (picture.width * 0.45).round();
-    let _ = writeln!(
-        html,
-        "<figure class=\"matrix\" style=\"--readable: {readable}px\" tabindex=\"0\">\n{}</figure>",
-        picture.svg()
-    );
+/// Below a part of its size a matrix scrolls rather than shrinks: ten digits fit a phone.
+pub(crate) fn framed_matrix(picture: &Picture) -> Value {
+    context! { svg => svg(picture), readable => (picture.width * 0.45).round() as u32 }
 }
 
-fn write_calibration(html: &mut String, found: &Calibration) {
-    if found.bins.iter().all(|bin| bin.count == 0) {
-        return;
+/// A class without a name is called by its number.
+fn name(names: &[String], class: usize) -> String {
+    names
+        .get(class)
+        .map_or_else(|| class.to_string(), Clone::clone)
+}
+
+/// The most frequent errors: which class was taken for which, how often.
+fn most_frequent(matrix: &[Vec<u64>], names: &[String]) -> Vec<Value> {
+    const MOST: usize = 10;
+    let mut errors: Vec<(u64, usize, usize)> = Vec::new();
+    for (truth, row) in matrix.iter().enumerate() {
+        let counts = row.iter().enumerate();
+        let wrong = counts.filter(|(predicted, count)| *predicted != truth && **count > 0);
+        errors.extend(wrong.map(|(predicted, count)| (*count, truth, predicted)));
     }
-    let _ = writeln!(
-        html,
-        "<h2>Calibration</h2>\n<p class=\"lead\">How far its confidence, the probability of the \
-         class that it names, can be trusted. Over the test split confidence and accuracy differ by \
-         <strong>{}</strong> on average (expected calibration error).</p>\n\
-         <div class=\"columns plots\">",
-        format::percent(found.expected_calibration_error)
-    );
-    write_picture(html, &calibration(found, Size::COMPACT));
-    tables::write_bins(html, &found.bins);
-    html.push_str("</div>\n");
+    // Equal counts in the order of the classes, so that the page is the same each time.
+    errors.sort_by_key(|(count, truth, predicted)| (Reverse(*count), *truth, *predicted));
+    errors.truncate(MOST);
+    let row = |(count, truth, predicted): (u64, usize, usize)| {
+        let images = matrix[truth]
+            .iter()
+            .fold(0_u64, |sum, n| sum.saturating_add(*n));
+        context! {
+            truth => name(names, truth),
+            predicted => name(names, predicted),
+            count,
+            share => count as f64 / images as f64,
+        }
+    };
+    errors.into_iter().map(row).collect()
+}
+
+/// What an inspection found, with its pictures.
+fn inspected(found: &Inspection, names: &[String]) -> Result<Value> {
+    let bins = found.calibration.bins.len() as f64;
+    let filled = found.calibration.bins.iter().enumerate();
+    let filled: Vec<Value> = filled
+        .filter(|(_, bin)| bin.count > 0)
+        .map(|(number, bin)| {
+            let [low, high] = [number, number + 1].map(|edge| 100.0 * edge as f64 / bins);
+            context! { low, high, ..record(bin) }
+        })
+        .collect();
+    let mistakes = found.mistakes.iter().map(|mistake| {
+        Ok(context! {
+            truth => name(names, mistake.label as usize),
+            taken => name(names, mistake.predicted as usize),
+            image => bitmap::image(&mistake.pixels)?,
+            ..record(mistake)
+        })
+    });
+    Ok(context! {
+        error => found.calibration.expected_calibration_error,
+        reliability => svg(&calibration(&found.calibration, Size::COMPACT)),
+        bins => filled,
+        mistakes => mistakes.collect::<Result<Vec<_>>>()?,
+        filters => filters(&found.filters),
+        sample => found.sample.as_ref().map(|sample| seen(sample, names)).transpose()?,
+    })
+}
+
+/// The weights of the first convolution, each with its place and colour.
+fn filters(filters: &Maps) -> Value {
+    let scale = Scale {
+        is_signed: true,
+        ..Scale::of(filters)
+    };
+    let squares = |map: &Vec<f32>| -> Vec<Value> {
+        let square = |(place, value): (usize, &f32)| {
+            let (x, y) = (place % filters.width, place / filters.width);
+            let fill = scale.colour(f64::from(*value)).to_string();
+            context! { x, y, fill, value }
+        };
+        map.iter().enumerate().map(square).collect()
+    };
+    context! {
+        width => filters.width,
+        height => filters.height,
+        maps => filters.maps.iter().map(squares).collect::<Vec<_>>(),
+        scale => shown_scale(&scale),
+    }
+}
+
+/// An image on its way through the network.
+fn seen(sample: &Sample, names: &[String]) -> Result<Value> {
+    // No more than a page has space for.
+    const MOST: usize = 10;
+    let mut classes: Vec<(usize, f64)> = sample.probabilities.iter().copied().enumerate().collect();
+    let order = |share: f64| if share.is_nan() { -1.0 } else { share };
+    classes.sort_by(|a, b| order(b.1).total_cmp(&order(a.1)));
+    let likeliest = classes.into_iter().take(MOST).map(|(class, probability)| {
+        let share = if probability.is_nan() {
+            0.0
+        } else {
+            probability
+        };
+        context! { name => name(names, class), probability, share => 100.0 * share.clamp(0.0, 1.0) }
+    });
+    let layers = sample
+        .feature_maps
+        .iter()
+        .filter(|maps| !maps.maps.is_empty());
+    let layers = layers.map(|maps| {
+        Ok(context! {
+            name => maps.layer.as_str(),
+            height => maps.height,
+            width => maps.width,
+            images => bitmap::map_images(maps)?,
+            scale => shown_scale(&Scale::of(maps)),
+        })
+    });
+    Ok(context! {
+        index => sample.index,
+        label => name(names, sample.label as usize),
+        image => bitmap::image(&sample.pixels)?,
+        likeliest => likeliest.collect::<Vec<_>>(),
+        layers => layers.collect::<Result<Vec<_>>>()?,
+    })
+}
+
+/// What the colours of maps mean.
+fn shown_scale(scale: &Scale) -> Value {
+    context! {
+        low => if scale.is_signed { -scale.largest } else { 0.0 },
+        high => scale.largest,
+        stops => scale.stops().map(|colour| colour.to_string()).to_vec(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::canvas::Colour;
+    use crate::colour::Colour;
 
-    /// The pictures are drawn in these colours; a page that is dark replaces each.
+    /// The pictures are drawn in these colours; a dark page replaces each.
     #[test]
     fn the_dark_style_knows_the_colours_of_the_pictures() {
-        let (_, dark) = STYLE.split_once("prefers-color-scheme: dark").unwrap();
+        let style = include_str!("../templates/page.css");
+        let (_, dark) = style.split_once("prefers-color-scheme: dark").unwrap();
         for colour in [
             Colour::PAPER,
             Colour::INK,

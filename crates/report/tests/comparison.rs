@@ -6,8 +6,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{ENVIRONMENT, HEADING, assert_well_formed, body};
-use lenet_report::{Error, write_comparison};
+use common::{ENVIRONMENT, HEADING, SUMMARY, assert_well_formed, body};
+use lenet_files::Kind;
+use lenet_report::write_comparison;
 
 struct Case<'a> {
     name: &'a str,
@@ -34,14 +35,17 @@ fn write(root: &Path, case: &Case<'_>) -> PathBuf {
     fs::write(folder.join("environment.json"), ENVIRONMENT).unwrap();
     if let Some(errors) = case.errors {
         let accuracy = 1. - f64::from(errors) / 10_000.;
-        let summary = format!(
-            r#"{{"epochs":{},"parameters":61706,"class_names":["cat","dog"],
-                "confusion":[[4990,10],[{},4900]],"train_seconds":{},"images_per_second":12345.6,
-                "test":{{"loss":0.1,"accuracy":{accuracy},"errors":{errors},"count":10000}}}}"#,
-            case.validation.len(),
-            errors - 10,
-            errors / 10,
-        );
+        let mut summary: serde_json::Value = serde_json::from_str(SUMMARY).unwrap();
+        let best = case.validation.iter().copied().fold(0., f64::max);
+        let best_epoch = case.validation.iter().position(|v| *v == best).unwrap() + 1;
+        summary["epochs"] = case.validation.len().into();
+        summary["best_epoch"] = best_epoch.into();
+        summary["validation"]["accuracy"] = best.into();
+        summary["train_seconds"] = (errors / 10).into();
+        summary["images_per_second"] = 12345.6.into();
+        summary["test"] =
+            serde_json::json!({"loss":0.1,"accuracy":accuracy,"errors":errors,"count":10000});
+        let summary = summary.to_string();
         fs::write(folder.join("summary.json"), summary).unwrap();
     }
     folder
@@ -62,13 +66,13 @@ fn plots(page: &str) -> &str {
     page.split_once("<h2>Settings and results</h2>").unwrap().0
 }
 
-/// The texts of the cells of each row of the table of that label.
+/// The texts of the cells in each row of the table with this label.
 fn table(page: &str, label: &str) -> Vec<Vec<String>> {
     let (_, rest) = page.split_once(&format!("aria-label=\"{label}\"")).unwrap();
     let (table, _) = rest.split_once("</table>").unwrap();
     let text = |cell: &str| {
         let (_, text) = cell.rsplit_once('>').unwrap();
-        text.to_owned()
+        text.replace("&#x2f;", "/")
     };
     table
         .split("</tr>")
@@ -102,74 +106,34 @@ const OTHER: Case<'_> = Case {
 };
 
 #[test]
-fn settings_that_differ_and_results_stand_in_one_table() {
+fn settings_that_differ_and_results_are_in_one_table() {
     let page = compare(&[FIRST, SECOND, OTHER]);
-    let table = table(&page, "Settings and results");
+    let rows: Vec<String> = table(&page, "Settings and results")
+        .iter()
+        .map(|row| row.join(" | "))
+        .collect();
     assert_eq!(
-        table[0],
+        rows,
         [
-            "Run",
-            "batch_size",
-            "seed",
-            "Best epoch",
-            "Validation accuracy",
-            "Test accuracy",
-            "Test error",
-            "Test errors",
-            "Parameters",
-            "Training time",
-            "Images/s"
+            "Run | batch_size | seed | Best epoch | Validation accuracy | Test accuracy | \
+             Test error | Test errors | Parameters | Training time | Images/s",
+            "first | 128 | 1 | 2 of 3 | 98.00 % | 98.90 % | 1.10 % | 110 of 10,000 | 61,706 | \
+             11.0 s | 12,346",
+            "second | 128 | 2 | 2 of 2 | 97.00 % | 98.80 % | 1.20 % | 120 of 10,000 | 61,706 | \
+             12.0 s | 12,346",
+            "&lt;other&gt;&amp; | 64 | 1 | 1 of 1 | 50.00 % | – | – | – | – | – | –",
         ]
     );
-    assert_eq!(
-        table[1],
-        [
-            "first",
-            "128",
-            "1",
-            "2 of 3",
-            "98.00 %",
-            "98.90 %",
-            "1.10 %",
-            "110 of 10,000",
-            "61,706",
-            "11.0 s",
-            "12,346"
-        ]
-    );
-    assert_eq!(
-        table[3],
-        [
-            "&lt;other&gt;&amp;",
-            "64",
-            "1",
-            "1 of 1",
-            "50.00 %",
-            "–",
-            "–",
-            "–",
-            "–",
-            "–",
-            "–"
-        ]
-    );
-    assert_eq!(table.len(), 4);
     // Of the two that are finished, each under its name.
     let (_, matrices) = page.split_once("<h2>Confusion matrices</h2>").unwrap();
     assert_eq!(matrices.matches("<figure class=\"matrix\"").count(), 2);
     let (first, second) = matrices.split_once("</figure>").unwrap();
-    assert!(first.contains(">first</text>") && first.contains(">100</text>"));
-    assert!(second.contains(">second</text>") && second.contains(">110</text>"));
-    assert!(page.contains("being under way or stopped: &lt;other&gt;&amp;"));
-    // What all share stands apart.
+    assert!(first.contains(">first</text>") && second.contains(">second</text>"));
+    assert!(page.contains("still training or were stopped: &lt;other&gt;&amp;"));
+    // What all share is apart.
     assert!(page.contains("<dt>learning_rate</dt><dd>0.001</dd>"));
     assert!(page.contains("<dt>processor</dt><dd>A &amp; B</dd>"));
     assert!(!page.contains("<dt>seed</dt>"));
-}
-
-#[test]
-fn every_run_has_its_line_its_colour_and_its_name() {
-    let page = compare(&[FIRST, SECOND, OTHER]);
     for (colour, name, points) in [
         ("#0072b2", "first", 3),
         ("#d55e00", "second", 2),
@@ -178,13 +142,9 @@ fn every_run_has_its_line_its_colour_and_its_name() {
         // In both plots.
         let text = format!(">{name}</text>");
         assert_eq!(plots(&page).matches(&text).count(), 2);
-        // A marker a point and one beside the name, in both plots; and the swatch.
-        let circles = format!("fill=\"{colour}\"/>");
-        assert_eq!(
-            page.matches(&circles).count(),
-            2 * (points + 1) + 1,
-            "{name}"
-        );
+        // A marker for each point and one beside the name, in both plots; and the swatch.
+        let circles = page.matches(&format!("fill=\"{colour}\"/>")).count();
+        assert_eq!(circles, 2 * (points + 1) + 1, "{name}");
     }
     for foreign in ["<script", "<link", "url(", "@import", " src=", " href="] {
         assert!(!page.contains(foreign), "{foreign} is in the page");
@@ -199,20 +159,13 @@ fn repetitions_with_other_seeds_have_mean_and_deviation() {
         ..FIRST
     };
     let page = compare(&[FIRST, SECOND, OTHER, again]);
-    let table = table(&page, "Over seeds");
-    // The run of a seed that was there before is no further measurement.
-    assert_eq!(table.len(), 2);
+    let rows = table(&page, "Over seeds");
+    // The second run of a seed is no further measurement.
+    assert_eq!(rows.len(), 2);
     assert_eq!(
-        table[1],
-        [
-            "first, second",
-            "2",
-            "97.50 ± 0.71 %",
-            "98.85 ± 0.07 %",
-            "115.0 ± 7.1",
-            "11.50 ± 0.71",
-            "12,346 ± 0"
-        ]
+        rows[1].join(" | "),
+        "first, second | 2 | 97.50 ± 0.71 % | 98.85 ± 0.07 % | 115.0 ± 7.1 | 11.50 ± 0.71 | \
+         12,346 ± 0"
     );
     assert!(!compare(&[FIRST, OTHER]).contains("Over seeds"));
 }
@@ -224,7 +177,7 @@ fn equal_runs_and_many_runs_have_a_page_too() {
     let cases: Vec<Case<'_>> = names.iter().map(|name| same(name.as_str())).collect();
     let page = compare(&cases);
     assert!(page.contains("All settings are equal."));
-    // There is no room for so many names beside the curves.
+    // There is no space for so many names beside the curves.
     assert!(!plots(&page).contains(">run-7</text>"));
     assert_eq!(table(&page, "Settings and results").len(), 41);
     let without = Case {
@@ -236,41 +189,35 @@ fn equal_runs_and_many_runs_have_a_page_too() {
 }
 
 #[test]
-fn folders_of_one_name_are_told_apart() {
+fn folders_of_one_name_are_distinct_and_errors_name_them() {
     let root = tempfile::tempdir().unwrap();
     let folders = ["a", "b"].map(|parent| write(&root.path().join(parent), &FIRST));
     let output = root.path().join("page.html");
     write_comparison(&folders, &output).unwrap();
-    let page = fs::read_to_string(output).unwrap();
-    for folder in folders {
-        assert!(page.contains(&format!("</svg>{}</td>", folder.display())));
-    }
-}
+    let page = fs::read_to_string(&output).unwrap();
+    let names: Vec<String> = table(&page, "Settings and results")[1..]
+        .iter()
+        .map(|row| row[0].clone())
+        .collect();
+    assert_eq!(names, folders.map(|folder| folder.display().to_string()));
 
-#[test]
-fn errors_name_the_folder_and_nothing_is_written() {
-    let root = tempfile::tempdir().unwrap();
-    let good = write(root.path(), &FIRST);
+    let output = root.path().join("none.html");
     let missing = root.path().join("missing");
-    let output = root.path().join("page.html");
-    let error = write_comparison(&[good.clone(), missing], &output).unwrap_err();
-    assert!(matches!(error, Error::NoRun { .. }));
-    assert!(
-        error.to_string().contains("missing is no run folder"),
-        "{error}"
-    );
     let broken = Case {
         name: "broken",
         config: "seed = \n",
         ..FIRST
     };
     let broken = write(root.path(), &broken);
-    let error = write_comparison(&[good, broken], &output)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("broken/config.toml: ") && error.contains("line 1"),
-        "{error}"
-    );
+    for (folder, path) in [
+        (&missing, missing.clone()),
+        (&broken, broken.join("config.toml")),
+    ] {
+        let error = write_comparison(&[folder.clone()], &output).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.path()),
+            (Kind::Input, Some(path.as_path()))
+        );
+    }
     assert!(!output.exists());
 }

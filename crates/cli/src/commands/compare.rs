@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use lenet_data::{Loaded, Search, Source};
-use lenet_files::{Error, write_atomic};
-use lenet_report::{Run, write_comparison};
-use lenet_run::{create_numbered_folder, is_finished, name};
+use lenet_files::write_atomic;
+use lenet_report::write_comparison;
+use lenet_run::{create_numbered_folder, is_finished, name, read_summary};
 use lenet_train::Config;
 use serde::Serialize;
 use tracing::{info, warn};
@@ -182,30 +182,29 @@ struct Row {
     test_error: Option<f64>,
     test_errors: u64,
     test_loss: Option<f64>,
-    parameters: u64,
-    epochs: u64,
+    parameters: usize,
+    epochs: u32,
     train_seconds: f64,
     images_per_second: f64,
 }
 
 impl Row {
     fn read(run: &Path) -> Outcome<Self> {
-        let missing = || Error::input("its summary.json has no test figures").at(run);
-        let summary = Run::read(run)?.summary.ok_or_else(missing)?;
-        let test = summary.test.ok_or_else(missing)?;
+        let summary = read_summary(&run.join(name::SUMMARY))?;
+        let test = summary.test;
         Ok(Self {
-            dataset: summary.dataset.unwrap_or_default(),
-            recipe: summary.recipe.unwrap_or_default(),
+            dataset: summary.dataset,
+            recipe: summary.recipe,
             classes: summary.class_names.len(),
             test_images: test.count,
             test_accuracy: test.accuracy,
             test_error: (test.count > 0).then(|| test.errors as f64 / test.count as f64),
             test_errors: test.errors,
             test_loss: test.loss,
-            parameters: summary.parameters.unwrap_or_default(),
-            epochs: summary.epochs.unwrap_or_default(),
-            train_seconds: summary.train_seconds.unwrap_or_default(),
-            images_per_second: summary.images_per_second.unwrap_or_default(),
+            parameters: summary.parameters,
+            epochs: summary.epochs,
+            train_seconds: summary.train_seconds,
+            images_per_second: summary.images_per_second,
         })
     }
 }

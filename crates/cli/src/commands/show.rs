@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use lenet_data::{Augmentation, Dataset, Source, order};
 use lenet_files::{check_output, write_atomic};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
-use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
+use lenet_report::{ContactSheet, SheetRow, contact_sheet};
 
 use crate::arguments::{Show, ShowAugmentation, Values};
 use crate::commands::contents::Contents;
@@ -37,7 +37,7 @@ pub fn run(arguments: &Show) -> Outcome {
         None => samples(arguments, &source, split, &set),
     };
     let count: usize = sheet.rows.iter().map(|row| row.pictures.len()).sum();
-    let png = contact_sheet_png(&sheet)?;
+    let png = contact_sheet(&sheet).png()?;
     write_atomic(file, &png)?;
     if arguments.preview.is_wanted() {
         preview::print(&sheet)?;

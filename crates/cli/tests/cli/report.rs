@@ -56,7 +56,7 @@ fn runs_are_recorded_drawn_anew_and_laid_side_by_side() {
         assert!(page.contains(&format!("<h2>{section}</h2>")), "{section}");
     }
 
-    // Drawn anew from the files, the page is the same.
+    // Redrawn from the files, the page is the same.
     fs::remove_file(run.join("report.html")).unwrap();
     let printed = succeeds(root.path(), "report runs/train-1");
     assert!(printed.ends_with("runs/train-1/report.html\n"), "{printed}");
@@ -88,14 +88,14 @@ fn runs_are_recorded_drawn_anew_and_laid_side_by_side() {
     for arguments in ["report runs/train-9", "report runs/train-1 runs/train-9"] {
         let message = fails(root.path(), arguments, 3);
         assert!(
-            message.contains("runs/train-9 is no run folder"),
+            message.contains("\"runs/train-9\": not a run folder"),
             "{message}"
         );
     }
     fs::write(run.join("inspection.json"), "{").unwrap();
     let message = fails(root.path(), "report runs/train-1", 3);
     assert!(
-        message.contains("runs/train-1/inspection.json: "),
+        message.contains("\"runs/train-1/inspection.json\": "),
         "{message}"
     );
     let message = fails(
@@ -103,7 +103,10 @@ fn runs_are_recorded_drawn_anew_and_laid_side_by_side() {
         "report runs/train-2 runs/train-2 --output none/page.html",
         5,
     );
-    assert!(message.contains("cannot write none/page.html"), "{message}");
+    assert!(
+        message.contains("\"none/page.html\": cannot create"),
+        "{message}"
+    );
 }
 
 /// A run that is resumed tells of both processes.

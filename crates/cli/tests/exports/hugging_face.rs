@@ -75,7 +75,13 @@ fn of_a_run_and_of_an_unknown_network() {
     let folder = folder.path();
     fs::create_dir(folder.join("run")).unwrap();
     fs::write(folder.join("run/model.safetensors"), pretrained::MNIST).unwrap();
-    let summary = json!({"test": {"count": 8_000, "errors": 250, "loss": 0.125}});
+    let summary = json!({
+        "dataset": "mnist", "recipe": "classic", "engine": "fused", "parameters": 61_706,
+        "epochs": 1, "seed": 1, "threads": 1, "not_identical": false, "train_seconds": 1.0,
+        "images_per_second": 1.0, "best_epoch": 1, "validation": null, "class_names": [],
+        "confusion": [], "per_class": [],
+        "test": {"count": 8_000, "errors": 250, "loss": 0.125, "accuracy": null}
+    });
     fs::write(folder.join("run/summary.json"), summary.to_string()).unwrap();
     let said = succeeds(folder, &format!("{EXPORT} --model run"));
     assert!(said.contains("--license"), "{said}");

@@ -3,7 +3,7 @@
 use lenet_data::{Source, registry};
 use lenet_export::{Card, CardDataset, Figures};
 use lenet_model::Weights;
-use lenet_report::read_summary;
+use lenet_run::{name, read_summary};
 use lenet_train::{Backend, evaluate};
 use tracing::{info, warn};
 
@@ -70,12 +70,12 @@ fn summary(arguments: &Export) -> Outcome<Option<Figures>> {
     let Some(run) = arguments.model.as_deref().filter(|path| path.is_dir()) else {
         return Ok(None);
     };
-    let file = run.join("summary.json");
+    let file = run.join(name::SUMMARY);
     if !file.is_file() {
         return Ok(None);
     }
     let test = read_summary(&file)?.test;
-    Ok(test.map(|test| Figures {
+    Ok(Some(Figures {
         count: test.count,
         errors: test.errors,
         loss: test.loss,

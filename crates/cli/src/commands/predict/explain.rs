@@ -8,7 +8,7 @@ use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
 use lenet_files::{Error, check_output, write_atomic};
 use lenet_picture::{Grey, STEPS, Step};
-use lenet_report::{ContactSheet, SheetRow, contact_sheet_png};
+use lenet_report::{ContactSheet, SheetRow, contact_sheet};
 
 use super::prediction::Reading;
 use crate::failure::{Failure, Outcome};
@@ -75,7 +75,7 @@ impl Explanation {
         };
         if !self.is_file {
             let name = self.free_name(&stem);
-            let png = contact_sheet_png(&sheet(vec![row], 0))?;
+            let png = contact_sheet(&sheet(vec![row], 0)).png()?;
             return Ok(write_atomic(&self.path.join(name), &png)?);
         }
         if self.rows.len() < MOST {
@@ -96,7 +96,7 @@ impl Explanation {
                     self.left_out
                 );
             }
-            let png = contact_sheet_png(&sheet(self.rows, self.left_out))?;
+            let png = contact_sheet(&sheet(self.rows, self.left_out)).png()?;
             write_atomic(&self.path, &png)?;
         }
         Ok(())

@@ -1,17 +1,12 @@
-//! A picture as a list of marks, in which the layout is done once: [`svg`] and [`png`] only
-//! transcribe it, so that both show the same.
+//! The description of a picture: a list of marks. The layout is done once; [`svg`](crate::svg) and
+//! [`png`](crate::png) only transcribe it, so that both show the same.
 
-mod colour;
-mod font;
-mod png;
-mod svg;
+use crate::colour::Colour;
 
-pub(crate) use colour::Colour;
-pub(crate) use font::text_width;
-pub(crate) use svg::escape;
-
-/// A finished layout. Lengths are in pixels of the SVG, x to the right, y downwards.
-pub(crate) struct Picture {
+/// A finished layout, to be written as SVG or PNG. Lengths are in pixels of the SVG, x to the right,
+/// y downwards.
+#[derive(Debug)]
+pub struct Picture {
     pub(crate) width: f64,
     pub(crate) height: f64,
     /// What a screen reader says of the picture.
@@ -20,6 +15,7 @@ pub(crate) struct Picture {
 }
 
 /// One thing to draw; later marks cover earlier ones.
+#[derive(Debug)]
 pub(crate) enum Mark {
     Rectangle {
         x: f64,
@@ -30,11 +26,12 @@ pub(crate) enum Mark {
         /// Shown when the pointer rests on the rectangle; a PNG cannot.
         hint: Option<String>,
     },
-    /// Straight segments through the points, with round joins and ends.
+    /// Straight segments through the points, with round joins.
     Polyline {
         points: Vec<(f64, f64)>,
         width: f64,
         stroke: Colour,
+        dashed: bool,
     },
     Disc {
         centre: (f64, f64),
@@ -42,12 +39,18 @@ pub(crate) enum Mark {
         fill: Colour,
     },
     Text(Text),
+    /// Marks whose origin is here.
+    Group {
+        at: (f64, f64),
+        marks: Vec<Mark>,
+    },
 }
 
 /// A line of text.
+#[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) content: String,
-    /// Where the anchor stands on the baseline.
+    /// Where the anchor is on the baseline.
     pub(crate) at: (f64, f64),
     /// Font size: the em in pixels.
     pub(crate) size: f64,
@@ -65,7 +68,7 @@ pub(crate) enum Weight {
     SemiBold,
 }
 
-/// Which point of a text stands at its place.
+/// Which point of a text is at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -76,8 +79,8 @@ pub(crate) enum Anchor {
 /// Height of the figures above the baseline in ems: half of it centres a text on a line.
 pub(crate) const CAP_HEIGHT: f64 = 0.72;
 
-/// How much wider than the embedded face the one of an SVG viewer may be.
-pub(crate) const VIEWER_WIDTH: f64 = 1.08;
+/// The lengths of dashes and of the gaps between them.
+pub(crate) const DASHES: [f32; 2] = [5.0, 4.0];
 
 impl Picture {
     pub(crate) fn new(width: f64, height: f64, title: &str) -> Self {
@@ -92,13 +95,24 @@ impl Picture {
     }
 
     pub(crate) fn rectangle(&mut self, x: f64, y: f64, width: f64, height: f64, fill: Colour) {
+        self.hinted((x, y), (width, height), fill, None);
+    }
+
+    /// A rectangle that shows a hint when the pointer rests on it.
+    pub(crate) fn hinted(
+        &mut self,
+        (x, y): (f64, f64),
+        (width, height): (f64, f64),
+        fill: Colour,
+        hint: Option<String>,
+    ) {
         self.marks.push(Mark::Rectangle {
             x,
             y,
             width,
             height,
             fill,
-            hint: None,
+            hint,
         });
     }
 
@@ -106,15 +120,14 @@ impl Picture {
         self.polyline(vec![from, to], width, stroke);
     }
 
-    /// A vertical line of dashes, each of them a mark: plotters has no dashes of its own.
+    /// A vertical line of dashes.
     pub(crate) fn dashed(&mut self, x: f64, top: f64, bottom: f64, stroke: Colour) {
-        const DASH: f64 = 5.0;
-        const GAP: f64 = 4.0;
-        let mut y = top;
-        while y < bottom {
-            self.line((x, y), (x, (y + DASH).min(bottom)), 1.25, stroke);
-            y += DASH + GAP;
-        }
+        self.marks.push(Mark::Polyline {
+            points: vec![(x, top), (x, bottom)],
+            width: 1.25,
+            stroke,
+            dashed: true,
+        });
     }
 
     pub(crate) fn polyline(&mut self, points: Vec<(f64, f64)>, width: f64, stroke: Colour) {
@@ -122,6 +135,7 @@ impl Picture {
             points,
             width,
             stroke,
+            dashed: false,
         });
     }
 
@@ -133,7 +147,7 @@ impl Picture {
         });
     }
 
-    /// A line of regular dark text; the caller alters what it wants otherwise.
+    /// A line of regular dark text; the caller changes what it wants otherwise.
     pub(crate) fn text(
         &mut self,
         at: (f64, f64),
@@ -156,48 +170,9 @@ impl Picture {
         }
     }
 
-    /// Takes all marks of another picture but its paper, moved to the given place.
-    pub(crate) fn place(&mut self, other: Picture, x: f64, y: f64) {
-        let moved = |(px, py): (f64, f64)| (px + x, py + y);
-        self.marks
-            .extend(other.marks.into_iter().skip(1).map(|mark| match mark {
-                Mark::Rectangle {
-                    x: left,
-                    y: top,
-                    width,
-                    height,
-                    fill,
-                    hint,
-                } => Mark::Rectangle {
-                    x: left + x,
-                    y: top + y,
-                    width,
-                    height,
-                    fill,
-                    hint,
-                },
-                Mark::Polyline {
-                    points,
-                    width,
-                    stroke,
-                } => Mark::Polyline {
-                    points: points.into_iter().map(moved).collect(),
-                    width,
-                    stroke,
-                },
-                Mark::Disc {
-                    centre,
-                    radius,
-                    fill,
-                } => Mark::Disc {
-                    centre: moved(centre),
-                    radius,
-                    fill,
-                },
-                Mark::Text(text) => Mark::Text(Text {
-                    at: moved(text.at),
-                    ..text
-                }),
-            }));
+    /// Takes all marks of another picture but its paper, moved to this place.
+    pub(crate) fn place(&mut self, other: Picture, at: (f64, f64)) {
+        let marks = other.marks.into_iter().skip(1).collect();
+        self.marks.push(Mark::Group { at, marks });
     }
 }

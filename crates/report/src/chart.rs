@@ -1,11 +1,14 @@
 //! One quantity of several runs over the epochs.
 
-use crate::Run;
-use crate::canvas::{Anchor, CAP_HEIGHT, Colour, Picture, VIEWER_WIDTH, Weight, text_width};
+use lenet_run::Records;
+
+use crate::colour::Colour;
 use crate::curves::{Marker, Quantity, Series, frame};
 use crate::frame::{Frame, LABEL_SIZE, Size, titled};
+use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
+use crate::png::text_width;
 
-/// Told apart with every common colour blindness; further runs take them anew with another marker.
+/// Distinct in every common colour blindness; further runs repeat them with another marker.
 const COLOURS: [Colour; 7] = [
     Colour::BLUE,
     Colour::VERMILION,
@@ -21,15 +24,15 @@ const LINE: f64 = 16.0;
 const LONGEST_NAME: usize = 14;
 
 /// The colour of the run at a place among the runs.
-pub(super) fn colour(place: usize) -> Colour {
+pub(crate) fn colour(place: usize) -> Colour {
     COLOURS[place % COLOURS.len()]
 }
 
-/// A line a run, with its name at its end. Runs without such values have none; where no run has a
+/// A line for each run, with its name at its end. Runs without such values have none; if no run has a
 /// validation, the lines are those of the training.
-pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
-    let mut epochs = runs.iter().flat_map(|(_, run)| &run.results.epochs);
-    let validated = epochs.any(|epoch| epoch.val_loss.is_some());
+pub(crate) fn chart(quantity: Quantity, runs: &[(String, Records)]) -> Picture {
+    let mut epochs = runs.iter().flat_map(|(_, run)| &run.epochs);
+    let validated = epochs.any(|epoch| epoch.validation.is_some());
     let title = match (quantity, validated) {
         (Quantity::Accuracy, true) => "Validation accuracy",
         (Quantity::Accuracy, false) => "Training accuracy",
@@ -47,21 +50,15 @@ pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
     // No legend stands above the frame.
     frame.top = 44.0;
     let drawn = |series: &&Series| series.values.iter().any(|(_, value)| value.is_some());
-    let room = ((frame.bottom - frame.top) / LINE) as usize;
-    let has_names = series.iter().filter(drawn).count() <= room;
+    let most_names = ((frame.bottom - frame.top) / LINE) as usize;
+    let has_names = series.iter().filter(drawn).count() <= most_names;
     if has_names {
-        let width = |series: &Series| {
-            text_width(&series.name, LABEL_SIZE, Weight::Regular) * VIEWER_WIDTH + 26.0
-        };
+        let width = |series: &Series| text_width(&series.name, LABEL_SIZE, Weight::Regular) + 26.0;
         let widest = series.iter().filter(drawn).map(width).fold(0.0, f64::max);
         frame.right -= widest - 12.0;
     }
-    let unit = if quantity == Quantity::Accuracy {
-        " %"
-    } else {
-        ""
-    };
-    frame.draw(&mut picture, ["Epoch", quantity.axis_name()], ["", unit]);
+    let names = ["Epoch", quantity.axis_name()];
+    frame.draw(&mut picture, names, ["", quantity.unit()]);
     if !series.iter().any(|series| drawn(&series)) {
         let message = "No run has such values";
         picture
@@ -69,7 +66,7 @@ pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
             .fill = Colour::FAINT_INK;
         return picture;
     }
-    // Beneath the curves what leads from them to their names.
+    // The lines that lead to the names are beneath the curves.
     if has_names {
         write_names(&mut picture, &frame, &series);
     }
@@ -83,7 +80,7 @@ pub(super) fn chart(quantity: Quantity, runs: &[(&str, &Run)]) -> Picture {
 fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
     let end = |series: &'_ Series| {
         let mut values = series.values.iter().rev();
-        values.find_map(|(epoch, value)| Some((frame.x(*epoch as f64), frame.y((*value)?))))
+        values.find_map(|(epoch, value)| Some((frame.x(f64::from(*epoch)), frame.y((*value)?))))
     };
     let mut ends: Vec<_> = series
         .iter()
@@ -103,35 +100,33 @@ fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
     }
 }
 
-fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &Run) -> Series {
+fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &Records) -> Series {
     let mut name = name.to_owned();
     if name.chars().count() > LONGEST_NAME {
         let cut = name.chars().take(LONGEST_NAME - 1);
         name = cut.chain(['…']).collect();
     }
-    let epochs = run.results.epochs.iter();
-    let values = epochs.map(|epoch| {
-        let value = match quantity {
-            Quantity::Accuracy if !validated => Some(epoch.train_accuracy),
-            Quantity::Accuracy => epoch.val_accuracy,
-            _ if !validated => Some(epoch.train_loss),
-            _ => epoch.val_loss,
-        };
-        (epoch.epoch, value.and_then(|value| quantity.on_axis(value)))
-    });
+    let value = if validated {
+        Quantity::validated
+    } else {
+        Quantity::trained
+    };
+    let values = run.epochs.iter();
+    let values = values.map(|epoch| (epoch.epoch, value(quantity, epoch)));
     Series {
         name,
         colour: colour(place),
-        marker: match place / COLOURS.len() % 2 {
-            0 => Marker::Disc,
-            _ => Marker::Square,
+        marker: if place / COLOURS.len() % 2 == 0 {
+            Marker::Disc
+        } else {
+            Marker::Square
         },
         values: values.collect(),
     }
 }
 
-/// Where names go that would stand at these heights, in ascending order, if they are to be a line
-/// apart and between the bounds: each as near to its place as those above and below let it.
+/// Places names that would be at these heights, in ascending order, a line apart and between the
+/// bounds, each as near to its height as those above and below allow.
 fn spread(wanted: &[f64], top: f64, bottom: f64) -> Vec<f64> {
     let mut placed = wanted.to_vec();
     let mut lowest = top;
