@@ -31,18 +31,17 @@ impl Batch {
         self.labels.elem_count()
     }
 
-    /// Whether there is no image; [`batches`] makes no such batch.
+    /// Whether there is no image; [`batches`] makes no empty batch.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The batches of a set in the order that `order` gives, as [`order`](crate::order()) makes it or
-/// `0..n`. The last batch holds what is left over; indices that the set does not have are passed
-/// over. A `batch_size` of 0 is taken as 1.
+/// The batches of a set in this order, which [`order`](crate::order()) returns, or `0..n`. The last
+/// batch holds the rest; indices that the set does not have are skipped. A `batch_size` of 0 is
+/// taken as 1.
 ///
-/// This is the one place where a byte becomes a float, and where an image and its label are fetched:
-/// both by the same index.
+/// An image and its label are fetched here, by the same index, and bytes become floats.
 pub fn batches(
     dataset: &Dataset,
     order: impl IntoIterator<Item = u32>,
@@ -55,8 +54,8 @@ pub fn batches(
     std::iter::from_fn(move || {
         let capacity = batch_size.min(dataset.len());
         let mut labels = Vec::with_capacity(capacity);
-        // A shuffled image lies anywhere in memory, which takes longer to answer than an image takes
-        // to become floats. Fetched first, many at a time, they are waited for together.
+        // A shuffled image may be anywhere in memory, and fetching it takes longer than converting it to
+        // floats. When many are fetched first, their latencies overlap.
         bytes.clear();
         bytes.reserve(capacity * IMAGE_PIXELS);
         for index in order.by_ref().take(batch_size.max(1)) {
@@ -66,7 +65,7 @@ pub fn batches(
             }
         }
         let pixels = if normalization == Normalization::default() {
-            // A division of several pixels at once, to the bits that the table has.
+            // A vectorised division, with the same bits as the table.
             let pixels = bytes.iter().map(|&pixel| f32::from(pixel) / 255.);
             pixels.collect::<Vec<f32>>()
         } else {

@@ -1,8 +1,4 @@
 //! Images with their labels, as bytes.
-#![allow(
-    clippy::indexing_slicing,
-    reason = "`Dataset::new` checks labels and rows once; an index out of range is a fault of ours"
-)]
 
 use std::sync::Arc;
 

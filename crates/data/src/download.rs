@@ -77,40 +77,19 @@ impl Default for Options {
     }
 }
 
-/// What happens during a download; `file` is the file's name in the folder.
+/// What happens during a download; `file` is a file's name in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are what the variants say")]
 pub enum Progress<'a> {
-    /// The file is there and genuine.
-    Present { file: &'a str },
-    /// The file is there but is not the genuine one: it is fetched again. Worth a warning.
-    Damaged { file: &'a str, reason: &'a str },
-    /// Another process downloads into the same folder: it is waited for.
-    Waiting { folder: &'a Path },
-    /// A mirror begins to send the file, of which some bytes are here already, and which has this many
-    /// in all if the server says so.
-    Started {
-        file: &'a str,
-        address: &'a str,
-        resumed: u64,
-        bytes: Option<u64>,
-    },
+    /// A sentence for the log.
+    Info(String),
+    /// A sentence for the log, about something that did not go as it should.
+    Warning(String),
+    /// A mirror begins to send a file that has this many bytes if the server says so.
+    Started(&'a str, Option<u64>),
     /// This much of the file is here.
-    Received { file: &'a str, bytes: u64 },
-    /// The same mirror is asked again after a pause.
-    Retry {
-        address: &'a str,
-        reason: &'a str,
-        pause: Duration,
-    },
-    /// The next mirror is tried for this file. Worth a warning.
-    Failed {
-        file: &'a str,
-        address: &'a str,
-        reason: &'a str,
-    },
-    /// The file is verified and in its place.
-    Done { file: &'a str, bytes: u64 },
+    Received(&'a str, u64),
+    /// The file is verified and in its place, or this mirror is given up.
+    Ended(&'a str),
 }
 
 /// Downloads what is missing of a data set's four files into a folder, as `<name>.gz`, and creates the
@@ -241,6 +220,14 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    fn info(&mut self, text: String) {
+        (self.progress)(Progress::Info(text));
+    }
+
+    fn warn(&mut self, text: String) {
+        (self.progress)(Progress::Warning(text));
+    }
+
     fn sleep(&self, pause: Duration) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < pause {
@@ -273,13 +260,9 @@ impl<'a> Session<'a> {
             }
             let stored = lenet_files::read(&path, file.bytes + SLACK);
             match stored.and_then(|stored| file.check(&stored)) {
-                Ok(_) => (self.progress)(Progress::Present { file: &name }),
+                Ok(_) => self.info(format!("{name}: already here")),
                 Err(error) if error.kind() == Kind::Input && path.is_file() => {
-                    let reason = &error.to_string();
-                    (self.progress)(Progress::Damaged {
-                        file: &name,
-                        reason,
-                    });
+                    self.warn(format!("{name}: {error}; it is fetched again"));
                     missing.push(file);
                 }
                 // A file that cannot be read could not be replaced either, nor could a folder.
@@ -311,7 +294,9 @@ impl<'a> Session<'a> {
             }
             if !reported && start.elapsed() >= LOCK_MESSAGE {
                 let folder = self.folder;
-                (self.progress)(Progress::Waiting { folder });
+                self.info(format!(
+                    "another process downloads into {folder:?}: waiting for it"
+                ));
                 reported = true;
             }
             self.sleep(POLL)?;
@@ -334,19 +319,16 @@ impl<'a> Session<'a> {
             match self.fetch_from(file, address, &part) {
                 Ok(()) => {
                     let bytes = place(&part, &target)?;
-                    (self.progress)(Progress::Done { file: &name, bytes });
+                    (self.progress)(Progress::Ended(&name));
+                    self.info(format!("{name}: {bytes} bytes, verified"));
                     mirrors[..=rank].rotate_right(1);
                     return Ok(());
                 }
                 Err(Failure::Fatal(error)) => return Err(error),
                 Err(Failure::Refused(reason) | Failure::Broken(reason, _)) => {
                     reasons += &format!("\n  {address}: {reason}");
-                    let (file, reason) = (&name, &reason);
-                    (self.progress)(Progress::Failed {
-                        file,
-                        address,
-                        reason,
-                    });
+                    (self.progress)(Progress::Ended(&name));
+                    self.warn(format!("{address}: {reason}"));
                 }
             }
         }
@@ -371,10 +353,9 @@ impl<'a> Session<'a> {
                 Err(Failure::Broken(reason, asked)) => (reason, asked),
                 done => return done,
             };
-            if asked > Some(MAX_PAUSE) {
-                return Err(Failure::Refused(format!(
-                    "{reason}, asks to wait {asked:?}"
-                )));
+            if let Some(asked) = asked.filter(|&asked| asked > MAX_PAUSE) {
+                let reason = format!("{reason}, asks to wait {asked:?}");
+                return Err(Failure::Refused(reason));
             }
             if left == 0 {
                 return Err(Failure::Refused(format!("{reason} ({TRIES} tries)")));
@@ -382,13 +363,9 @@ impl<'a> Session<'a> {
             // Many clients that met the same fault should not all come back at the same time.
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             let jitter = 1. + f64::from(now.map_or(0, |now| now.subsec_nanos()) % 512) / 1024.;
-            let (pause_now, reason) = (asked.unwrap_or(pause.mul_f64(jitter)), &reason);
-            (self.progress)(Progress::Retry {
-                address,
-                reason,
-                pause: pause_now,
-            });
-            self.sleep(pause_now)?;
+            let now = asked.unwrap_or(pause.mul_f64(jitter));
+            self.warn(format!("{address}: {reason}; trying again in {now:.1?}"));
+            self.sleep(now)?;
             pause *= 2;
         }
         unreachable!("the last try returns")
@@ -465,12 +442,13 @@ impl<'a> Session<'a> {
         }
         self.check_space(part, answer.length.unwrap_or(0))?;
         let name = &file.gz();
-        (self.progress)(Progress::Started {
-            file: name,
-            address,
-            resumed: here,
-            bytes,
-        });
+        let found = if here > 0 {
+            format!("; {here} bytes are already here")
+        } else {
+            String::new()
+        };
+        self.info(format!("{name} from {address}{found}"));
+        (self.progress)(Progress::Started(name, bytes));
         let mut out = File::options()
             .write(true)
             .create(true)
@@ -492,10 +470,7 @@ impl<'a> Session<'a> {
                 return too_long(here);
             }
             out.write_all(&chunk).map_err(failed)?;
-            (self.progress)(Progress::Received {
-                file: name,
-                bytes: here,
-            });
+            (self.progress)(Progress::Received(name, here));
             if since.elapsed() >= stall {
                 if ((here - before) as f64) < SLOWEST * stall.as_secs_f64() {
                     let reason = format!("stalled: {} bytes within {stall:?}", here - before);
@@ -507,7 +482,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Half a file helps nobody, and would fill the disk for others.
+    /// Checks that the disk has space for the rest: half a file would be of no use.
     fn check_space(&self, part: &Path, needed: u64) -> Result<()> {
         match fs4::available_space(self.folder) {
             Ok(free) if free < needed => Err(Error::new(
@@ -699,7 +674,8 @@ impl<'a> Session<'a> {
                 .and_then(|packed| fs::write(&part, packed))
                 .map_err(|error| Error::io("write", &part, error))?;
             let bytes = place(&part, &self.folder.join(&name))?;
-            (self.progress)(Progress::Done { file: &name, bytes });
+            (self.progress)(Progress::Ended(&name));
+            self.info(format!("{name}: {bytes} bytes, verified"));
         }
         Ok(())
     }

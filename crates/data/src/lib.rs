@@ -8,11 +8,10 @@
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
 //! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
-//! | a photo, scan or drawing of a digit, in MNIST's form | 784 bytes | [`lenet_picture::to_mnist_form`] |
 //! | images (B, 1, 28, 28) f32, labels (B) u32 | [`Batch`] | [`batches`] |
 //!
-//! The crate knows nothing of models or training. It has no global state and prints nothing; what
-//! it has to say, it says through [`tracing`] and through [`Error`].
+//! The crate knows nothing of models or training. It has no global state and prints nothing; it
+//! reports through [`tracing`] and through [`lenet_files::Error`].
 //!
 //! ```
 //! # #[cfg(feature = "embedded-mnist")] {
@@ -30,6 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+// In modules that read bytes from outside, an index out of range must be an error message.
+#[deny(clippy::indexing_slicing)]
 mod archive;
 mod augment;
 mod batch;
@@ -39,11 +40,14 @@ mod digest;
 pub mod download;
 #[cfg(feature = "embedded-mnist")]
 pub mod embedded;
+#[deny(clippy::indexing_slicing)]
 pub mod gzip;
 #[cfg(feature = "hub")]
 pub mod hub;
+#[deny(clippy::indexing_slicing)]
 pub mod idx;
 mod order;
+#[deny(clippy::indexing_slicing)]
 mod own;
 pub mod registry;
 mod source;

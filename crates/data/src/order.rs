@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// What random numbers are drawn for. Each purpose has a stream of its own, so that one of them
-/// drawing more does not move the others.
+/// What random numbers are drawn for. Each purpose has its own stream, so that drawing more for one
+/// does not change the others.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
 pub(crate) enum Purpose {
@@ -32,7 +32,7 @@ pub(crate) fn split_order(seed: u64, n: usize) -> Vec<u32> {
     permutation(seed, Purpose::Split, 0, n)
 }
 
-/// A permutation of `0..n` that a test split is cut from, where data comes without one.
+/// A permutation of `0..n` that a test split is cut from, if data comes without one.
 pub(crate) fn test_order(n: usize) -> Vec<u32> {
     permutation(42, Purpose::Test, 0, n)
 }

@@ -18,8 +18,8 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 const MAX_ALLOCATION: u64 = 2 * 8 * (MAX_SIDE * MAX_SIDE) as u64;
 
 impl Picture {
-    /// Decodes a PNG or JPEG picture; the content tells which of them it is. It is turned as its
-    /// EXIF data says. Of an animation, it is the first frame.
+    /// Decodes a PNG or JPEG picture, recognised by its content. It is turned as its EXIF data says;
+    /// an animation becomes its first frame.
     ///
     /// # Errors
     /// Not such a picture, a damaged one, one in the colours of print, or one that is too large; the
@@ -33,7 +33,7 @@ impl Picture {
 /// as they are. What is transparent becomes black, the background of MNIST.
 ///
 /// # Errors
-/// As [`Picture::decode`], and a picture of another size.
+/// Those of [`Picture::decode`], and a picture of another size.
 pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS]> {
     let picture = decode_checked(bytes, |width, height| {
         if [width, height] == [IMAGE_SIDE as u32; 2] {
@@ -82,7 +82,7 @@ fn decode_checked(bytes: &[u8], check: impl Fn(u32, u32) -> Result<()>) -> Resul
 /// PNG or JPEG by the first bytes.
 ///
 /// # Errors
-/// Another format, by its name where it is one that people have pictures in.
+/// Another format, by its name if it is a common one.
 fn format(bytes: &[u8]) -> Result<ImageFormat> {
     const KNOWN: &[(usize, &[u8], &str)] = &[
         (0, b"GIF8", "a GIF picture"),
@@ -91,10 +91,7 @@ fn format(bytes: &[u8]) -> Result<ImageFormat> {
         (0, b"II*\0", "a TIFF picture"),
         (0, b"MM\0*", "a TIFF picture"),
         (0, b"\0\0\x01\0", "an icon"),
-        (4, b"ftypavif", "an AVIF picture"),
-        (4, b"ftyphei", "a HEIC picture"),
-        (4, b"ftyphev", "a HEIC picture"),
-        (4, b"ftypmif1", "a HEIC picture"),
+        (4, b"ftyp", "a HEIC or AVIF picture"),
         (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
         (0, b"\xff\x0a", "a JPEG XL picture"),
         (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
@@ -146,24 +143,24 @@ fn markup(bytes: &[u8]) -> Option<&'static str> {
     Some(found)
 }
 
-/// Refuses what the decoder would make a wrong picture of: four colours of print, which some
-/// programs store inverted and some do not, and a file that ends before its picture does, which the
-/// decoder fills up with grey.
+/// Refuses files of which the decoder would make a wrong picture: CMYK, which some programs store
+/// inverted and some do not, and a file that ends before its picture does, which the decoder fills
+/// up with grey.
 fn check_jpeg(bytes: &[u8]) -> Result<()> {
     let cut_off = || unreadable("the JPEG file is cut off");
     let mut rest = bytes.get(2..).unwrap_or_default();
     loop {
         // A marker is FF and a byte; any number of FF may stand before it.
-        let (&[0xff, marker], behind) = rest.split_first_chunk().ok_or_else(cut_off)? else {
+        let (&[0xff, marker], after) = rest.split_first_chunk().ok_or_else(cut_off)? else {
             return Err(unreadable("the JPEG file is damaged: a marker is missing"));
         };
         if marker == 0xff {
             rest = rest.get(1..).unwrap_or_default();
             continue;
         }
-        let (length, _) = behind.split_first_chunk().ok_or_else(cut_off)?;
+        let (length, _) = after.split_first_chunk().ok_or_else(cut_off)?;
         let length = usize::from(u16::from_be_bytes(*length));
-        let segment = behind.get(..length).ok_or_else(cut_off)?;
+        let segment = after.get(..length).ok_or_else(cut_off)?;
         match marker {
             // A frame, of whichever coding: length, bits, height, width, components.
             0xc0..=0xcf if ![0xc4, 0xc8, 0xcc].contains(&marker) && segment.get(7) == Some(&4) => {
@@ -172,11 +169,11 @@ fn check_jpeg(bytes: &[u8]) -> Result<()> {
             // In the coded pixels, FF is followed by 0 or by the number of a restart: what looks
             // like the end is the end.
             0xda => {
-                let ends = behind.windows(2).any(|pair| pair == [0xff, 0xd9]);
+                let ends = after.windows(2).any(|pair| pair == [0xff, 0xd9]);
                 return ends.then_some(()).ok_or_else(cut_off);
             }
             _ => {}
         }
-        rest = behind.get(length.max(2)..).unwrap_or_default();
+        rest = after.get(length.max(2)..).unwrap_or_default();
     }
 }

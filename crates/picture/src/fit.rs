@@ -310,17 +310,6 @@ mod tests {
     }
 
     #[test]
-    fn the_width_of_a_stroke() {
-        let width = stroke_width(&white(10, 1000));
-        // Along the axes the outline is not longer than it is: 4 / pi too wide.
-        assert!(
-            (width - 10. * 4. / std::f64::consts::PI).abs() < 0.2,
-            "{width}"
-        );
-        assert_eq!(stroke_width(&Grey::new(9, 9, vec![0; 81])), 0.);
-    }
-
-    #[test]
     fn what_was_fitted_is_in_form_and_what_was_moved_is_not() {
         let form = |image: [u8; IMAGE_PIXELS]| is_mnist_form(&Grey::new(28, 28, image.to_vec()));
         let image = centred(&boxed(&white(30, 40)));

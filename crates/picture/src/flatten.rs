@@ -23,12 +23,12 @@ pub(super) fn luma([r, g, b]: [u8; 3]) -> u32 {
     (2126 * u32::from(r) + 7152 * u32::from(g) + 722 * u32::from(b) + 5000) / 10_000
 }
 
-/// What is behind the transparent pixels, as luma.
+/// The background of the transparent pixels, as luma.
 ///
-/// Where the border is rather opaque, its colour goes on behind. Where it is transparent, the
-/// picture is laid on black or white. If what is visible is all of about one luma, it is ink that
-/// was drawn on nothing, and has to differ from what is behind. If it is both dark and light, its
-/// edges are what is left of the ground that was taken away, as where white was declared transparent
+/// If the border is mostly opaque, its colour continues there. If it is transparent, the picture is
+/// laid on black or white: if all visible pixels have about the same luma, they are ink drawn on
+/// nothing, and the background has to differ from them; if they are both dark and light, their edges
+/// are the remains of a background that was removed, for example when white was declared transparent
 /// and nearly white pixels stayed.
 fn background(picture: &Picture) -> u32 {
     let opaque = |&[.., alpha]: &[u8; 4]| alpha >= 128;

@@ -50,7 +50,7 @@ impl Grey {
         self.pixels.get(at).copied().unwrap_or_default()
     }
 
-    /// The rows from the top; none where the picture has no width.
+    /// The rows from the top; none if the picture has no width.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u8]> {
         self.pixels.chunks_exact(self.width.max(1))
     }
@@ -69,7 +69,7 @@ impl Grey {
             .map(|(_, _, pixel)| pixel)
     }
 
-    /// A part of the picture; black where the ranges leave it.
+    /// A part of the picture; black outside of it.
     pub(super) fn crop(&self, columns: Range<usize>, rows: Range<usize>) -> Self {
         let pixels = rows
             .clone()
@@ -132,7 +132,7 @@ pub(super) fn enlarged(
     if factor == 1 {
         return values.to_vec();
     }
-    // The square before, that behind, and the latter's weight.
+    // The square before, the one after, and the weight of the latter.
     let between = |at: usize, count: usize| {
         let position =
             ((at as f32 + 0.5) / factor as f32 - 0.5).clamp(0., count.saturating_sub(1) as f32);

@@ -4,16 +4,16 @@
 //! | step | made by | what |
 //! |---|---|---|
 //! | a file's bytes | [`Picture::decode`] | PNG or JPEG, upright, colours and transparency |
-//! | grey | `flatten` | composited on the ground that the border suggests; luma |
-//! | light on dark | `paper` | a negative where the border is lighter than the ink |
-//! | ink | `paper`, `strokes` | without the ground's shade and grain, without specks |
+//! | grey | `flatten` | composited on the background that the border suggests; luma |
+//! | light on dark | `paper` | the negative if the border is lighter than the ink |
+//! | ink | `paper`, `strokes` | without the shading and grain of the paper, without specks |
 //! | a drawing | `fit` | cut to its bounds; thin strokes thickened |
 //! | 20x20 | `fit` | in this box, aspect kept, area by area |
 //! | 28x28 | `fit` | centre of mass in the middle |
 //!
 //! A picture that is in MNIST's form already, up to its polarity, is taken as it is, so that every
-//! image of MNIST comes out unchanged. It is recognised by what the last steps make and all of
-//! MNIST's 70,000 images are: 28x28 pixels, black around a drawing whose longer side is 20 pixels
+//! image of MNIST comes out unchanged. It is recognised by the properties that the last steps produce
+//! and that all of MNIST's 70,000 images have: 28x28 pixels, black around a drawing whose longer side is 20 pixels
 //! (or 19), whose lightest pixel is at least 240, and whose centre of mass is within 0.55 pixels of
 //! the middle of pixel (14, 14), in columns and rows.
 //!
@@ -22,9 +22,8 @@
 //!
 //! // A stroke of ink, 6 x 60 pixels, in a corner of grey paper.
 //! let is_ink = |x: usize, y: usize| (10..16).contains(&x) && (5..65).contains(&y);
-//! let pixels = (0..100 * 80).map(|at| match is_ink(at % 100, at / 100) {
-//!     true => [40, 40, 60, 255],
-//!     false => [190, 190, 180, 255],
+//! let pixels = (0..100 * 80).map(|at| {
+//!     if is_ink(at % 100, at / 100) { [40, 40, 60, 255] } else { [190, 190, 180, 255] }
 //! });
 //! let picture = Picture::new(100, 80, pixels.collect())?;
 //! let Form::Digit(image) = to_mnist_form(&picture, Ink::Auto) else {
@@ -55,8 +54,6 @@ pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;
 pub use row::{InRow, digits_in_row};
 
-use std::path::Path;
-
 use lenet_files::Kind;
 use strokes::Strokes;
 
@@ -69,11 +66,11 @@ pub const IMAGE_PIXELS: usize = IMAGE_SIDE * IMAGE_SIDE;
 /// The most pixels that a side of a picture may have.
 pub const MAX_SIDE: usize = 4096;
 
-/// Longest side that the steps work on: larger pictures are averaged down to it first, which takes
-/// the grain of a photo away and leaves a digit that fills a fortieth of it its 20 pixels.
+/// Longest side that the steps work on: larger pictures are averaged down to it first, which removes
+/// the grain of a photo and leaves 20 pixels to a digit that fills a fortieth of it.
 const WORKING_SIDE: usize = 1024;
 
-/// A picture in colour, upright, as a decoder or a canvas gives it.
+/// A picture in colour, upright, as a decoder or a canvas returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     width: usize,
@@ -85,13 +82,13 @@ impl Picture {
     /// A picture of pixels, row after row: red, green, blue and opacity, not premultiplied.
     ///
     /// # Errors
-    /// No pixels, sides of more than [`MAX_SIDE`], or another number of pixels than they say.
+    /// No pixels, sides of more than [`MAX_SIDE`], or a number of pixels that does not fit the sides.
     pub fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Result<Self> {
         check_sides(width, height)?;
         if pixels.len() != width * height {
             let count = pixels.len();
             return Err(unreadable(format!(
-                "{width}x{height} pixels, but {count} are there"
+                "{width}x{height} pixels, but there are {count}"
             )));
         }
         Ok(Self {
@@ -104,19 +101,10 @@ impl Picture {
     /// A grey picture, row after row, 0 is black.
     ///
     /// # Errors
-    /// As [`Picture::new`].
+    /// Those of [`Picture::new`].
     pub fn from_grey(width: usize, height: usize, pixels: &[u8]) -> Result<Self> {
         let pixels = pixels.iter().map(|&grey| [grey, grey, grey, 255]);
         Self::new(width, height, pixels.collect())
-    }
-
-    /// Reads a PNG or JPEG file.
-    ///
-    /// # Errors
-    /// [`Kind::Io`] if the file cannot be read; else those of [`Picture::decode`].
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = lenet_files::read(path, MAX_BYTES)?;
-        Self::decode(&bytes).map_err(|error| error.at(path))
     }
 
     /// Pixels across.
@@ -151,10 +139,10 @@ fn unreadable(reason: impl std::fmt::Display) -> Error {
     Error::input(format!("not a picture that can be read: {reason}"))
 }
 
-/// Which of ink and ground is darker.
+/// Whether the ink is darker than its background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Ink {
-    /// Told by the border: the ground is what is there.
+    /// The border decides: it shows the background.
     #[default]
     Auto,
     /// Ink on paper.
@@ -163,11 +151,11 @@ pub enum Ink {
     Light,
 }
 
-/// What a picture comes to.
+/// What a picture becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
     clippy::large_enum_variant,
-    reason = "784 bytes for the moment until they are classified"
+    reason = "784 bytes, until they are classified"
 )]
 pub enum Form {
     /// An image for the network: 28x28 pixels, white on black.
@@ -176,7 +164,7 @@ pub enum Form {
     Blank,
 }
 
-/// A step on the way to MNIST's form, for those who want to see it.
+/// One step towards MNIST's form, to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// What the step does, in a word or two.
@@ -193,7 +181,7 @@ pub fn to_mnist_form(picture: &Picture, ink: Ink) -> Form {
     prepare(picture, ink, |_, _| {})
 }
 
-/// As [`to_mnist_form`], with the picture after each step. Those of a blank picture end where it is
+/// [`to_mnist_form`] with the picture after each step. The steps of a blank picture end when it is
 /// found to be blank; a picture that is taken as it is has no steps between.
 pub fn to_mnist_form_by_steps(picture: &Picture, ink: Ink) -> (Form, Vec<Step>) {
     let mut steps = Vec::new();
@@ -219,14 +207,14 @@ fn prepare(picture: &Picture, ink: Ink, mut see: impl FnMut(&'static str, &Grey)
     Form::Digit(image_of(strokes.only(&all), &mut see))
 }
 
-/// Light ink on a dark ground.
+/// Light ink on a dark background.
 struct LightOnDark {
     grey: Grey,
-    /// Whether it is the negative of dark ink on a light ground.
+    /// Whether it is the negative of dark ink on a light background.
     is_negative: bool,
 }
 
-/// The first steps: grey, and a negative of what is dark on light.
+/// The first steps: grey, and the negative if the ink is dark.
 fn light_on_dark(
     picture: &Picture,
     ink: Ink,

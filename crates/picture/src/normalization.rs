@@ -47,7 +47,7 @@ mod tests {
         assert_eq!((table[0], table[51], table[255]), (0., 0.2, 1.));
     }
 
-    /// The values that PyTorch's Normalize((0.1307,), (0.3081,)) gives for black and white.
+    /// What PyTorch's Normalize((0.1307,), (0.3081,)) returns for black and white.
     #[test]
     fn mean_and_std() {
         let table = Normalization::MNIST.table();

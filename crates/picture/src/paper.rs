@@ -7,11 +7,11 @@ use crate::grey::enlarged;
 /// grain of a photo away.
 const COARSE: usize = 128;
 
-/// Whether the picture is dark ink on a light ground.
+/// Whether the picture is dark ink on a light background.
 ///
-/// The ground is what the border is, in the median; ink is what differs most from it. So a dim photo
-/// whose paper is darker than middle grey is told right too. In a blank picture, the brighter half
-/// of greys counts as paper.
+/// The median of the border is the background, and the pixels that differ most from it are ink, so
+/// that a dim photo whose paper is darker than middle grey is recognised too. In a blank picture, the
+/// brighter half of greys counts as paper.
 pub(super) fn is_dark_on_light(picture: &Grey) -> bool {
     let coarse = picture.at_most(COARSE);
     let mut border: Vec<u8> = coarse.border().collect();
@@ -79,8 +79,8 @@ fn ground(picture: &Grey) -> Vec<f32> {
     )
 }
 
-/// A picture that goes on beyond its edges: where it becomes lighter towards the edge it becomes
-/// lighter by as much again, so that an opening keeps a gradient there, and elsewhere it stays.
+/// The picture continued beyond its edges: if it becomes lighter towards an edge, it becomes lighter
+/// by the same amount again, so that an opening keeps a gradient there; otherwise it stays the same.
 fn extended(values: &[f32], width: usize, reach: usize) -> Vec<f32> {
     let along = |values: &[f32], length: usize| -> Vec<f32> {
         let lines = values.chunks_exact(length.max(1));

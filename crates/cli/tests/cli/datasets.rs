@@ -51,7 +51,7 @@ fn a_folder_of_pictures_from_training_to_prediction() {
         "\"shapes\" has no test split: 24 of its 120 images are held out for it",
         "96 training images: 9 are held out for validation, not 5000",
         "data set shapes, \"shapes\"",
-        "\"shapes\": 120 of 120 pictures are grey and of 28x28 pixels, and are taken as they are",
+        "\"shapes\": 120 of 120 pictures are grey and have 28x28 pixels, and are taken as they are",
     ] {
         assert!(errors.contains(part), "{part}: {errors}");
     }

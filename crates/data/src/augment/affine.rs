@@ -55,7 +55,7 @@ impl Inverse {
     /// The part of a source coordinate (x: 0, y: 1) that depends on the column of the result, for
     /// the columns from `left` on.
     pub(super) fn columns<const N: usize>(&self, axis: usize, left: usize) -> [i16; N] {
-        let [slope, _] = self.slope.get(axis).copied().unwrap_or_default();
+        let [slope, _] = self.slope[axis];
         let mut place = slope * from_centre(left);
         let mut columns = [0; N];
         for column in &mut columns {
@@ -67,9 +67,8 @@ impl Inverse {
 
     /// The part of a source coordinate (x: 0, y: 1) that depends on the result's row.
     pub(super) fn row(&self, axis: usize, row: usize) -> i16 {
-        let [_, slope] = self.slope.get(axis).copied().unwrap_or_default();
-        let centre = self.centre.get(axis).copied().unwrap_or_default();
-        to_steps(centre + slope * from_centre(row))
+        let [_, slope] = self.slope[axis];
+        to_steps(self.centre[axis] + slope * from_centre(row))
     }
 
     /// Bounds of where the pixels of a rectangle may go, `[left, right, top, bottom]` in pixels, for

@@ -3,11 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::Rng as _;
 
-use super::Augmentation;
+use super::field::{self, Field};
+use super::settings::Augmentation;
 use crate::order::{Purpose, stream};
 
-/// Words of the stream that an image has for itself: its numbers at the front, noise in the second
-/// half. ChaCha counts blocks in 64 bits, so that 2^32 images have room.
+/// Words of the stream that belong to one image: its numbers first, noise in the second half. ChaCha
+/// counts blocks in 64 bits, which is enough for 2^32 images.
 const WORDS: u128 = 512;
 const NOISE: u128 = 256;
 
@@ -15,7 +16,7 @@ const NOISE: u128 = 256;
 const SCALARS: usize = 12;
 
 /// The scalars' bytes and two for each number of the finest grid, along x and y.
-const BYTES: usize = 4 * SCALARS + 4 * super::field::knots(super::field::MAX_CELLS);
+const BYTES: usize = 4 * SCALARS + 4 * field::knots(field::MAX_CELLS);
 const _: () = assert!(BYTES <= 4 * NOISE as usize);
 
 /// What is done to one image.
@@ -39,7 +40,7 @@ pub(super) struct Draw {
     pub(super) erased_area: Option<f64>,
     /// Uniform in -1..1: which way round the rectangle lies and how long it is.
     pub(super) erased_form: f64,
-    /// Uniform in 0..1: where it lies in the room that there is.
+    /// Uniform in 0..1: where it lies in the image.
     pub(super) erased_place: [f64; 2],
     /// The stream's bytes, for the distortion.
     bytes: [u8; BYTES],
@@ -51,7 +52,7 @@ impl Draw {
     /// Draws for an image; `strength` is in 0..=1.
     pub(super) fn new(of: &Augmentation, strength: f64, seed: u64, epoch: u32, index: u32) -> Self {
         let elastic = limited(of.elastic, Augmentation::MAX_ELASTIC) * strength;
-        let cells = super::field::cells(of.elastic_sigma);
+        let cells = field::cells(of.elastic_sigma);
         let mut rng = stream(seed, Purpose::Augmentation, epoch);
         let position = u128::from(index) * WORDS;
         rng.set_word_pos(position);
@@ -59,11 +60,9 @@ impl Draw {
         let needed = if elastic == 0. {
             4 * SCALARS
         } else {
-            4 * SCALARS + 4 * super::field::knots(cells)
+            4 * SCALARS + 4 * field::knots(cells)
         };
-        if let Some(front) = bytes.get_mut(..needed) {
-            rng.fill_bytes(front);
-        }
+        rng.fill_bytes(&mut bytes[..needed]);
         let (words, _) = bytes.as_chunks::<4>();
         let mut words = words.iter().map(|&word| i32::from_le_bytes(word));
         // Uniform in -1..1, and symmetric: the middle of each of 2^32 steps.
@@ -104,6 +103,11 @@ impl Draw {
             || self.shift != [0.; 2]
     }
 
+    /// The elastic distortion, if there is one.
+    pub(super) fn field(&self) -> Option<Field> {
+        Field::new(self.elastic, self.cells, self.knots())
+    }
+
     /// A number in the whole range of `i16` for each knot of the distortion's grid.
     pub(super) fn knots(&self) -> impl Iterator<Item = i16> {
         let (numbers, _) = self.bytes.as_chunks::<2>();
@@ -111,14 +115,14 @@ impl Draw {
         numbers.map(|&number| i16::from_le_bytes(number))
     }
 
-    /// Fills memory, of an image at most, with noise.
+    /// Fills a buffer of at most an image with noise.
     pub(super) fn fill_with_noise(&mut self, noise: &mut [u8]) {
         self.rng.set_word_pos(self.position + NOISE);
         self.rng.fill_bytes(noise);
     }
 }
 
-/// A magnitude in its range; NaN is none.
+/// A magnitude in its range; NaN becomes 0.
 pub(super) fn limited(magnitude: f64, max: f64) -> f64 {
     if magnitude > 0. {
         magnitude.min(max)

@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
-/// The longer side is at most so much more than the shorter one: Zhong et al. have 1/0.3.
+/// By how much the longer side may exceed the shorter one, as a part of it: Zhong et al. have 1/0.3.
 const LONGEST: f64 = 1. / 0.3 - 1.;
 
 /// A part of the image, pixels.
@@ -16,8 +16,8 @@ pub(super) struct Rectangle {
 }
 
 impl Draw {
-    /// What is erased. Where the drawn form does not fit into the image the paper draws again; here
-    /// the rectangle becomes shorter and wider until it does, and the area stays.
+    /// The erased rectangle. If the drawn form does not fit into the image the paper draws again; here
+    /// the rectangle becomes shorter and wider until it fits, and the area stays.
     pub(super) fn erased(&self) -> Option<Rectangle> {
         let area = self.erased_area? * IMAGE_PIXELS as f64;
         let ratio = 1. + LONGEST * self.erased_form.abs();
@@ -43,16 +43,12 @@ impl Draw {
 /// Fills a rectangle with the draw's noise.
 pub(super) fn cover(rectangle: Rectangle, draw: &mut Draw, out: &mut [u8; IMAGE_PIXELS]) {
     let mut noise = [0; IMAGE_PIXELS];
-    let Some(noise) = noise.get_mut(..rectangle.width * rectangle.height) else {
-        return;
-    };
+    let noise = &mut noise[..rectangle.width * rectangle.height];
     draw.fill_with_noise(noise);
     let columns = rectangle.left..rectangle.left + rectangle.width;
     let (out, _) = out.as_chunks_mut::<IMAGE_SIDE>();
     let rows = out.iter_mut().skip(rectangle.top);
     for (row, noise) in std::iter::zip(rows, noise.chunks_exact(rectangle.width)) {
-        if let Some(row) = row.get_mut(columns.clone()) {
-            row.copy_from_slice(noise);
-        }
+        row[columns.clone()].copy_from_slice(noise);
     }
 }

@@ -5,7 +5,6 @@
 
 use std::iter::zip;
 
-use super::draw::Draw;
 use lenet_picture::IMAGE_SIDE;
 
 /// The most cells along a side.
@@ -140,17 +139,21 @@ pub(super) struct Band<const N: usize> {
 }
 
 impl Field {
-    /// The field of a draw that has one.
-    pub(super) fn new(draw: &Draw) -> Option<Self> {
-        let splines = SPLINES.get(draw.cells.wrapping_sub(1))?;
+    /// The field of this amplitude in pixels on a grid of this many cells, from a number for each
+    /// knot; none if nothing is displaced.
+    pub(super) fn new(
+        elastic: f64,
+        cells: usize,
+        mut numbers: impl Iterator<Item = i16>,
+    ) -> Option<Self> {
+        let splines = SPLINES.get(cells.wrapping_sub(1))?;
         // At most 10 · 2048.
-        let amplitude = (draw.elastic * 2_048.).round() as i32;
+        let amplitude = (elastic * 2_048.).round() as i32;
         if amplitude == 0 {
             return None;
         }
-        let side = draw.cells + 3;
+        let side = cells + 3;
         let mut knots = [[[0; MAX_KNOTS]; MAX_KNOTS]; 2];
-        let mut numbers = draw.knots();
         for row in knots.iter_mut().flat_map(|axis| axis.iter_mut().take(side)) {
             for (knot, number) in zip(row.iter_mut().take(side), numbers.by_ref()) {
                 *knot = ((i32::from(number) * amplitude) >> 15) as i16;
@@ -182,7 +185,7 @@ impl Field {
         for (rows, knots) in zip(&mut rows, &self.knots) {
             for (row, knots) in zip(rows, knots).take(self.side) {
                 for (&knot, weights) in zip(knots, &columns).take(self.side) {
-                    // In pieces of a vector, for the compiler takes them as such.
+                    // In pieces of a vector register, which the compiler vectorises.
                     let (values, _) = row.as_chunks_mut::<8>();
                     let (weights, _) = weights.as_chunks::<8>();
                     for (values, weights) in zip(values, weights) {

@@ -13,8 +13,8 @@ const MASK: usize = STRIDE * STRIDE - 1;
 /// The last coordinate in the copy at which there is only background, in steps.
 const LAST: i16 = (IMAGE_SIDE as i16 + 1) * STEP;
 
-/// The image with a margin of background: one pixel before, and what is left of 32 behind. Beyond
-/// the last row is room for the neighbours of whatever index there may be.
+/// The image with a margin of background: one pixel before, and the rest of 32 after. The buffer
+/// extends beyond the last row, so that every index has its neighbours.
 struct Source {
     bytes: [u8; MASK + 1 + STRIDE + 2],
     /// `[left, right, top, bottom]` of the pixels that are not background, if any.
@@ -67,8 +67,8 @@ impl Source {
     }
 }
 
-/// More pixels than coordinates are rounded by, two times half a step, and twice that where the map
-/// enlarges.
+/// More pixels than the rounding of coordinates amounts to: two times half a step, and twice that if
+/// the map enlarges.
 const ROUNDING: f64 = 0.1;
 
 /// The part of the result that is not background for certain.
@@ -253,7 +253,7 @@ mod tests {
             draw.shift = [0, 1].map(|bit| sign(bit) * Augmentation::MAX_SHIFT);
             draw.shear = sign(2) * Augmentation::MAX_SHEAR;
             draw.scale = [1. - Augmentation::MAX_SCALE; 2];
-            let (inverse, field) = (Inverse::new(&draw), Field::new(&draw));
+            let (inverse, field) = (Inverse::new(&draw), draw.field());
             let pixels = [255; IMAGE_PIXELS];
             let (mut part, mut all) = ([0; IMAGE_PIXELS], [0; IMAGE_PIXELS]);
             warp(&inverse, field.as_ref(), &pixels, &mut part);
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// What is left out is background: any width of the area gives the bytes that the whole has.
+    /// The part left out is background: any width of the area produces the bytes of the whole.
     #[test]
     fn the_area_holds_all_ink() {
         let settings = Augmentation {
@@ -285,7 +285,7 @@ mod tests {
             });
             let strength = f64::from(index % 4) / 3.;
             let draw = Draw::new(&settings, strength, 8, 1, index);
-            let (inverse, field) = (Inverse::new(&draw), Field::new(&draw));
+            let (inverse, field) = (Inverse::new(&draw), draw.field());
             let source = Source::new(&pixels);
             let ink = [5, 4 + width, 4, 3 + height];
             assert_eq!(source.ink, Some(ink));

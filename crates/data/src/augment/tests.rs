@@ -135,84 +135,54 @@ const LARGEST: f64 = 2.55;
 const MEAN: f64 = 0.15;
 
 #[test]
-fn shifts() {
-    close(
-        &draws(|draw, part| draw.shift = [3. * part, -1.3 * part]),
-        LARGEST,
-        MEAN,
-    );
-}
-
-#[test]
-fn rotations() {
-    close(
-        &draws(|draw, part| draw.rotation = 0.3 * part),
-        LARGEST,
-        MEAN,
-    );
-    close(
-        &draws(|draw, part| draw.rotation = std::f64::consts::PI * part),
-        LARGEST,
-        MEAN,
-    );
-}
-
-#[test]
-fn scales() {
-    close(
-        &draws(|draw, part| draw.scale = [1. + 0.5 * part, 1. - 0.2 * part]),
-        LARGEST,
-        MEAN,
-    );
-}
-
-#[test]
-fn shears() {
-    close(&draws(|draw, part| draw.shear = 0.5 * part), LARGEST, MEAN);
-}
-
-#[test]
-fn all_of_the_affine_map() {
-    let draws = draws(|draw, part| {
-        draw.shift = [-2. * part, 3.];
-        draw.rotation = 0.5 * part;
-        draw.scale = [1. + 0.3 * part, 0.9];
-        draw.shear = 0.4;
-    });
-    close(&draws, LARGEST, MEAN);
+fn affine_maps() {
+    let changes: [&dyn Fn(&mut Draw, f64); 6] = [
+        &|draw, part| draw.shift = [3. * part, -1.3 * part],
+        &|draw, part| draw.rotation = 0.3 * part,
+        &|draw, part| draw.rotation = std::f64::consts::PI * part,
+        &|draw, part| draw.scale = [1. + 0.5 * part, 1. - 0.2 * part],
+        &|draw, part| draw.shear = 0.5 * part,
+        &|draw, part| {
+            draw.shift = [-2. * part, 3.];
+            draw.rotation = 0.5 * part;
+            draw.scale = [1. + 0.3 * part, 0.9];
+            draw.shear = 0.4;
+        },
+    ];
+    for change in changes {
+        close(&draws(change), LARGEST, MEAN);
+    }
 }
 
 /// Displacements are off by a few steps more: each of the two passes adds four products that are
 /// rounded down, to 1/1024 and 1/512 pixel.
 #[test]
 fn elastic_distortions() {
-    for (elastic, sigma) in [(1., 4.), (3., 2.), (6., 3.2), (10., 4.), (8., 16.)] {
+    let affine = Augmentation {
+        rotation: 30.,
+        scale: 0.3,
+        shear: 0.3,
+        shift: 4.,
+        ..Augmentation::NONE
+    };
+    for (base, elastic, elastic_sigma) in [
+        (&Augmentation::NONE, 1., 4.),
+        (&Augmentation::NONE, 3., 2.),
+        (&Augmentation::NONE, 6., 3.2),
+        (&Augmentation::NONE, 10., 4.),
+        (&Augmentation::NONE, 8., 16.),
+        (&affine, 3., 4.),
+    ] {
         let settings = Augmentation {
             elastic,
-            elastic_sigma: sigma,
-            ..Augmentation::NONE
+            elastic_sigma,
+            ..base.clone()
         };
         let draws: Vec<Draw> = (0..20)
             .map(|index| Draw::new(&settings, 1., 1, 2, index))
             .collect();
         close(&draws, 5., 0.2);
     }
-}
-
-#[test]
-fn all_at_once() {
-    let settings = Augmentation {
-        rotation: 30.,
-        scale: 0.3,
-        shear: 0.3,
-        shift: 4.,
-        elastic: 3.,
-        ..Augmentation::NONE
-    };
-    let draws: Vec<Draw> = (0..60)
-        .map(|index| Draw::new(&settings, 1., 1, 2, index))
-        .collect();
-    close(&draws, 5., 0.2);
 }
 
 /// The place of a single bright pixel, as far to the right and below the centre as it says.
@@ -369,22 +339,16 @@ fn displacements_have_the_standard_deviation_that_is_documented() {
 
 #[test]
 fn smoothness_is_the_nearest_that_a_whole_number_of_cells_has() {
-    let cells = [
-        2.,
-        2.3,
-        2.7,
-        3.2,
-        4.,
-        5.4,
-        8.1,
-        16.2,
-        20.,
-        f64::NAN,
-        0.,
-        -1.,
-    ]
-    .map(field::cells);
-    assert_eq!(cells, [8, 7, 6, 5, 4, 3, 2, 1, 1, 1, 8, 1]);
+    for (sigma, cells) in [
+        (2., 8),
+        (3.2, 5),
+        (4., 4),
+        (16.2, 1),
+        (f64::NAN, 1),
+        (-1., 1),
+    ] {
+        assert_eq!(field::cells(sigma), cells, "{sigma}");
+    }
 }
 
 /// Erased rectangles lie in the image, have the area that was drawn up to half a row or column, and

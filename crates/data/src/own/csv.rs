@@ -6,7 +6,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, Trim};
 
 use super::class_names::class_names;
-use super::entries::{Entry, read_unpacked};
+use super::entries::{Entry, read_unpacked, single};
 use crate::{Dataset, Error, Result};
 use lenet_picture::IMAGE_PIXELS;
 
@@ -27,17 +27,12 @@ pub(super) fn load_folder(
     entries: &[Entry],
 ) -> Result<Option<(Dataset, Option<Dataset>)>> {
     let tables: Vec<&Entry> = entries.iter().filter(|entry| is_table(entry)).collect();
-    let only = |split: &str| -> Result<Option<&Entry>> {
-        let mut named = tables.iter().filter(|entry| entry.lower().contains(split));
-        match (named.next(), named.next()) {
-            (Some(first), Some(second)) => Err(Error::input(format!(
-                "{:?} and {:?} are both of the split {split}: name a file, or put each data set \
-                 into a folder of its own",
-                first.name, second.name
-            ))
-            .at(folder)),
-            (found, _) => Ok(found.copied()),
-        }
+    let only = |split: &str| {
+        let of_split = tables
+            .iter()
+            .copied()
+            .filter(|entry| entry.lower().contains(split));
+        single(folder, of_split, &format!("of the split {split}"))
     };
     let (train, test) = match (only("train")?, only("test")?, tables.as_slice()) {
         (Some(train), test, _) => (train, test),

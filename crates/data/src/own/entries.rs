@@ -43,6 +43,29 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// The one entry of a kind; if it is there raw and compressed, the compressed one.
+pub(super) fn single<'a>(
+    folder: &Path,
+    entries: impl IntoIterator<Item = &'a Entry>,
+    kind: &str,
+) -> Result<Option<&'a Entry>> {
+    let mut found: Option<&Entry> = None;
+    for entry in entries {
+        match found {
+            Some(before) if entry.lower().strip_suffix(".gz") != Some(&before.lower()) => {
+                return Err(Error::input(format!(
+                    "{:?} and {:?} are both {kind}: put each data set into a folder of its own, or \
+                     name a file",
+                    before.name, entry.name
+                ))
+                .at(folder));
+            }
+            _ => found = Some(entry),
+        }
+    }
+    Ok(found)
+}
+
 /// A file's bytes, decompressed if it is a gzip stream.
 pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
     let bytes = lenet_files::read(path, MAX_BYTES)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::class_names::class_names;
-use super::entries::{Entry, read_unpacked};
+use super::entries::{Entry, read_unpacked, single};
 use crate::{Dataset, Error, Result, idx};
 
 /// Reads the images and labels of a folder that has files with the names of IDX files; none if it has
@@ -75,8 +75,14 @@ struct Read<'a> {
 
 impl<'a> Pair<'a> {
     fn find(folder: &Path, entries: &'a [Entry], part: Part) -> Result<Option<Self>> {
-        let images = only(folder, entries, part, "images")?;
-        let labels = only(folder, entries, part, "labels")?;
+        let only = |kind: &str| {
+            let of_kind = entries.iter().filter(|entry| {
+                let name = entry.lower();
+                is_idx(entry) && name.contains(kind) && Part::of(&name) == part
+            });
+            single(folder, of_kind, &format!("{kind} of the same split"))
+        };
+        let (images, labels) = (only("images")?, only("labels")?);
         let (alone, other) = match (images, labels) {
             (Some(images), Some(labels)) => return Ok(Some(Self { images, labels })),
             (None, None) => return Ok(None),
@@ -104,32 +110,4 @@ impl Read<'_> {
         Dataset::numbered(self.pixels, self.labels, 0, names)
             .map_err(|error| error.at(&self.pair.labels.path))
     }
-}
-
-/// The one file of a kind; if it is there raw and compressed, the compressed one.
-fn only<'a>(
-    folder: &Path,
-    entries: &'a [Entry],
-    part: Part,
-    kind: &str,
-) -> Result<Option<&'a Entry>> {
-    let mut found: Option<&Entry> = None;
-    for entry in entries.iter().filter(|entry| is_idx(entry)) {
-        let name = entry.lower();
-        if !name.contains(kind) || Part::of(&name) != part {
-            continue;
-        }
-        match found {
-            Some(before) if name.strip_suffix(".gz") != Some(before.lower().as_str()) => {
-                return Err(Error::input(format!(
-                    "{:?} and {:?} are both {kind} of the same split: put each data set into a \
-                     folder of its own, or call a known one by its name with --data-dir",
-                    before.name, entry.name
-                ))
-                .at(folder));
-            }
-            _ => found = Some(entry),
-        }
-    }
-    Ok(found)
 }

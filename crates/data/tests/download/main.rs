@@ -67,10 +67,9 @@ fn run_of(
     options: &Options,
 ) -> (Result<Vec<PathBuf>>, Vec<String>) {
     let mut events = Vec::new();
-    let mut progress = |event: Progress<'_>| {
-        if !matches!(event, Progress::Received { .. }) {
-            events.push(format!("{event:?}"));
-        }
+    let mut progress = |event: Progress<'_>| match event {
+        Progress::Info(text) | Progress::Warning(text) => events.push(text),
+        _ => {}
     };
     let result = download(spec, folder, options, &mut progress, &|| false);
     (result, events)
@@ -130,27 +129,22 @@ fn four_files_arrive_once_and_damaged_ones_are_replaced() {
     let (paths, events) = run(&folder, &options);
     assert_eq!(paths.unwrap()[0], folder.join(FIRST));
     assert_genuine(&MNIST, &folder);
-    let size = genuine(FIRST).len();
-    let (base, bytes) = (server.base(), format!("bytes: Some({size})"));
-    let started =
-        format!("Started {{ file: {FIRST:?}, address: \"{base}/{FIRST}\", resumed: 0, {bytes} }}");
-    assert_eq!(
-        events[..2],
-        [
-            started,
-            format!("Done {{ file: {FIRST:?}, bytes: {size} }}")
-        ]
-    );
+    let (base, size) = (server.base(), genuine(FIRST).len());
+    let expected = [
+        format!("{FIRST} from {base}/{FIRST}"),
+        format!("{FIRST}: {size} bytes, verified"),
+    ];
+    assert_eq!(events[..2], expected);
     assert_eq!(events.len(), 8);
 
     let (_, events) = run(&folder, &options);
     assert!(
-        events.iter().all(|event| event.starts_with("Present")),
+        events.iter().all(|event| event.ends_with("already here")),
         "{events:?}"
     );
     fs::write(folder.join(FIRST), "damaged").unwrap();
     let (_, events) = run(&folder, &options);
-    assert!(events[0].starts_with("Damaged"), "{events:?}");
+    assert!(events[0].ends_with("it is fetched again"), "{events:?}");
     assert_genuine(&MNIST, &folder);
     assert_eq!(server.requests(), 5);
     options.force = true;
@@ -161,7 +155,7 @@ fn four_files_arrive_once_and_damaged_ones_are_replaced() {
 #[test]
 fn c1_a_mirror_that_refuses_is_left_at_once() {
     let events = success(&[&closed(), &mirror().base()]);
-    let refused = events[0].starts_with("Failed") && events[0].contains("refused");
+    let refused = events[0].contains("refused");
     assert!(refused, "{events:?}");
     assert_eq!(
         events.len(),
@@ -226,7 +220,7 @@ fn c3_the_rest_of_a_cut_off_file_is_asked_for() {
         let events = success(&[&server.base()]);
         let wanted = [None, Some(format!("bytes={k}-"))];
         assert_eq!(server.ranges(FIRST), wanted);
-        let resumed = format!("resumed: {k}, bytes: Some({})", genuine(FIRST).len());
+        let resumed = format!("; {k} bytes are already here");
         assert!(
             events.iter().any(|event| event.contains(&resumed)),
             "{events:?}"
@@ -307,10 +301,7 @@ fn c4_busy_mirrors_are_asked_again_and_others_left() {
     let start = Instant::now();
     let events = success(&[&server.base()]);
     assert!(start.elapsed() >= Duration::from_secs(1));
-    assert!(
-        events[0].starts_with("Retry") && events[0].contains("pause: 1s"),
-        "{events:?}"
-    );
+    assert!(events[0].ends_with("; trying again in 1.0s"), "{events:?}");
 }
 
 /// C5, C6, C8: whatever is wrong with the content, the next mirror is asked, and nothing is left.
@@ -415,7 +406,7 @@ fn c10_two_downloads_of_one_set_fetch_it_once() {
             let options = options(&[&server.base()]);
             download(MNIST.spec, folder, &options, &mut progress, &|| false).unwrap();
         });
-        let waiting = |event: &String| event.starts_with("Waiting");
+        let waiting = |event: &String| event.contains("another process");
         assert!(reported.iter().any(|event| waiting(&event)));
         assert_eq!(server.requests(), 4);
         drop(held);
@@ -539,7 +530,9 @@ fn members_of_an_archive_are_fetched_alone() {
     result.unwrap();
     assert_genuine(&LETTERS, folder.path());
     assert!(
-        events.iter().any(|event| event.contains("resumed: 1000,")),
+        events
+            .iter()
+            .any(|event| event.contains("; 1000 bytes are already here")),
         "{events:?}"
     );
 }

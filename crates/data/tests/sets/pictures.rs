@@ -124,7 +124,7 @@ fn pictures_of_every_size_and_colour() {
     let as_it_is: Vec<u8> = grey.pixels().map(|pixel| pixel.0[0]).collect();
     assert_eq!(found(0)[..], as_it_is);
     for (label, file) in [(1, "large/0.png"), (2, "small/0.png")] {
-        let picture = Picture::read(&root.path().join(file)).unwrap();
+        let picture = Picture::decode(&fs::read(root.path().join(file)).unwrap()).unwrap();
         let Form::Digit(expected) = to_mnist_form(&picture, Ink::Auto) else {
             panic!("something is drawn");
         };

@@ -46,8 +46,7 @@ fn d3_other_formats_are_named() {
         (b"BM\x46\0\0\0", "a BMP picture"),
         (b"II*\0\x08\0\0\0", "a TIFF picture"),
         (b"\0\0\x01\0\x01\0", "an icon"),
-        (b"\0\0\0\x18ftypheic", "a HEIC picture"),
-        (b"\0\0\0\x1cftypavif", "an AVIF picture"),
+        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture"),
         (b"%PDF-1.7", "a PDF document"),
         (
             b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">",

@@ -36,46 +36,11 @@ impl<'a> Reporter<'a> {
 
     pub fn report(&mut self, progress: &Progress<'_>) {
         match progress {
-            Progress::Present { file } => info!("{file}: here already"),
-            Progress::Damaged { file, reason } => warn!("{file}: {reason}; it is fetched again"),
-            Progress::Waiting { folder } => {
-                info!("another process downloads into {folder:?}: waiting for it");
-            }
-            Progress::Started {
-                file,
-                address,
-                resumed,
-                bytes,
-            } => {
-                if *resumed > 0 {
-                    info!("{file}: {resumed} bytes are here already");
-                }
-                info!("{file} from {address}");
-                self.start(file, *bytes);
-            }
-            Progress::Received { file, bytes } => self.received(file, *bytes),
-            Progress::Retry {
-                address,
-                reason,
-                pause,
-            } => {
-                warn!(
-                    "{address}: {reason}; once more in {:.1} s",
-                    pause.as_secs_f64()
-                );
-            }
-            Progress::Failed {
-                file,
-                address,
-                reason,
-            } => {
-                self.end(file);
-                warn!("{address}: {reason}");
-            }
-            Progress::Done { file, bytes } => {
-                self.end(file);
-                info!("{file}: {bytes} bytes, verified");
-            }
+            Progress::Info(text) => info!("{text}"),
+            Progress::Warning(text) => warn!("{text}"),
+            Progress::Started(file, bytes) => self.start(file, *bytes),
+            Progress::Received(file, bytes) => self.received(file, *bytes),
+            Progress::Ended(file) => self.end(file),
         }
     }
 
