@@ -1,5 +1,5 @@
 //! Tells the program the commit and the compiler that it is built from, where they are known.
-//! Whatever is not known is left out: a build without git, or from a packed crate, is a build too.
+//! What is not known is left out: a build without git, or from a packed crate, works too.
 
 use std::env;
 use std::path::Path;
@@ -15,10 +15,10 @@ fn main() {
     }
 }
 
-/// The commit of this repository, with `-dirty` behind it where the tracked files differ from it.
+/// The commit of this repository, with `-dirty` after it if tracked files differ from it.
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| output("git", arguments);
-    // A crate that was unpacked within another project is not of that project's commit.
+    // A crate that was unpacked within another project does not have that project's commit.
     let root = git(&["rev-parse", "--show-toplevel"])?;
     let here = Path::new(&env::var_os("CARGO_MANIFEST_DIR")?).canonicalize();
     let expected = Path::new(&root).join("crates/cli").canonicalize();
@@ -28,7 +28,7 @@ fn commit() -> Option<String> {
     println!("cargo::rerun-if-changed=../../crates");
     for file in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--git-path", file])?;
-        // cargo takes a file that is not there for a changed one, at every build.
+        // cargo takes a missing file for a changed one, at every build.
         if Path::new(&path).exists() {
             println!("cargo::rerun-if-changed={path}");
         }
@@ -40,10 +40,8 @@ fn commit() -> Option<String> {
         "--porcelain",
         "--untracked-files=no",
     ])?;
-    Some(match changes.is_empty() {
-        true => commit,
-        false => format!("{commit}-dirty"),
-    })
+    let dirty = if changes.is_empty() { "" } else { "-dirty" };
+    Some(format!("{commit}{dirty}"))
 }
 
 /// What a command prints, if it runs and succeeds.

@@ -8,7 +8,6 @@ mod serve;
 mod train;
 
 use std::ffi::OsStr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -169,8 +168,8 @@ pub struct DataArguments {
 #[derive(Debug, Clone, Args)]
 pub struct Hardware {
     /// Compute threads [default: one per physical core]. Does not change results.
-    #[arg(long, value_name = "N", value_parser = threads)]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
     /// cpu, cuda, cuda:N or metal.
     #[arg(long, default_value = "cpu")]
     pub device: DeviceName,
@@ -291,13 +290,6 @@ fn folder_name(name: &str) -> Result<String, String> {
         return Err("a name has letters, digits, - and _; for a path use --output".to_owned());
     }
     Ok(name.to_owned())
-}
-
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    match text.parse::<NonZeroUsize>() {
-        Ok(threads) if threads.get() <= 1_024 => Ok(threads),
-        _ => Err("must be between 1 and 1024".to_owned()),
-    }
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

@@ -13,13 +13,13 @@ use tracing_subscriber::EnvFilter;
 use crate::arguments::Verbosity;
 use crate::output::percent;
 
-/// All bars; log lines step aside for them.
+/// All bars; they are hidden while a log line is written.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Without a terminal, a step is reported so often.
+/// How often a step is reported without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// So many steps are reported one by one: what is wrong with a training shows early.
+/// The first steps are all reported: what is wrong with a training shows early.
 const EARLY_STEPS: u64 = 10;
 
 /// Sends log lines to standard error: `info` and above, `warn` with `--quiet`, or what `RUST_LOG`
@@ -39,7 +39,7 @@ pub fn install_log(verbosity: &Verbosity) {
         .with_writer(|| StandardError)
         .init();
     if let Some(error) = misunderstood {
-        warn!("RUST_LOG={asked:?} is not understood: {error}");
+        warn!("RUST_LOG={asked:?} is invalid: {error}");
     }
 }
 
@@ -48,7 +48,7 @@ struct StandardError;
 
 impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A closed standard error is no reason to stop: the run folder has it all.
+        // A closed standard error is no reason to stop: the run folder has all of it.
         BARS.suspend(|| {
             let _ = io::stderr().write_all(line);
         });
@@ -79,8 +79,8 @@ fn bar(verbosity: &Verbosity, template: &str) -> ProgressBar {
     BARS.add(ProgressBar::no_length().with_style(style))
 }
 
-/// Shows a training: a bar with loss, accuracy, images a second and the time left on a terminal,
-/// plain lines elsewhere.
+/// Shows a training: on a terminal by a bar with loss, accuracy, images per second and the time left,
+/// elsewhere by plain lines.
 pub struct Console {
     bar: ProgressBar,
     epochs: u32,
@@ -132,7 +132,7 @@ impl Console {
         self.bar.set_position(step.step as u64);
     }
 
-    /// The time that the images left will take at the present speed, without the validations.
+    /// The time that the remaining images take at the present speed, without validation.
     fn time_left(&self, step: &Step) -> String {
         let whole_epochs = (self.epochs - step.epoch) as usize * self.train_images;
         let images_left = whole_epochs + (step.steps_per_epoch - step.step) * self.batch_size;
@@ -178,18 +178,22 @@ impl Observer for Console {
                     started.batch_size,
                     match started.steps_done {
                         0 => String::new(),
-                        done => format!("; going on after step {done}"),
+                        done => format!("; resuming after step {done}"),
                     },
                 );
             }
-            Event::Untrained(untrained) if untrained.is_suspicious() => warn!(
-                "step 0: loss {:.4}, but a guess has ln(classes) = {:.4}: look at the data, the scaling and the initialisation",
-                untrained.loss, untrained.expected
-            ),
-            Event::Untrained(untrained) => info!(
-                "step 0: loss {:.4}, a guess has ln(classes) = {:.4}",
-                untrained.loss, untrained.expected
-            ),
+            Event::Untrained(untrained) => {
+                let (loss, expected) = (untrained.loss, untrained.expected);
+                let classes = expected.exp().round();
+                let message = format!(
+                    "initial loss {loss:.3} (guessing would give ln {classes} = {expected:.3})"
+                );
+                if untrained.is_suspicious() {
+                    warn!("{message}: check the data, the scaling and the initialisation");
+                } else {
+                    info!("{message}");
+                }
+            }
             Event::Step(step) => self.step(step),
             Event::Epoch(epoch) => self.epoch(epoch),
             _ => self.bar.finish_and_clear(),

@@ -1,7 +1,6 @@
 //! `--device` and `--threads`: what computes.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use candle_core::Device;
@@ -76,10 +75,10 @@ impl DeviceName {
 ///
 /// # Errors
 /// `LENET_ISA` names an instruction set that this machine does not have.
-pub fn set_threads(threads: Option<NonZeroUsize>) -> Outcome<usize> {
+pub fn set_threads(threads: Option<u16>) -> Outcome<usize> {
     Isa::from_environment()
         .map_err(|error| Failure::usage(format!("{}: {error}", lenet_engine::ISA_VARIABLE)))?;
-    let wanted = threads.map_or_else(pool::physical_cores, NonZeroUsize::get);
+    let wanted = threads.map_or_else(pool::physical_cores, usize::from);
     let threads = Pool::set_global_threads(wanted);
     // candle's own operations, with `--engine candle`, run on rayon's threads.
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(wanted);

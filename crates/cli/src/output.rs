@@ -19,6 +19,31 @@ pub fn json(value: &impl Serialize) -> Outcome<()> {
     line(text)
 }
 
+/// Writes rows in columns below a heading, some of them aligned to the left, the others to the right.
+pub fn table(
+    heading: Vec<String>,
+    rows: Vec<Vec<String>>,
+    is_left: impl Fn(usize) -> bool,
+) -> Outcome<()> {
+    let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    for row in &rows {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column);
+            if is_left(column) {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
+        line(cells.collect::<Vec<String>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
 /// A fraction as a percentage, `n/a` if there is none.
 pub fn percent(fraction: Option<f64>) -> String {
     fraction.map_or("n/a".to_owned(), |fraction| {

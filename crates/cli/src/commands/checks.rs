@@ -27,16 +27,16 @@ struct Machine {
     physical_cores: usize,
     cuda: bool,
     metal: bool,
-    /// Where each data set is, by its name; null where it is not here.
+    /// Where each data set is, by its name; null if it is not here.
     data: BTreeMap<&'static str, Option<String>>,
 }
 
 pub fn run(arguments: &Checks) -> Outcome {
     let search = Search::new(None);
-    let found = |spec: &lenet_data::DatasetSpec| {
+    let data = registry::ALL.iter().map(|spec| {
         let origin = locate(spec, &search).ok();
         (spec.name, origin.map(|origin| origin.to_string()))
-    };
+    });
     let machine = Machine {
         lenet: env!("CARGO_PKG_VERSION"),
         candle: CANDLE_VERSION,
@@ -48,7 +48,7 @@ pub fn run(arguments: &Checks) -> Outcome {
         physical_cores: pool::physical_cores(),
         cuda: utils::cuda_is_available(),
         metal: utils::metal_is_available(),
-        data: registry::ALL.iter().map(found).collect(),
+        data: data.collect(),
     };
     match arguments.format {
         Format::Json => output::json(&machine)?,
@@ -58,35 +58,34 @@ pub fn run(arguments: &Checks) -> Outcome {
 }
 
 fn print(machine: &Machine) -> Outcome<()> {
-    let built = |with: bool| if with { "built in" } else { "not built in" };
-    let mut rows = vec![
-        ("lenet", machine.lenet.to_owned()),
-        ("candle", machine.candle.to_owned()),
-        (
-            "system",
-            format!("{} {}", machine.system, machine.architecture),
-        ),
-        ("instruction set", machine.instruction_set.to_owned()),
-        (
-            "bf16",
-            match machine.bf16 {
-                true => "on AMX, with `lenet train --precision bf16`".to_owned(),
-                false => "no AMX that this process may use".to_owned(),
-            },
-        ),
-        (
-            "cores",
-            format!("{}, physical {}", machine.cores, machine.physical_cores),
-        ),
-        ("CUDA", built(machine.cuda).to_owned()),
-        ("Metal", built(machine.metal).to_owned()),
-    ];
+    let built = |is: bool| if is { "built in" } else { "not built in" };
+    let bf16 = if machine.bf16 {
+        "on AMX, with `lenet train --precision bf16`"
+    } else {
+        "no AMX that this process may use"
+    };
+    let (cores, physical) = (machine.cores, machine.physical_cores);
+    output::line(format!(
+        "lenet            {}\n\
+         candle           {}\n\
+         system           {} {}\n\
+         instruction set  {}\n\
+         bf16             {bf16}\n\
+         cores            {cores}, physical {physical}\n\
+         CUDA             {}\n\
+         Metal            {}",
+        machine.lenet,
+        machine.candle,
+        machine.system,
+        machine.architecture,
+        machine.instruction_set,
+        built(machine.cuda),
+        built(machine.metal),
+    ))?;
     for (name, origin) in &machine.data {
         let missing = || format!("not here; `lenet data download {name}` fetches it");
-        rows.push((name, origin.clone().unwrap_or_else(missing)));
-    }
-    for (name, value) in rows {
-        output::line(format!("{name:<17}{value}"))?;
+        let origin = origin.clone().unwrap_or_else(missing);
+        output::line(format!("{name:<17}{origin}"))?;
     }
     Ok(())
 }

@@ -1,74 +1,84 @@
-//! `lenet compare`: the same recipe on several data sets.
+//! `lenet compare`: one recipe on several data sets.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Search, Source};
-use lenet_files::write_atomic;
+use lenet_data::Search;
+use lenet_files::{Error, write_atomic};
 use lenet_report::write_comparison;
-use lenet_run::{create_numbered_folder, is_finished, name, read_summary};
-use lenet_train::Config;
+use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
+use lenet_train::{Config, OtherTraining};
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{Compare, DataArguments, Format, Train, Values, Verbosity, is_plain};
+use crate::arguments::{Compare, Format, Values, Verbosity, is_plain};
 use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
-use crate::commands::train::{RUNS, train};
+use crate::commands::train::{Context, RUNS, train};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
 use crate::signals::StopFlag;
 
 pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
-    let sets = sets(arguments)?;
+    let context = Context {
+        threads: set_threads(arguments.hardware.threads)?,
+        hardware: &arguments.hardware,
+        tensorboard: false,
+        verbosity,
+        stop: StopFlag::install()?,
+    };
     // Whatever is wrong is found before an hour is spent on the first of them.
-    let resolved = sets
-        .iter()
-        .map(|set| configuration::resolve(None, Some(&set.source), &arguments.values));
-    let resolved = resolved.collect::<Outcome<Vec<_>>>()?;
-    let stop = StopFlag::install()?;
-    let threads = set_threads(arguments.hardware.threads)?;
-    for set in &sets {
-        load(set, arguments)?;
+    let mut names: Vec<String> = Vec::new();
+    let mut sets = Vec::new();
+    for source in &arguments.datasets {
+        let plain = |c| if is_plain(c) { c } else { '_' };
+        let name: String = short_name(source).chars().map(plain).collect();
+        if names.contains(&name) {
+            return Err(Failure::usage(format!(
+                "--datasets: two data sets are called {name:?}, and each names its run folder"
+            )));
+        }
+        names.push(name);
+        let resolved = configuration::resolve(None, Some(source), &arguments.values)?;
+        sets.push((source, resolved));
     }
+    let search = Search::new(arguments.data_dir.clone());
+    let loaded = sets.iter().map(|(source, _)| source.load(&search));
+    let loaded = loaded.collect::<Result<Vec<_>, _>>()?;
+
     let folder = match &arguments.output {
         Some(folder) => folder.clone(),
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
-    let runs: Vec<PathBuf> = sets.iter().map(|set| folder.join(&set.folder)).collect();
-    for (set, (resolved, run)) in sets.iter().zip(resolved.into_iter().zip(&runs)) {
-        let begun = run.join(name::CONFIG).exists();
-        if begun {
+    let runs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+    for (((source, mut resolved), loaded), run) in sets.into_iter().zip(loaded).zip(&runs) {
+        let is_started = run.join(name::CONFIG).exists();
+        if is_started {
             check_same(run, &resolved)?;
-        }
-        if begun && is_finished(run) {
-            info!(
-                "{}: finished before, in {}",
-                set.source.title(),
-                run.display()
-            );
-            continue;
-        }
-        let (arguments, resolved) = match begun {
-            false => (training(arguments, set, run), resolved),
-            true => {
-                let going_on = resumption(arguments, run);
-                let its_own = configuration::resolve(Some(run), None, &going_on.values)?;
-                (going_on, its_own)
+            if is_finished(run) {
+                info!("{}: already finished, in {}", source.title(), run.display());
+                continue;
             }
+            resolved = configuration::resolve(Some(run), None, &Values::default())?;
+        }
+        let resume = is_started.then_some(OtherTraining::Refuse);
+        let folder_of_run = || match resume {
+            Some(_) => RunFolder::open(run),
+            None => RunFolder::create(run),
         };
-        if train(&arguments, resolved, threads, verbosity, &stop)?.is_none() || stop.is_raised() {
+        let trained = train(&context, resolved, source, loaded, resume, folder_of_run)?;
+        if trained.is_none() || context.stop.is_raised() {
             warn!(
-                "stopped; the same command with --output {} goes on",
+                "stopped; the same command with --output {} continues",
                 folder.display()
             );
-            return Ok(stop.exit_code());
+            return Ok(context.stop.exit_code());
         }
     }
     let rows = runs.iter().map(|run| Row::read(run));
     let rows = rows.collect::<Outcome<Vec<_>>>()?;
-    write_atomic(&folder.join("comparison.csv"), csv(&rows)?.as_bytes())?;
+    write_atomic(&folder.join("comparison.csv"), &csv(&rows)?)?;
     let page = folder.join("comparison.html");
     write_comparison(&runs, &page)?;
     match arguments.format {
@@ -81,80 +91,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One of the data sets that are compared.
-struct Set {
-    source: Source,
-    /// The name of its run folder.
-    folder: String,
-}
-
-fn sets(arguments: &Compare) -> Outcome<Vec<Set>> {
-    let mut sets: Vec<Set> = Vec::new();
-    for source in &arguments.datasets {
-        let plain = |c| if is_plain(c) { c } else { '_' };
-        let folder: String = short_name(source).chars().map(plain).collect();
-        if sets.iter().any(|set| set.folder == folder) {
-            return Err(Failure::usage(format!(
-                "--datasets: two of them are called {folder:?}, and each has a run folder of its name"
-            )));
-        }
-        sets.push(Set {
-            source: source.clone(),
-            folder,
-        });
-    }
-    Ok(sets)
-}
-
-/// What `lenet train` would be called with for this data set.
-fn training(of: &Compare, set: &Set, run: &Path) -> Train {
-    let begins = resumption(of, run);
-    Train {
-        source: DataArguments {
-            dataset: Some(set.source.clone()),
-            ..begins.source
-        },
-        values: of.values.clone(),
-        output: begins.resume,
-        resume: None,
-        ..begins
-    }
-}
-
-/// What `lenet train` would be called with to go on with this run, which has its own values.
-fn resumption(of: &Compare, run: &Path) -> Train {
-    Train {
-        source: DataArguments {
-            dataset: None,
-            data_dir: of.data_dir.clone(),
-        },
-        values: Values::default(),
-        print_config: false,
-        output: None,
-        name: String::new(),
-        resume: Some(run.to_owned()),
-        force_config: false,
-        tensorboard: false,
-        hardware: of.hardware.clone(),
-        format: of.format,
-    }
-}
-
-/// Reads the data set as its training will.
-fn load(set: &Set, arguments: &Compare) -> Outcome<()> {
-    let Loaded { splits, origin, .. } =
-        set.source.load(&Search::new(arguments.data_dir.clone()))?;
-    info!(
-        "{}, {origin}: {} + {} images of {} classes",
-        set.source.title(),
-        splits.train.len(),
-        splits.test.len(),
-        splits.train.classes()
-    );
-    Ok(())
-}
-
-/// A run that an earlier command began must be of the configuration that this one asks for.
+/// A run that an earlier command started must have the configuration that this one asks for.
 fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
     let found = Config::read(&run.join(name::CONFIG))?;
     let mut wanted = resolved.config.clone();
@@ -166,8 +103,8 @@ fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "{run:?} is a run of another configuration, as its config.toml tells: give the comparison \
-         another folder with --output"
+        "{run:?} is a run of another configuration, which its config.toml has: choose another folder \
+         with --output"
     )))
 }
 
@@ -209,50 +146,30 @@ impl Row {
     }
 }
 
-fn csv(rows: &[Row]) -> Outcome<String> {
+fn csv(rows: &[Row]) -> Outcome<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let failed = |error: csv::Error| Failure::Output(error.into());
+    let failed = |error: csv::Error| Error::internal("cannot write CSV").caused_by(error);
     for row in rows {
         writer.serialize(row).map_err(failed)?;
     }
-    let bytes = writer.into_inner();
-    let bytes = bytes.map_err(|error| Failure::Output(error.into_error()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    writer.flush().map_err(|error| failed(error.into()))?;
+    Ok(writer.into_inner().unwrap_or_default())
 }
 
 fn print(rows: &[Row]) -> Outcome<()> {
-    let longest = rows.iter().map(|row| row.dataset.chars().count()).max();
-    let width = longest.unwrap_or_default().max("data set".len());
-    let line = |name: &str, columns: [&str; 7]| {
-        let [classes, accuracy, error, errors, loss, parameters, time] = columns;
-        output::line(format!(
-            "{name:<width$}{classes:>9}{accuracy:>11}{error:>9}{errors:>17}{loss:>9}{parameters:>12}\
-             {time:>10}"
-        ))
-    };
-    let heading = [
-        "classes",
-        "accuracy",
-        "error",
-        "errors",
-        "loss",
-        "parameters",
-        "trained",
-    ];
-    line("data set", heading)?;
-    for row in rows {
-        line(
-            &row.dataset,
-            [
-                &row.classes.to_string(),
-                &percent(row.test_accuracy),
-                &percent(row.test_error),
-                &format!("{} of {}", row.test_errors, row.test_images),
-                &decimal(row.test_loss),
-                &row.parameters.to_string(),
-                &format!("{:.1} s", row.train_seconds),
-            ],
-        )?;
-    }
-    Ok(())
+    let heading = "data set,classes,accuracy,error,errors,loss,parameters,trained";
+    let heading = heading.split(',').map(str::to_owned).collect();
+    let rows = rows.iter().map(|row| {
+        vec![
+            row.dataset.clone(),
+            row.classes.to_string(),
+            percent(row.test_accuracy),
+            percent(row.test_error),
+            format!("{} of {}", row.test_errors, row.test_images),
+            decimal(row.test_loss),
+            row.parameters.to_string(),
+            format!("{:.1} s", row.train_seconds),
+        ]
+    });
+    output::table(heading, rows.collect(), |column| column == 0)
 }

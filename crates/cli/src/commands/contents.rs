@@ -1,4 +1,4 @@
-//! What is in a split of a data set.
+//! What a split of a data set contains.
 
 use lenet_data::Dataset;
 use serde::Serialize;
@@ -29,7 +29,7 @@ impl Contents {
         }
     }
 
-    /// Prints them for people, under the name of the split.
+    /// Prints them after the name of the split.
     pub fn print(&self, split: &str, class_names: &[String]) -> Outcome<()> {
         let Self {
             images,

@@ -65,7 +65,7 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
     }
 }
 
-/// The entries of the registry that are named; `all` names each.
+/// The entries of the registry that are named; `all` names every one.
 fn named(names: &[String]) -> Vec<&'static DatasetSpec> {
     let all = names.iter().any(|name| name == "all");
     let wanted = |spec: &&DatasetSpec| all || names.iter().any(|name| name == spec.name);
@@ -81,7 +81,7 @@ struct Entry {
     test_images: usize,
     licence: &'static str,
     citation: &'static str,
-    /// Where the data set is, null where it is not on this machine.
+    /// Where the data set is; null if it is not on this machine.
     location: Option<String>,
 }
 
@@ -153,7 +153,7 @@ fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
     Ok(())
 }
 
-/// Loading does not hash what is in the program; here the user asks for it.
+/// Loading does not hash the embedded files, since a test did; this command does.
 fn verify_embedded() -> Outcome<()> {
     #[cfg(feature = "embedded-mnist")]
     for (file, bytes) in std::iter::zip(&registry::mnist().files, lenet_data::embedded::files()?) {
@@ -162,9 +162,9 @@ fn verify_embedded() -> Outcome<()> {
     Ok(())
 }
 
-/// What to do where there is no folder to download to.
+/// What to do without a folder to download to.
 const CHOOSE_FOLDER: &str =
-    "name another folder with --data-dir or in the environment's LENET_DATA";
+    "name another folder with --data-dir or the environment variable LENET_DATA";
 
 fn download(
     spec: &'static DatasetSpec,

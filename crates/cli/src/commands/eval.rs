@@ -82,20 +82,16 @@ fn print(evaluation: &Evaluation) -> Outcome<()> {
         evaluation.count,
         decimal(evaluation.loss),
     ))?;
-    let row = |class: &str, figures: [&str; 4]| {
-        let [precision, recall, f1, support] = figures;
-        output::line(format!(
-            "{class:<14}{precision:>11}{recall:>11}{f1:>11}{support:>9}"
-        ))
-    };
-    row("class", ["precision", "recall", "F1", "images"])?;
-    for class in &evaluation.per_class {
-        let figures = [class.precision, class.recall, class.f1].map(percent);
-        let [precision, recall, f1] = &figures;
-        row(
-            &class.class,
-            [precision, recall, f1, &class.support.to_string()],
-        )?;
-    }
-    Ok(())
+    let heading = ["class", "precision", "recall", "F1", "images"].map(str::to_owned);
+    let rows = evaluation.per_class.iter().map(|class| {
+        let [precision, recall, f1] = [class.precision, class.recall, class.f1].map(percent);
+        vec![
+            class.class.clone(),
+            precision,
+            recall,
+            f1,
+            class.support.to_string(),
+        ]
+    });
+    output::table(heading.into(), rows.collect(), |column| column == 0)
 }

@@ -7,14 +7,14 @@ use crate::arguments::Report;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 
-/// Where the page of several runs goes.
+/// The page of several runs.
 const COMPARISON: &str = "comparison.html";
 
 pub fn run(arguments: &Report) -> Outcome {
     match (arguments.runs.as_slice(), &arguments.output) {
         ([_], Some(_)) => {
             return Err(Failure::usage(
-                "--output is for several runs: one has its page in its own folder",
+                "--output is only for several runs; the page of one run is in its folder",
             ));
         }
         ([run], None) => {

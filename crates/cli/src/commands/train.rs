@@ -9,13 +9,12 @@ use std::process::ExitCode;
 
 use lenet_data::{Loaded, Search, Source};
 use lenet_run::{
-    DataRecord, Environment, Event, Observer, RunFolder, Summary, TestScores, is_finished, name,
-    read_summary,
+    DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, name, read_summary,
 };
 use lenet_train::{Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
 use tracing::{info, warn};
 
-use crate::arguments::{Format, Train, Verbosity};
+use crate::arguments::{Format, Hardware, Train, Verbosity};
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
 use crate::failure::Outcome;
@@ -42,44 +41,66 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         output::line(resolved.config.to_toml()?.trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let stop = StopFlag::install()?;
-    let threads = set_threads(arguments.hardware.threads)?;
-    if let Some((summary, run)) = train(arguments, resolved, threads, verbosity, &stop)? {
+    let context = Context {
+        threads: set_threads(arguments.hardware.threads)?,
+        hardware: &arguments.hardware,
+        tensorboard: arguments.tensorboard,
+        verbosity,
+        stop: StopFlag::install()?,
+    };
+    let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
+    let loaded = source.load(&Search::new(arguments.source.data_dir.clone()))?;
+    let folder = || match (&arguments.resume, &arguments.output) {
+        (Some(path), _) => RunFolder::open(path),
+        (None, Some(path)) => RunFolder::create(path),
+        (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name),
+    };
+    let resume = match (&arguments.resume, arguments.force_config) {
+        (None, _) => None,
+        (Some(_), false) => Some(OtherTraining::Refuse),
+        (Some(_), true) => Some(OtherTraining::Accept),
+    };
+    if let Some((summary, run)) = train(&context, resolved, &source, loaded, resume, folder)? {
         match arguments.format {
             Format::Json => output::json(&summary)?,
             Format::Text => print(&summary, run.folder())?,
         }
     }
     // A signal that came while the pictures were drawn still decides the exit code.
-    Ok(stop.exit_code())
+    Ok(context.stop.exit_code())
 }
 
-/// From a configuration to a finished run; `None` if a signal stopped it.
+/// What a training needs besides its configuration, data and folder.
+pub struct Context<'a> {
+    pub hardware: &'a Hardware,
+    pub threads: usize,
+    pub tensorboard: bool,
+    pub verbosity: &'a Verbosity,
+    pub stop: StopFlag,
+}
+
+/// From a configuration and its data to a finished run; `None` if a signal stopped it. The folder is
+/// opened last, so that none is left behind if anything is wrong with the others.
 pub fn train(
-    arguments: &Train,
+    context: &Context,
     resolved: Resolved,
-    threads: usize,
-    verbosity: &Verbosity,
-    stop: &StopFlag,
+    source: &Source,
+    loaded: Loaded,
+    resume: Option<OtherTraining>,
+    folder: impl FnOnce() -> lenet_files::Result<RunFolder>,
 ) -> Outcome<Option<(Summary, Run)>> {
-    let setup = setup(arguments, resolved, threads)?;
-    // After the data is read, so that no folder is left behind if something is wrong with it.
-    let folder = match (&arguments.resume, &arguments.output) {
-        (Some(path), _) => RunFolder::open(path)?,
-        (None, Some(path)) => RunFolder::create(path)?,
-        (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name)?,
-    };
+    let setup = setup(context, resolved, source, loaded)?;
+    let folder = folder()?;
     announce(&setup, &folder);
     let epochs = setup.config.epochs;
-    let mut run = match (&arguments.resume, arguments.force_config) {
-        (None, _) => Run::start(folder, setup)?,
-        (Some(_), false) => Run::resume(folder, setup, OtherTraining::Refuse)?,
-        (Some(_), true) => Run::resume(folder, setup, OtherTraining::Accept)?,
+    let mut run = match resume {
+        None => Run::start(folder, setup)?,
+        Some(other) => Run::resume(folder, setup, other)?,
     };
 
-    let mut console = Console::new(verbosity, epochs);
+    let mut console = Console::new(context.verbosity, epochs);
     // A training needs no TensorBoard.
-    let board = arguments
+    let board = context
         .tensorboard
         .then(|| TensorBoard::create(run.folder().path()));
     let mut board = board.and_then(|board| {
@@ -88,7 +109,7 @@ pub fn train(
             .ok()
     });
     let mut stop_on_signal = |_: &Event| {
-        if stop.is_raised() {
+        if context.stop.is_raised() {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -101,7 +122,7 @@ pub fn train(
     if fitted.is_err() {
         draw(run.folder());
     }
-    if fitted? == Ending::Stopped || stop.is_raised() {
+    if fitted? == Ending::Stopped || context.stop.is_raised() {
         draw(run.folder());
         warn!(
             "stopped after {} steps; resume with `lenet train --resume {}`",
@@ -124,18 +145,16 @@ pub fn train(
 }
 
 /// The images, and what trains on them.
-fn setup(arguments: &Train, resolved: Resolved, threads: usize) -> Outcome<Setup> {
+fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded) -> Outcome<Setup> {
     let Resolved {
         mut config,
         validation_is_stated,
     } = resolved;
-    let device = arguments.hardware.device.open()?;
-    let backend = arguments.hardware.backend();
+    let device = context.hardware.device.open()?;
+    let backend = context.hardware.backend();
     backend.check(config.precision)?;
-    let source = Source::parse(OsStr::new(&config.dataset))?;
-    let loaded = source.load(&Search::new(arguments.source.data_dir.clone()))?;
     if !validation_is_stated {
-        config.validation = fitting_validation(&source, &loaded, config.validation);
+        config.validation = fitting_validation(source, &loaded, config.validation);
     }
     let record = DataRecord {
         name: source.name(),
@@ -152,8 +171,8 @@ fn setup(arguments: &Train, resolved: Resolved, threads: usize) -> Outcome<Setup
             commit: option_env!("LENET_COMMIT").map(str::to_owned),
             rustc: option_env!("LENET_RUSTC").map(str::to_owned),
             candle: CANDLE_VERSION.to_owned(),
-            device: arguments.hardware.device.to_string(),
-            threads,
+            device: context.hardware.device.to_string(),
+            threads: context.threads,
             ..Environment::here()
         },
     })
@@ -216,27 +235,22 @@ fn draw(folder: &RunFolder) {
 }
 
 fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
-    let TestScores {
-        loss,
-        accuracy,
-        errors,
-        count,
-    } = summary.test;
+    let test = summary.test;
+    let validation = summary.validation.map(|scores| scores.accuracy);
     output::line(format!(
-        "test accuracy {}, {errors} errors in {count} images, loss {}",
-        output::percent(accuracy),
-        output::decimal(loss)
-    ))?;
-    output::line(format!(
-        "best epoch {} of {}, validation accuracy {}",
+        "test accuracy {}, {} errors in {} images, loss {}\n\
+         best epoch {} of {}, validation accuracy {}\n\
+         trained in {:.1} s, {:.0} images/s\n\
+         weights, curves and report: {}",
+        output::percent(test.accuracy),
+        test.errors,
+        test.count,
+        output::decimal(test.loss),
         summary.best_epoch,
         summary.epochs,
-        output::percent(summary.validation.map(|scores| scores.accuracy)),
-    ))?;
-    output::line(format!(
-        "trained in {:.1} s, {:.0} images/s",
-        summary.train_seconds, summary.images_per_second
-    ))?;
-    let page = folder.file(name::PAGE);
-    output::line(format!("weights, curves and report: {}", page.display()))
+        output::percent(validation),
+        summary.train_seconds,
+        summary.images_per_second,
+        folder.file(name::PAGE).display()
+    ))
 }

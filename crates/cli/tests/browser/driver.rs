@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 /// How long anything may take; a machine that is busy is slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The name that WebDriver gives the reference of an element.
+/// WebDriver's name for the reference of an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 const BROWSERS: [&str; 4] = [

@@ -1,14 +1,13 @@
 //! What goes wrong is said in a sentence, with an exit code. FAULTS A13, A17, A18, A23, B15.
 
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 
 use crate::{fails, lenet};
 
-/// A23, and what else the command line can get wrong.
+/// A23, and what else the command line can get wrong: the message names the value and its range.
 #[test]
-fn a23_bad_values_are_named_with_their_range() {
+fn a23_bad_arguments() {
     let root = tempfile::tempdir().unwrap();
     for (arguments, part) in [
         ("train --epochs 0", "epochs 0: must be between 1 and 100000"),
@@ -20,42 +19,33 @@ fn a23_bad_values_are_named_with_their_range() {
             "train --lr 0",
             "learning_rate 0: must be a finite number above 0",
         ),
-        (
-            "train --lr -0.1",
-            "learning_rate -0.1: must be a finite number above 0",
-        ),
-        (
-            "train --lr nan",
-            "learning_rate NaN: must be a finite number above 0",
-        ),
-        (
-            "train --lr inf",
-            "learning_rate inf: must be a finite number above 0",
-        ),
+        ("train --lr -0.1", "learning_rate -0.1: must be"),
+        ("train --lr nan", "learning_rate NaN: must be"),
+        ("train --lr inf", "learning_rate inf: must be"),
         (
             "train --seed 9223372036854775808",
-            "9223372036854775808 is not in 0..=9223372036854775807",
+            "is not in 0..=9223372036854775807",
         ),
         ("train --limit-train 0", "limit_train 0: must be 1 or more"),
         (
             "train --validation 60000",
-            "validation 60000: must be less than the 60000 training images",
+            "less than the 60000 training images",
         ),
-        ("train --threads 0", "must be between 1 and 1024"),
+        ("train --threads 0", "0 is not in 1..=1024"),
         ("train --epochs -1", "invalid value '-1' for '--epochs <N>'"),
-        ("predict --model x --top-k 0 y", "0 is not in 1..=256"),
+        ("train --padding full", "[possible values: same, valid]"),
+        ("predict --top-k 0 y", "0 is not in 1..=256"),
         (
-            "predict --model x --invert=maybe y",
+            "predict --invert=maybe y",
             "[possible values: auto, yes, no]",
         ),
+        ("predict --multi --as-is y", "cannot be used with"),
+        ("predict", "<PICTURE>"),
         (
             "train --device gpu",
             "the devices are cpu, cuda, cuda:N and metal",
         ),
-        (
-            "train --dataset cifar10",
-            "no data set \"cifar10\"; the names are mnist, fashion-mnist, kmnist, qmnist, emnist-digits, ",
-        ),
+        ("train --dataset cifar10", "no data set \"cifar10\""),
         ("data download cifar10", "[possible values: mnist, "),
         ("data download --offline --force", "cannot be used with"),
         ("train --name ../x", "for a path use --output"),
@@ -68,78 +58,74 @@ fn a23_bad_values_are_named_with_their_range() {
             "train --recipe slow",
             "[possible values: classic, fast, best, fashion]",
         ),
-        ("eval --model x --min-accuracy 2", "must be between 0 and 1"),
+        ("eval --min-accuracy 2", "must be between 0 and 1"),
         (
             "data show --augment --rotation 181",
             "rotation 181: must be between 0 and 180",
         ),
-        (
-            "data show --augment --erase -1",
-            "erase -1: must be between 0 and 1",
-        ),
         ("data show --rotation 5", "--augment"),
         ("data show --count 0", "0 is not in 1..=100"),
         ("summary --classes 257", "257 is not in 1..=256"),
-        ("predict --model x", "<PICTURE>"),
         ("frobnicate", "unrecognized subcommand 'frobnicate'"),
     ] {
         let message = fails(root.path(), arguments, 2);
         assert!(message.contains(part), "lenet {arguments}: {message}");
     }
-    assert_eq!(
-        fs::read_dir(root.path()).unwrap().count(),
-        0,
-        "a failed command left something"
-    );
+    let left = fs::read_dir(root.path()).unwrap().count();
+    assert_eq!(left, 0, "a failed command left something");
 }
 
-/// B15, A18 and a taken name.
+/// B15, A18 and a name that is taken: the message names the file, and what is wrong where in it.
 #[test]
 fn errors_name_the_file() {
     let root = tempfile::tempdir().unwrap();
-    fs::write(root.path().join("c.toml"), "seed = 1\nepoch = 4\n").unwrap();
-    let message = fails(root.path(), "train --config c.toml", 2);
-    assert!(
-        message.contains("c.toml") && message.contains("line 2, column 1"),
-        "{message}"
-    );
-    let message = fails(root.path(), "data show --augment --config c.toml", 2);
-    assert!(message.contains("line 2, column 1"), "{message}");
-    fs::write(root.path().join("a.toml"), "[augmentation]\nrotate = 4\n").unwrap();
-    let message = fails(root.path(), "data show --augment --config a.toml", 2);
-    assert!(
-        message.contains("a.toml") && message.contains("line 2, column 1"),
-        "{message}"
-    );
-    let message = fails(root.path(), "train --config none.toml", 5);
-    assert!(message.contains("\"none.toml\": cannot read"), "{message}");
-    let message = fails(root.path(), "train --output c.toml", 2);
-    assert!(message.contains("\"c.toml\": already exists"), "{message}");
-    let message = fails(root.path(), "train --output c.toml/run", 5);
-    assert!(message.contains("c.toml\": cannot create"), "{message}");
-    let message = fails(root.path(), "train --resume nowhere", 5);
-    assert!(
-        message.contains("nowhere/config.toml\": cannot read"),
-        "{message}"
-    );
-    let message = fails(root.path(), "eval --model c.toml", 3);
-    assert!(
-        message.contains("\"c.toml\": not a safetensors file"),
-        "{message}"
-    );
-    let message = fails(root.path(), "eval --model nowhere", 5);
-    assert!(message.contains("\"nowhere\": cannot read"), "{message}");
-    let message = fails(root.path(), "data verify --data-dir .", 3);
-    assert!(
-        message.contains("mnist is incomplete: 4 of its 4 files are missing in \".\""),
-        "{message}"
+    let root = root.path();
+    fs::write(root.join("c.toml"), "seed = 1\nepoch = 4\n").unwrap();
+    fs::write(root.join("a.toml"), "[augmentation]\nrotate = 4\n").unwrap();
+    for (arguments, code, part) in [
+        ("train --config c.toml", 2, "line 2, column 1"),
+        ("data show --augment --config a.toml", 2, "line 2, column 1"),
+        ("train --config none.toml", 5, "\"none.toml\": cannot read"),
+        ("train --output c.toml", 2, "\"c.toml\": already exists"),
+        ("train --output c.toml/run", 5, "c.toml\": cannot create"),
+        (
+            "train --resume nowhere",
+            5,
+            "nowhere/config.toml\": cannot read",
+        ),
+        (
+            "eval --model c.toml",
+            3,
+            "\"c.toml\": not a safetensors file",
+        ),
+        ("eval --model nowhere", 5, "\"nowhere\": cannot read"),
+        (
+            "data verify --data-dir .",
+            3,
+            "mnist is incomplete: 4 of its 4",
+        ),
+        (
+            "train --dataset kmnist --data-dir .",
+            3,
+            "kmnist is incomplete",
+        ),
+        ("train --dataset .", 3, "\".\""),
+        ("train --dataset ./gone", 5, "\"./gone\""),
+    ] {
+        let message = fails(root, arguments, code);
+        assert!(message.contains(part), "lenet {arguments}: {message}");
+    }
+    assert_eq!(
+        fs::read_dir(root).unwrap().count(),
+        2,
+        "a run was left behind"
     );
 }
 
-/// A13: whoever reads standard output may have seen enough.
-#[cfg(unix)]
+/// A13: the reader of standard output may have seen enough. A17: a full disk is an error.
+#[cfg(target_os = "linux")]
 #[test]
-fn a13_closed_output_is_no_panic() {
+fn a13_a17_closed_and_full_outputs() {
     let root = tempfile::tempdir().unwrap();
     for arguments in [
         "summary",
@@ -148,8 +134,9 @@ fn a13_closed_output_is_no_panic() {
         "completions bash",
         "--help",
     ] {
-        let mut child = lenet(root.path())
-            .args(arguments.split_whitespace())
+        let mut command = lenet(root.path());
+        command.args(arguments.split_whitespace());
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -157,17 +144,12 @@ fn a13_closed_output_is_no_panic() {
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(!errors.contains("panicked"), "{arguments}: {errors}");
-        assert_eq!(output.status.code(), Some(0), "{arguments}: {errors}");
+        assert!(
+            output.status.success() && errors.is_empty(),
+            "{arguments}: {errors}"
+        );
     }
-    #[cfg(target_os = "linux")]
-    full_output(root.path());
-}
-
-/// A17
-#[cfg(target_os = "linux")]
-fn full_output(folder: &Path) {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = lenet(folder).arg("summary").stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(5));
+    let status = lenet(root.path()).arg("summary").stdout(full).status();
+    assert_eq!(status.unwrap().code(), Some(5));
 }

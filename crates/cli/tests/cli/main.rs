@@ -1,10 +1,11 @@
-//! The program from outside: what it prints, writes and returns. FAULTS A8, A11 to A14, A18, A23,
-//! B15, C9 to C13, D1, D4 to D7, E6, E7, E9.
+//! The program from outside: what it prints, writes and returns. A file per feature.
 #![cfg(feature = "embedded-mnist")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod compare;
+mod data;
 mod datasets;
+#[cfg(unix)]
 mod download;
 mod errors;
 mod pictures;
@@ -13,16 +14,18 @@ mod report;
 #[cfg(unix)]
 mod serve;
 mod tensorboard;
-mod tools;
 mod training;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use serde_json::Value;
 
 fn lenet(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
     command.current_dir(folder);
-    // Whatever the user has set must not decide a test.
+    // What the user has set must not decide a test.
     for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
@@ -30,10 +33,8 @@ fn lenet(folder: &Path) -> Command {
 }
 
 fn run(folder: &Path, arguments: &str) -> Output {
-    lenet(folder)
-        .args(arguments.split_whitespace())
-        .output()
-        .unwrap()
+    let mut command = lenet(folder);
+    command.args(arguments.split_whitespace()).output().unwrap()
 }
 
 #[track_caller]
@@ -44,7 +45,17 @@ fn succeeds(folder: &Path, arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What standard error says when a command fails with this code.
+/// The objects that a command prints with `--format json`.
+#[track_caller]
+fn json(folder: &Path, arguments: &str) -> Vec<Value> {
+    let printed = succeeds(folder, &format!("{arguments} --format json"));
+    let lines = printed.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// What standard error says when a command ends with this code.
 #[track_caller]
 fn fails(folder: &Path, arguments: &str, code: i32) -> String {
     let output = run(folder, arguments);
@@ -57,5 +68,19 @@ fn fails(folder: &Path, arguments: &str, code: i32) -> String {
     errors
 }
 
-/// A training of some seconds.
-const SHORT: &str = "train --epochs 2 --limit-train 1000 --validation 500 --batch-size 100";
+#[track_caller]
+fn contains_all(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// A JSON file.
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Twenty drawn digits whose names start with their labels.
+fn drawn_digits() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../picture/tests/drawn-digits")
+}

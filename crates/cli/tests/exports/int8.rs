@@ -81,7 +81,7 @@ int main(void)
 }
 "#;
 
-/// What the C compiler makes of the header, given images; `None` where there is no compiler.
+/// What the C compiler makes of the header, given images; `None` without a compiler.
 fn run_in_c(header: &str, images: &[u8]) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = |name| folder.path().join(name);

@@ -69,8 +69,8 @@ fn fails(command: &mut Command, code: i32) -> String {
     errors
 }
 
-/// A pipe that nobody reads yet and that holds all that it can: a program that writes to it waits
-/// until the reader is dropped, and then gets an error.
+/// A full pipe: a program that writes to it waits until it is read, or gets an error once the reader
+/// is dropped.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     // pipe(7): the capacity is 16 pages.

@@ -102,8 +102,10 @@ fn a22_no_image_and_fewer_than_a_batch() {
         let labels = [0, 0, 8, 1, 0, 0, 0, 0];
         fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
     }
-    let message = fails(&mut lenet(root.path(), "train --data-dir data"), 3);
-    assert!(message.contains("0 images"), "{message}");
+    for data in ["--data-dir data", "--dataset data"] {
+        let message = fails(&mut lenet(root.path(), &format!("train {data}")), 3);
+        assert!(message.contains("error: \"data"), "{message}");
+    }
     assert!(!root.path().join("runs").exists());
     let one = TRAINING.replace(
         "--limit-train 512 --validation 64",

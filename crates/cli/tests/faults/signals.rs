@@ -1,4 +1,4 @@
-//! A12, A13 and A14: signals, streams that nobody reads, and a run that is in use.
+//! A12 to A14 and A25: signals, streams without a reader, a run that is in use, and memory.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ fn send(signal: &str, child: &Child) {
     assert!(sent.unwrap().success());
 }
 
-/// A training that is stopped has a checkpoint; it goes on to what an uninterrupted training of as
+/// A training that is stopped has a checkpoint; it continues to what an uninterrupted training of as
 /// many epochs is. SIGHUP, of a terminal that goes away, stops nothing.
 #[test]
 fn a12_a13_a_signal_while_it_trains() {
@@ -53,9 +53,9 @@ fn a12_a13_a_signal_while_it_trains() {
     }
 }
 
-/// A process that waits for its standard error holds the run: another one is told who does, and
-/// writes nothing. The second signal waits for nothing. The lock of a process that has ended keeps
-/// nobody out.
+/// A process that waits for its standard error holds the run: another process learns which one does,
+/// and writes nothing. The second signal stops at once. The lock of a process that has ended blocks
+/// no other.
 #[test]
 fn a12_a14_a_run_in_use_and_a_second_signal() {
     let root = unfinished();
@@ -89,7 +89,7 @@ fn a12_a14_a_run_in_use_and_a_second_signal() {
 
 /// `lenet train | head -1` trains to the end; so does a training without any standard stream.
 #[test]
-fn a13_streams_that_nobody_reads() {
+fn a13_streams_without_a_reader() {
     let program = env!("CARGO_BIN_EXE_lenet");
     for streams in [
         "2>errors | head -1",
@@ -120,7 +120,7 @@ fn a13_streams_that_nobody_reads() {
     }
 }
 
-/// A25: held at its end, by a standard output that nobody reads, a long training has used no more
+/// A25: held at its end, by a standard output without a reader, a long training has used no more
 /// memory than a short one, but for 5 MB, and less than 200 MB. A12: a signal that comes after the
 /// last checkpoint has its exit code.
 #[test]

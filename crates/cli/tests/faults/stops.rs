@@ -1,5 +1,5 @@
-//! A1, A2, A16 to A18: killed at any moment, or on a disk that fails, a run goes on to the bytes of
-//! one that was not disturbed.
+//! A1, A2, A16 to A18: killed at any moment, or on a disk that fails, a run continues to the
+//! bytes of one that was not disturbed.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -139,7 +139,7 @@ fn a2_the_newest_checkpoint_is_torn() {
     }
 }
 
-/// A file system that is too small: each size fails another file.
+/// A file system that is too small: each size makes another file fail.
 #[test]
 fn a17_a_full_disk() {
     let training = TRAINING.replace("--output run", "--output disk/run");

@@ -1,4 +1,4 @@
-//! What is told of a download: a bar for each file that is under way, and lines in the log.
+//! Progress of a download: a bar for each file, and lines in the log.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::arguments::Verbosity;
 use crate::console::byte_bar;
 
-/// Without a terminal, a file is reported so often.
+/// How often a file is reported without a terminal.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Follows the files of one data set.

@@ -206,25 +206,8 @@ impl Printer {
             column if column % 2 == 0 => "probability".to_owned(),
             column => format!("{}.", column / 2 + 1),
         });
-        let rows: Vec<Vec<String>> = std::iter::once(heading.collect())
-            .chain(self.rows)
-            .collect();
-        let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        for row in &rows {
-            let cells = row.iter().enumerate().map(|(column, cell)| {
-                let width = width(column);
-                // Names to the left, figures to the right.
-                if column > 0 && column % 2 == 0 {
-                    format!("{cell:>width$}")
-                } else {
-                    format!("{cell:<width$}")
-                }
-            });
-            output::line(cells.collect::<Vec<String>>().join("  ").trim_end())?;
-        }
-        Ok(())
+        // Names to the left, figures to the right.
+        let is_left = |column| column == 0 || column % 2 == 1;
+        output::table(heading.collect(), self.rows, is_left)
     }
 }
