@@ -136,7 +136,8 @@ const MEAN: f64 = 0.15;
 
 #[test]
 fn affine_maps() {
-    let changes: [&dyn Fn(&mut Draw, f64); 6] = [
+    type Change<'a> = &'a dyn Fn(&mut Draw, f64);
+    let changes: [Change<'_>; 6] = [
         &|draw, part| draw.shift = [3. * part, -1.3 * part],
         &|draw, part| draw.rotation = 0.3 * part,
         &|draw, part| draw.rotation = std::f64::consts::PI * part,

@@ -17,11 +17,13 @@ pub struct Asked {
     stream: TcpStream,
 }
 
+type Log = Mutex<Vec<(String, Option<String>)>>;
+
 /// A server on a port of this machine; its thread ends with the test process.
 pub struct Server {
     address: SocketAddr,
     /// Names and ranges of the requests so far.
-    log: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    log: Arc<Log>,
 }
 
 impl Server {
@@ -62,11 +64,7 @@ impl Server {
     }
 }
 
-fn serve(
-    mut stream: TcpStream,
-    log: &Mutex<Vec<(String, Option<String>)>>,
-    answer: &dyn Fn(&mut Asked),
-) {
+fn serve(mut stream: TcpStream, log: &Log, answer: &dyn Fn(&mut Asked)) {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
