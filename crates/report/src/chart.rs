@@ -116,7 +116,7 @@ fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &R
     Series {
         name,
         colour: colour(place),
-        marker: if place / COLOURS.len() % 2 == 0 {
+        marker: if (place / COLOURS.len()).is_multiple_of(2) {
             Marker::Disc
         } else {
             Marker::Square

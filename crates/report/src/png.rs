@@ -172,20 +172,20 @@ fn width(text: &str, size: f64, weight: Weight) -> f64 {
     advances.unwrap_or(0.0) * size
 }
 
-fn face(weight: Weight) -> Option<&'static Face<'static>> {
-    static REGULAR: LazyLock<Option<Face<'_>>> =
-        LazyLock::new(|| parse(include_bytes!("../fonts/inter-latin-regular.otf")));
-    static SEMI_BOLD: LazyLock<Option<Face<'_>>> =
-        LazyLock::new(|| parse(include_bytes!("../fonts/inter-latin-semibold.otf")));
-    match weight {
-        Weight::Regular => REGULAR.as_ref(),
-        Weight::SemiBold => SEMI_BOLD.as_ref(),
-    }
-}
-
 /// The embedded files are fonts, as the tests see.
-fn parse(file: &'static [u8]) -> Option<Face<'static>> {
-    Face::parse(file, 0).ok()
+fn face(weight: Weight) -> Option<&'static Face<'static>> {
+    static FACES: LazyLock<[Option<Face<'_>>; 2]> = LazyLock::new(|| {
+        let files: [&[u8]; 2] = [
+            include_bytes!("../fonts/inter-latin-regular.otf"),
+            include_bytes!("../fonts/inter-latin-semibold.otf"),
+        ];
+        files.map(|file| Face::parse(file, 0).ok())
+    });
+    let [regular, semi_bold] = &*FACES;
+    match weight {
+        Weight::Regular => regular.as_ref(),
+        Weight::SemiBold => semi_bold.as_ref(),
+    }
 }
 
 /// The glyph of a letter; of one that the font lacks, the empty box.

@@ -9,16 +9,17 @@ use toml::{Table, Value};
 /// The setting that is expected to differ.
 const SEED: &str = "seed";
 
-/// Where a setting comes from, in the order in which they are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Configuration,
-    Environment,
-}
+/// Values by their names.
+type Values = BTreeMap<String, String>;
 
-/// The settings of a run: those of its configuration, and what computed it.
+/// The settings of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Settings(BTreeMap<(Place, String), String>);
+pub(crate) struct Settings {
+    /// The values of its configuration, under the names that they have in TOML.
+    configuration: Values,
+    /// What computed it.
+    environment: Values,
+}
 
 impl Settings {
     pub(crate) fn of(run: &Records) -> Result<Self> {
@@ -31,7 +32,7 @@ impl Settings {
             settings.add("", table);
         }
         if let Some(environment) = run.environment.clone() {
-            for (name, value) in [
+            let named = [
                 ("lenet", Some(environment.lenet)),
                 ("commit", environment.commit.map(|commit| short(&commit))),
                 ("processor", environment.processor),
@@ -39,15 +40,16 @@ impl Settings {
                 ("device", Some(environment.device)),
                 ("engine", Some(environment.engine)),
                 ("threads", Some(environment.threads.to_string())),
-            ] {
-                let named = value.map(|value| ((Place::Environment, name.to_owned()), value));
-                settings.0.extend(named);
-            }
+            ];
+            let known = named.into_iter();
+            settings.environment = known
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect();
         }
         Ok(settings)
     }
 
-    /// Adds the values of a table and of those within it, under the names that they have in TOML.
+    /// Adds the values of a table and of those within it.
     fn add(&mut self, prefix: &str, table: Table) {
         for (name, value) in table {
             let name = format!("{prefix}{name}");
@@ -59,22 +61,22 @@ impl Settings {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
-            self.0.insert((Place::Configuration, name), text);
+            self.configuration.insert(name, text);
         }
     }
 
     pub(crate) fn seed(&self) -> Option<&String> {
-        self.0.get(&(Place::Configuration, SEED.to_owned()))
+        self.configuration.get(SEED)
     }
 
     /// Whether another run has the same configuration but for the seed.
     pub(crate) fn is_repeated_by(&self, other: &Self) -> bool {
-        let configuration = |settings: &Self| -> BTreeMap<(Place, String), String> {
-            let all = settings.0.clone().into_iter();
-            all.filter(|((place, name), _)| *place == Place::Configuration && name != SEED)
-                .collect()
+        let others = |settings: &Self| {
+            let mut configuration = settings.configuration.clone();
+            configuration.remove(SEED);
+            configuration
         };
-        configuration(self) == configuration(other)
+        others(self) == others(other)
     }
 }
 
@@ -83,12 +85,15 @@ pub(crate) type Row<'a> = (&'a str, Vec<Option<&'a str>>);
 
 /// The settings that are not the same in all runs, and those that are.
 pub(crate) fn compare(settings: &[Settings]) -> (Vec<Row<'_>>, Vec<Row<'_>>) {
-    let keys: BTreeSet<_> = settings.iter().flat_map(|own| own.0.keys()).collect();
-    let row = |key: &'_ &'_ (Place, String)| {
-        let values = settings.iter().map(|own| own.0.get(*key));
-        values.map(|value| value.map(String::as_str)).collect()
-    };
-    let rows = keys.iter().map(|key| (key.1.as_str(), row(key)));
+    let parts: [fn(&Settings) -> &Values; 2] = [|own| &own.configuration, |own| &own.environment];
+    let rows = parts.into_iter().flat_map(|part| {
+        let keys: BTreeSet<&String> = settings.iter().flat_map(|own| part(own).keys()).collect();
+        keys.into_iter().map(move |key| {
+            let values = settings.iter().map(|own| part(own).get(key));
+            let values = values.map(|value| value.map(String::as_str));
+            (key.as_str(), values.collect())
+        })
+    });
     rows.partition(|(_, values): &Row<'_>| values.windows(2).any(|pair| pair[0] != pair[1]))
 }
 

@@ -213,7 +213,7 @@ fn folders_of_one_name_are_distinct_and_errors_name_them() {
         (&missing, missing.clone()),
         (&broken, broken.join("config.toml")),
     ] {
-        let error = write_comparison(&[folder.clone()], &output).unwrap_err();
+        let error = write_comparison(std::slice::from_ref(folder), &output).unwrap_err();
         assert_eq!(
             (error.kind(), error.path()),
             (Kind::Input, Some(path.as_path()))

@@ -153,7 +153,7 @@ impl Inspection {
         let sample = self.sample.iter().flat_map(|sample| &sample.feature_maps);
         for maps in sample.chain([&self.filters]) {
             let (height, width) = (maps.height, maps.width);
-            let size = height.checked_mul(width).unwrap_or(usize::MAX);
+            let size = height.saturating_mul(width);
             let fits = (1..=LARGEST_MAP).contains(&size);
             if !fits || maps.maps.iter().any(|map| map.len() != size) {
                 return Err(Error::input(format!(
