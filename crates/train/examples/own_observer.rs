@@ -1,5 +1,5 @@
 //! A run with an observer of one's own, which ends the training as soon as the validation accuracy is
-//! high enough. `lenet report` and `lenet eval` read its folder, `lenet train --resume` continues it.
+//! high enough. `lenet report` and `lenet eval` read its folder.
 use std::ops::ControlFlow;
 use std::path::Path;
 

@@ -200,13 +200,16 @@ impl Run {
         fitted
     }
 
-    /// Evaluates the network on the test images, for the only time, and writes the summary, with
-    /// which the run counts as finished.
+    /// Evaluates the network of the best epoch on the test images, for the only time, and writes the
+    /// summary, with which the run counts as finished, even if it was stopped before its last epoch.
     ///
     /// # Errors
     /// candle's own, and [`Kind::Io`] if the folder cannot be written.
     pub fn finish(&mut self) -> Result<(Summary, Inspection)> {
         let setup = &self.setup;
+        if let Some(best) = &self.progress.best {
+            self.model.parameters().restore(&best.parameters)?;
+        }
         let normalization = setup.config.normalization();
         let (tested, inspection) = inspect(
             &self.model,
