@@ -56,7 +56,9 @@ async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Respon
     let (head, body) = request.into_parts();
     let kind = Kind::of(&head.headers)?;
     let asks_first = head.headers.contains_key(EXPECT);
-    let (bytes, _memory) = read(body, asks_first, kind.limit(), &app.memory).await?;
+    let is_json = kind == Kind::Json;
+    let limit = if is_json { JSON_BYTES } else { PICTURE_BYTES };
+    let (bytes, _memory) = read(body, asks_first, limit, &app.memory).await?;
     let waiting = Arc::clone(&app.waiting).try_acquire_owned();
     let waiting = waiting.map_err(|_| Refusal::busy())?;
     let (image, _waiting) = if kind.is_json(&bytes) {
@@ -126,14 +128,6 @@ impl Kind {
             )),
             kind if kind.starts_with("image/") => Ok(Self::Picture),
             _ => Ok(Self::Unknown),
-        }
-    }
-
-    fn limit(self) -> usize {
-        if self == Self::Json {
-            JSON_BYTES
-        } else {
-            PICTURE_BYTES
         }
     }
 

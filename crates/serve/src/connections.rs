@@ -8,15 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
+use crate::App;
 use crate::limits::{BUFFER_BYTES, CONNECTIONS, HEAD_BYTES, HEAD_TIME, WRITE_TIME};
-use crate::metrics::Metrics;
 
 /// Descriptors that are left for everything but connections: the listener, the runtime, the model's
 /// file, standard streams and whatever else the process has open.
@@ -43,12 +42,10 @@ fn descriptors(wanted: u64) -> u64 {
     let hard = limit.maximum.unwrap_or(u64::MAX);
     if limit.current.is_some_and(|soft| soft < wanted.min(hard)) {
         limit.current = Some(wanted.min(hard));
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::debug!("the limit of open files could not be raised: {error}");
-        }
+        // Refused, it stays as it is.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
-    let limit = getrlimit(Resource::Nofile);
-    limit.current.unwrap_or(u64::MAX)
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 #[cfg(not(unix))]
@@ -60,9 +57,8 @@ fn descriptors(wanted: u64) -> u64 {
 pub async fn accept(
     listener: TcpListener,
     router: Router,
-    places: Arc<Semaphore>,
+    app: Arc<App>,
     connections: Arc<GracefulShutdown>,
-    metrics: Arc<Metrics>,
 ) {
     loop {
         let socket = match listener.accept().await {
@@ -74,11 +70,11 @@ pub async fn accept(
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(place) = Arc::clone(&app.places).acquire_owned().await else {
             return;
         };
         let connection = connections.watch(serve(socket, router.clone()));
-        let metrics = Arc::clone(&metrics);
+        let metrics = Arc::clone(&app.metrics);
         tokio::spawn(async move {
             // Other errors are the client's own: it sent no HTTP, or left.
             if connection.await.is_err_and(|error| is_timeout(&error)) {
@@ -89,14 +85,9 @@ pub async fn accept(
     }
 }
 
-type Connection = http1::Connection<
-    TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>,
-    TowerToHyperService<Router>,
->;
-
 /// Speaks HTTP/1 on a socket. A client that takes too long with a head or with reading is cut off
 /// here; the body has its time in `api`.
-fn serve(socket: TcpStream, router: Router) -> Connection {
+fn serve(socket: TcpStream, router: Router) -> impl GracefulConnection<Error = hyper::Error> {
     // Each answer is one write: nothing is gained by waiting for more.
     let _ = socket.set_nodelay(true);
     let mut socket = TimeoutStream::new(socket);

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::middleware::Next;
@@ -27,18 +24,12 @@ const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; 
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// The headers of every answer. No page elsewhere may show or embed what comes from here.
-const HEADERS: [(HeaderName, &str); 5] = [
-    (CONTENT_SECURITY_POLICY, POLICY),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "no-referrer"),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
+const HEADERS: [(&str, &str); 5] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
 ];
 
 /// Answers a request by `next`: for names of this server alone, in limited time, even if it panics.
@@ -70,12 +61,10 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 
 /// A path as the metrics name it: clients must not be able to make new names.
 fn route(path: &str) -> &'static str {
-    const KNOWN: [&str; 4] = ["/api/predict", "/api/model", "/healthz", "/metrics"];
-    match KNOWN.iter().find(|known| **known == path) {
-        Some(known) => known,
-        None if crate::page::has(path) => "page",
-        None => "other",
-    }
+    const API: [&str; 4] = ["/api/predict", "/api/model", "/healthz", "/metrics"];
+    API.into_iter()
+        .find(|known| *known == path)
+        .unwrap_or("page")
 }
 
 /// Against DNS rebinding: if the name of a page elsewhere comes to mean this machine, the browser
@@ -89,11 +78,8 @@ fn check_host(hosts: &[String], request: &Request) -> Result<(), Refusal> {
         (None, _) => return Err(Refusal::bad_request("the Host header is missing")),
         (Some(_), Some(_)) => return Err(Refusal::bad_request("two Host headers")),
     };
-    let Ok(authority) = host.parse::<Authority>() else {
-        return Err(Refusal::bad_request(
-            "the Host header is not a name and port",
-        ));
-    };
+    let authority = host.parse::<Authority>();
+    let authority = authority.map_err(|_| Refusal::bad_request("the Host header is no name"))?;
     let named = [Some(&authority), request.uri().authority()];
     let mut named = named.into_iter().flatten().map(Authority::host);
     match named.find(|host| !is_known(host, hosts)) {

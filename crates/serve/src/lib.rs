@@ -20,7 +20,8 @@
 //! use lenet_serve::{Server, Settings};
 //!
 //! let weights = pretrained::mnist(&candle_core::Device::Cpu)?;
-//! let server = Server::start(&weights, &Settings::default())?;
+//! let settings = Settings { address: "127.0.0.1:8080".parse()?, hosts: Vec::new() };
+//! let server = Server::start(&weights, &settings)?;
 //! println!("http://{}", server.address());
 //! std::thread::sleep(Duration::from_secs(60));
 //! server.stop(Duration::from_secs(5));
@@ -39,7 +40,7 @@ mod pixels;
 mod refusal;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -65,16 +66,6 @@ pub struct Settings {
     pub address: SocketAddr,
     /// Names of this machine that requests may use, beside addresses and `localhost`.
     pub hosts: Vec<String>,
-}
-
-impl Default for Settings {
-    /// This machine alone, port 8080.
-    fn default() -> Self {
-        Self {
-            address: (Ipv4Addr::LOCALHOST, 8080).into(),
-            hosts: Vec::new(),
-        }
-    }
 }
 
 /// What all requests share.
@@ -128,27 +119,27 @@ impl Server {
             .enable_time()
             .build()
             .map_err(no_thread)?;
-        let listener = runtime.block_on(TcpListener::bind(settings.address));
-        let listener = listener.map_err(|error| cannot_listen(settings.address, error))?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| cannot_listen(settings.address, error))?;
+        let listening = runtime.block_on(async {
+            let listener = TcpListener::bind(settings.address).await?;
+            Ok((listener.local_addr()?, listener))
+        });
+        let (address, listener) =
+            listening.map_err(|error| cannot_listen(settings.address, error))?;
         let most = connections::places();
-        let places = Arc::new(Semaphore::new(most));
         let metrics = Arc::new(Metrics::default());
         let hosts = settings.hosts.iter();
         let app = Arc::new(App {
             classifier: Classifier::start(network, Arc::clone(&metrics)).map_err(no_thread)?,
-            metrics: Arc::clone(&metrics),
+            metrics,
             waiting: Arc::new(Semaphore::new(WAITING)),
             memory: Semaphore::new(BODIES_BYTES),
-            places: Arc::clone(&places),
+            places: Arc::new(Semaphore::new(most)),
             most,
             hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(),
         });
         let connections = Arc::new(GracefulShutdown::new());
         let router = api::router(Arc::clone(&app));
-        let accepting = accept(listener, router, places, Arc::clone(&connections), metrics);
+        let accepting = accept(listener, router, Arc::clone(&app), Arc::clone(&connections));
         Ok(Self {
             accepting: runtime.spawn(accepting),
             runtime,
@@ -184,11 +175,8 @@ impl Server {
                 None => false,
             }
         });
-        let left = if is_drained {
-            0
-        } else {
-            self.app.connections()
-        };
+        let open = self.app.connections();
+        let left = if is_drained { 0 } else { open };
         // A picture that is being decoded cannot be stopped, and need not be waited for.
         self.runtime.shutdown_background();
         left
@@ -231,7 +219,7 @@ mod tests {
     fn a_full_queue_is_503() {
         let weights = pretrained::mnist(&Device::Cpu).unwrap();
         let settings = Settings {
-            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            address: "127.0.0.1:0".parse().unwrap(),
             hosts: Vec::new(),
         };
         let server = Server::start(&weights, &settings).unwrap();

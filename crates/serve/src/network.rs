@@ -271,12 +271,4 @@ mod tests {
             assert!(Arc::ptr_eq(&answer.about, &about), "{seed}");
         }
     }
-
-    #[test]
-    fn the_likeliest_of_equal_classes_is_the_first() {
-        let network = network();
-        let mut values = [0.; 10];
-        (values[3], values[7]) = (0.5, 0.5);
-        assert_eq!(network.about.likeliest(&values), Some(("3", 0.5)));
-    }
 }

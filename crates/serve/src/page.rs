@@ -11,7 +11,6 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 /// A file of the page.
-#[derive(Debug, Clone, Copy)]
 struct File {
     /// As requests name it.
     path: &'static str,
@@ -58,11 +57,6 @@ pub fn add<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     index.chain(named).fold(router, |router, (path, file)| {
         router.route(path, get(async |headers: HeaderMap| answer(file, &headers)))
     })
-}
-
-/// Whether a path is one of the page's.
-pub fn has(path: &str) -> bool {
-    path == "/" || FILES.iter().any(|file| file.path == path)
 }
 
 fn answer(file: &File, headers: &HeaderMap) -> Response {

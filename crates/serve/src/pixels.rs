@@ -67,14 +67,6 @@ mod tests {
         vec![number; count].join(",")
     }
 
-    #[test]
-    fn numbers_become_pixels() {
-        let json = format!(r#" {{"pixels": [0, 255, 0.5, 1e2,{}]}} "#, list(780, "7"));
-        let pixels = parse(json.as_bytes()).unwrap();
-        assert_eq!(pixels[..5], [0., 255., 0.5, 100., 7.]);
-        assert_eq!(pixels[783], 7.);
-    }
-
     /// FAULTS E3.
     #[test]
     fn errors_name_the_field() {

@@ -44,15 +44,12 @@ impl IntoResponse for Refusal {
         let body = json!({ "error": self.message, "field": self.field });
         let mut response = crate::api::json(self.status, &body);
         let headers = response.headers_mut();
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            // The rest of a body may still come, which is no request.
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            _ => {}
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        // The rest of a body may still arrive, which is no request.
+        if [413, 408].contains(&self.status.as_u16()) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

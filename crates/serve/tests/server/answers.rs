@@ -1,19 +1,9 @@
 //! What the routes answer.
 
 use candle_core::Device;
-use lenet_model::{Init, LeNet5, Weights, pretrained};
+use lenet_model::pretrained;
 
 use crate::{Answer, ask, drawn, get, json, metric, post, request, server};
-
-/// A picture of one grey.
-fn png(width: u32, height: u32, pixel: u8) -> Vec<u8> {
-    let picture = image::GrayImage::from_pixel(width, height, image::Luma([pixel]));
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .unwrap();
-    bytes.into_inner()
-}
 
 #[track_caller]
 fn is_seven(answer: &Answer) {
@@ -66,19 +56,6 @@ fn pictures_and_pixels_are_classified() {
 }
 
 #[test]
-fn blank_pictures_are_blank() {
-    let server = server();
-    for pixel in [0, 255] {
-        let answer = post(server.address(), "image/png", &png(60, 40, pixel));
-        assert_eq!(answer.status, 200);
-        let expected = serde_json::json!(
-            { "label": null, "probability": null, "probabilities": {}, "blank": true }
-        );
-        assert_eq!(answer.json(), expected);
-    }
-}
-
-#[test]
 fn the_model_describes_itself() {
     let server = server();
     let model = get(server.address(), "/api/model").json();
@@ -88,10 +65,6 @@ fn the_model_describes_itself() {
     let mut expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
     expected["parameters"] = 61_706.into();
     assert_eq!(model, expected);
-    assert_eq!(model["network"], "lenet5");
-    assert_eq!(model["dataset"], "mnist");
-    assert_eq!(model["class_names"].as_array().unwrap().len(), 10);
-    assert!(model["input"]["std"].as_f64().unwrap() > 0.);
     let health = get(server.address(), "/healthz");
     assert_eq!((health.status, health.text().as_str()), (200, "ok\n"));
 }
@@ -105,15 +78,15 @@ fn metrics_count() {
     get(address, "/nowhere");
     get(address, "/nowhere/else");
     let answer = get(address, "/metrics");
-    let kind = answer.header("content-type").unwrap();
-    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("text/plain; version=0.0.4; charset=utf-8"));
     let requests = |route, status| {
         let labels = format!("route=\"{route}\",status=\"{status}\"");
         metric(address, &format!("lenet_http_requests_total{{{labels}}}"))
     };
     assert_eq!(requests("/api/predict", 200), 1);
     assert_eq!(requests("/api/predict", 400), 1);
-    assert_eq!(requests("other", 404), 2);
+    assert_eq!(requests("page", 404), 2);
     assert_eq!(metric(address, "lenet_batch_size_bucket{le=\"1\"}"), 1);
     assert_eq!(metric(address, "lenet_connections"), 1);
     assert!(metric(address, "lenet_http_request_duration_seconds_count") >= 5);
@@ -166,30 +139,4 @@ fn head_is_get_without_the_body() {
         assert_eq!(head.header("content-length"), Some(&*length), "{path}");
         assert_eq!(head.header("content-type"), whole.header("content-type"));
     }
-}
-
-#[test]
-fn a_model_is_replaced() {
-    let server = server();
-    let picture = drawn("7-007.png");
-    let probabilities = || {
-        let answer = post(server.address(), "image/png", &picture);
-        answer.json()["probabilities"].clone()
-    };
-    let trained = pretrained::mnist(&Device::Cpu).unwrap();
-    let architecture = trained.model.architecture();
-    let mut untrained = Weights {
-        model: LeNet5::new(architecture, Init::default(), 1, &Device::Cpu).unwrap(),
-        metadata: trained.metadata.clone(),
-    };
-    untrained.metadata.dataset = Some("none".to_owned());
-    let before = probabilities();
-    server.replace(&untrained).unwrap();
-    assert_ne!(probabilities(), before);
-    assert_eq!(
-        get(server.address(), "/api/model").json()["dataset"],
-        "none"
-    );
-    server.replace(&trained).unwrap();
-    assert_eq!(probabilities(), before);
 }
