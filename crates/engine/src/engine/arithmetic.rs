@@ -16,6 +16,10 @@ use crate::simd::LANES;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) index: usize,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only AMX has buffers for each thread")
+    )]
     pub(crate) thread: usize,
 }
 

@@ -1,7 +1,5 @@
 //! Where a pass gets its images from.
 
-use crate::simd::LANES;
-
 /// One image as its owner stores it.
 #[derive(Clone, Copy, Debug)]
 pub enum Pixels<'a> {
@@ -15,18 +13,20 @@ impl Pixels<'_> {
     /// Fetches the memory into the cache ahead of its use: images come from anywhere in a set that no
     /// cache holds.
     pub fn prefetch(self) {
-        let (first, bytes) = match self {
-            Pixels::Bytes(bytes, _) => (bytes.as_ptr(), bytes.len()),
-            Pixels::Floats(floats) => (floats.as_ptr().cast(), size_of_val(floats)),
-        };
         #[cfg(target_arch = "x86_64")]
-        for offset in (0..bytes + LANES * 4 - 1).step_by(LANES * 4) {
+        {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: the instruction takes any address, and every x86-64 has it.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
+            /// Bytes of a cache line.
+            const LINE: usize = 64;
+            let (first, bytes) = match self {
+                Pixels::Bytes(bytes, _) => (bytes.as_ptr(), bytes.len()),
+                Pixels::Floats(floats) => (floats.as_ptr().cast(), size_of_val(floats)),
+            };
+            for offset in (0..bytes + LINE - 1).step_by(LINE) {
+                // SAFETY: the instruction takes any address, and every x86-64 has it.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(offset).cast()) }
+            }
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (first, bytes);
     }
 
     /// How many pixels there are.
