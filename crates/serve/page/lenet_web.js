@@ -1,5 +1,5 @@
 /**
- * What a picture comes to.
+ * What the network makes of a picture.
  */
 export class Answer {
     static __wrap(ptr) {
@@ -19,7 +19,7 @@ export class Answer {
         wasm.__wbg_answer_free(ptr, 0);
     }
     /**
-     * Whether nothing is drawn; all that follows is empty then.
+     * Whether nothing is drawn; everything below is then empty.
      * @returns {boolean}
      */
     get blank() {
@@ -47,7 +47,7 @@ export class Answer {
         return v1;
     }
     /**
-     * Pixels down of the picture from a file; 0 of a drawing.
+     * The height of the picture from a file; 0 for a drawing.
      * @returns {number}
      */
     get pictureHeight() {
@@ -55,7 +55,7 @@ export class Answer {
         return ret >>> 0;
     }
     /**
-     * Pixels across of the picture from a file; 0 of a drawing.
+     * The width of the picture from a file; 0 for a drawing.
      * @returns {number}
      */
     get pictureWidth() {
@@ -96,7 +96,7 @@ export class Answer {
 if (Symbol.dispose) Answer.prototype[Symbol.dispose] = Answer.prototype.free;
 
 /**
- * The trained network, and the drawing that it looks at.
+ * The trained network, and a sheet to draw on.
  */
 export class Network {
     __destroy_into_raw() {
@@ -173,13 +173,13 @@ export class Network {
         return Answer.__wrap(ret[0]);
     }
     /**
-     * An empty sheet.
+     * Clears the sheet.
      */
     clear() {
         wasm.network_clear(this.__wbg_ptr);
     }
     /**
-     * Draws a line through points `[x, y, x, y, ...]`, each coordinate a part of the sheet's side;
+     * Draws a line through points `[x, y, x, y, ...]`, each coordinate a fraction of the sheet's side;
      * a single point is a dot.
      * @param {Float32Array | number[]} points
      */
@@ -189,7 +189,7 @@ export class Network {
         wasm.network_draw(this.__wbg_ptr, ptr0, len0);
     }
     /**
-     * The most bytes that a picture file may have.
+     * The most bytes that a picture file can have.
      * @returns {number}
      */
     get maxBytes() {
@@ -197,7 +197,7 @@ export class Network {
         return ret >>> 0;
     }
     /**
-     * The network with the embedded weights, before an empty sheet.
+     * The network with the embedded weights, and an empty sheet.
      *
      * # Errors
      * None with the weights that are embedded.
@@ -212,7 +212,7 @@ export class Network {
         return this;
     }
     /**
-     * The width of the pen, as a part of the sheet's side.
+     * The width of the pen, as a fraction of the sheet's side.
      * @returns {number}
      */
     get pen() {
