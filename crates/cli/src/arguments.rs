@@ -309,14 +309,4 @@ mod tests {
     fn clap_finds_no_contradiction() {
         Arguments::command().debug_assert();
     }
-
-    #[test]
-    fn names_of_folders() {
-        for name in ["train", "my-run_2", "größe"] {
-            assert_eq!(folder_name(name).as_deref(), Ok(name));
-        }
-        for name in ["", ".", "..", "a/b", "../x", "a b"] {
-            assert!(folder_name(name).is_err(), "{name}");
-        }
-    }
 }

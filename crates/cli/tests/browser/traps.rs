@@ -89,10 +89,8 @@ fn a_network_that_fails_again_is_given_up() {
         assert!(click(&browser, "#clear").words.contains("Reload the page"));
         // The reason is in the console, from the page and not from the browser.
         let console = browser.console();
-        assert!(
-            !console.iter().any(|line| line.contains("Uncaught")),
-            "{console:?}"
-        );
+        let is_thrown = console.iter().any(|line| line.contains("Uncaught"));
+        assert!(!is_thrown, "{console:?}");
         if !is_gone {
             // The page's head names the first one too, which is loaded once for both.
             let mut modules = browser.requests();

@@ -14,22 +14,13 @@ fn each_set_is_trained_and_all_are_tabulated() {
     let root = root.path();
     pictures(&root.join("shapes"));
     let printed = succeeds(root, COMPARE);
-    let rows: Vec<Vec<&str>> = printed
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    assert_eq!(
-        (rows[1][0], rows[1][1], rows[1][10]),
-        ("mnist", "10", "61706")
-    );
-    assert_eq!(
-        (rows[2][0], rows[2][1], rows[2][10]),
-        ("shapes", "3", "61111")
-    );
-    assert!(
-        printed.ends_with("runs/compare-1/comparison.html\n"),
-        "{printed}"
-    );
+    let lines = printed.lines().map(str::split_whitespace);
+    let rows: Vec<Vec<&str>> = lines.map(Iterator::collect).collect();
+    let cells = |row: usize| [0, 1, 10].map(|column| rows[row][column]);
+    assert_eq!(cells(1), ["mnist", "10", "61706"]);
+    assert_eq!(cells(2), ["shapes", "3", "61111"]);
+    let page = "runs/compare-1/comparison.html\n";
+    assert!(printed.ends_with(page), "{printed}");
 
     // The table says what the runs say.
     let folder = root.join("runs/compare-1");
@@ -52,10 +43,8 @@ fn each_set_is_trained_and_all_are_tabulated() {
     fs::remove_file(folder.join("shapes/summary.json")).unwrap();
     let rows = json(root, &again);
     assert_eq!((rows.len(), &rows[1]["test_images"]), (2, &24.into()));
-    assert!(
-        [weights("mnist"), weights("shapes")] == before,
-        "other weights"
-    );
+    let after = [weights("mnist"), weights("shapes")];
+    assert!(after == before, "other weights");
     let message = fails(root, &again.replace("--epochs 2", "--epochs 3"), 2);
     contains_all(&message, &["mnist\"", "another configuration"]);
 }
@@ -68,11 +57,10 @@ fn what_is_wrong_is_said_before_anything_is_trained() {
     for (datasets, code, part) in [
         ("mnist,empty", 3, "empty"),
         ("mnist,./nowhere", 5, "nowhere"),
-        ("mnist,mnits", 2, "mnits"),
         ("mnist,mnist", 2, "\"mnist\""),
     ] {
         let message = fails(root.path(), &format!("compare --datasets {datasets}"), code);
-        assert!(message.contains(part), "{message}");
+        contains_all(&message, &[part]);
     }
     assert!(!root.path().join("runs").exists());
 }

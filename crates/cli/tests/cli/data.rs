@@ -5,16 +5,13 @@ use std::fs;
 use image::RgbImage;
 use lenet_data::{Augmentation, embedded, registry};
 
-use crate::{fails, json, succeeds};
+use crate::{contains_all, fails, json, succeeds};
 
 #[test]
 fn data_is_listed_and_verified() {
     let root = tempfile::tempdir().unwrap();
     let list = succeeds(root.path(), "data list");
-    assert!(
-        list.contains("(10 classes, 60000 + 10000 images): embedded"),
-        "{list}"
-    );
+    contains_all(&list, &["(10 classes, 60000 + 10000 images): embedded"]);
     // Two lines each, with the licence on the second.
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), 2 * registry::ALL.len());
@@ -25,10 +22,8 @@ fn data_is_listed_and_verified() {
     let verified = &json(root.path(), "data verify mnist")[0];
     assert_eq!(verified["train"]["images"], 60_000);
     assert_eq!(verified["test"]["class_counts"][0], 980);
-    assert_eq!(
-        json(root.path(), "checks")[0]["data"]["mnist"],
-        "embedded in the program"
-    );
+    let checks = &json(root.path(), "checks")[0];
+    assert_eq!(checks["data"]["mnist"], "embedded in the program");
 }
 
 /// The grey of a picture in the sheet's last row, from the right edge: 28x28 squares of 4x4 pixels,
@@ -57,10 +52,7 @@ fn data_is_shown() {
                     pictures\n";
     assert!(printed.ends_with(expected), "{printed}");
     let message = fails(root, "data show --split test", 2);
-    assert!(
-        message.contains("\"mnist.png\" already exists; pass --force"),
-        "{message}"
-    );
+    contains_all(&message, &["\"mnist.png\" already exists; pass --force"]);
 
     let sheet = |arguments: &str| {
         let show = "data show --augment --count 2 --force --output sheet.png";
@@ -89,11 +81,8 @@ fn data_is_shown() {
     assert!((0..train.len()).any(is_shown));
 
     // The settings of a file, and flags that override them.
-    fs::write(
-        root.join("c.toml"),
-        "[augmentation]\nshift = 3.0\nerase = 1.0\n",
-    )
-    .unwrap();
+    let file = "[augmentation]\nshift = 3.0\nerase = 1.0\n";
+    fs::write(root.join("c.toml"), file).unwrap();
     assert_eq!(sheet("--config c.toml --erase 0 --seed 7"), shifted);
     assert_ne!(sheet("--config c.toml --seed 7"), shifted);
     let off = sheet("--shift 0");

@@ -60,11 +60,8 @@ fn json(folder: &Path, arguments: &str) -> Vec<Value> {
 fn fails(folder: &Path, arguments: &str, code: i32) -> String {
     let output = run(folder, arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "lenet {arguments}: {errors}"
-    );
+    let found = output.status.code();
+    assert_eq!(found, Some(code), "lenet {arguments}: {errors}");
     errors
 }
 

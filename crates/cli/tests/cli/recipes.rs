@@ -47,16 +47,11 @@ fn recipes_are_shown_whole_and_overridden() {
         ]
     );
     // A file names the recipe that it changes, and a flag overrides the file.
-    fs::write(
-        root.join("mine.toml"),
-        "recipe = \"best\"\nepochs = 7\nseed = 3\n",
-    )
-    .unwrap();
+    let file = "recipe = \"best\"\nepochs = 7\nseed = 3\n";
+    fs::write(root.join("mine.toml"), file).unwrap();
     let mine = shown("--config mine.toml --seed 4");
-    assert_eq!(
-        changed(&mine, &shown("--recipe best")),
-        ["epochs = 7", "seed = 4"]
-    );
+    let changes = changed(&mine, &shown("--recipe best"));
+    assert_eq!(changes, ["epochs = 7", "seed = 4"]);
 }
 
 /// Each recipe trains, with augmentation, averaging and all.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::succeeds;
+use crate::{contains_all, succeeds};
 
 /// Names a Python that has TensorBoard; `cargo xtask ci tensorboard` sets it.
 const PYTHON: &str = "LENET_TENSORBOARD_PYTHON";
@@ -18,16 +18,12 @@ fn check(run: &Path, files: usize) {
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/check.py");
     let mut command = Command::new(python);
-    let output = command
-        .arg(script)
-        .arg(run)
-        .arg(files.to_string())
-        .output()
-        .unwrap();
+    command.arg(script).arg(run).arg(files.to_string());
+    let output = command.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}{errors}");
-    assert!(printed.contains(" pictures agree"), "{printed}");
+    contains_all(&printed, &[" pictures agree"]);
 }
 
 fn event_files(run: &Path) -> Vec<PathBuf> {
@@ -57,11 +53,8 @@ fn tensorboard_reads_what_we_write() {
     // As if the process had been killed at the end of the last epoch, in the middle of a record.
     fs::remove_file(run.join("summary.json")).unwrap();
     let checkpoints = fs::read_dir(run.join("checkpoint")).unwrap();
-    let newest = checkpoints
-        .map(|entry| entry.unwrap().path())
-        .max()
-        .unwrap();
-    fs::remove_file(newest).unwrap();
+    let newest = checkpoints.map(|entry| entry.unwrap().path()).max();
+    fs::remove_file(newest.unwrap()).unwrap();
     let mut torn = File::options();
     let mut torn = torn.append(true).open(&event_files(&run)[0]).unwrap();
     torn.write_all(b"\x40\0\0").unwrap();

@@ -39,21 +39,15 @@ fn a_run_has_all_its_files_and_its_model_works() {
         assert!(read(file).contains("<svg"), "{file}");
     }
     assert_eq!(fs::read_dir(run.join("checkpoint")).unwrap().count(), 2);
-    let config = succeeds(
-        root,
-        "train --config runs/train-1/config.toml --print-config",
-    );
-    assert_eq!(config, read("config.toml"));
+    let config = "train --config runs/train-1/config.toml --print-config";
+    assert_eq!(succeeds(root, config), read("config.toml"));
 
     // The weights have the same figures again.
     let evaluated = &json(root, "eval --model runs/train-1")[0];
     assert_eq!(evaluated["errors"], summary["test"]["errors"]);
     assert_eq!(evaluated["per_class"].as_array().unwrap().len(), 10);
     let message = fails(root, "eval --model runs/train-1 --min-accuracy 0.999", 8);
-    assert!(
-        message.contains("below --min-accuracy 99.90 %"),
-        "{message}"
-    );
+    contains_all(&message, &["below --min-accuracy 99.90 %"]);
     let table = succeeds(root, "eval --model runs/train-1 --min-accuracy 0.5");
     assert_eq!(table.lines().count(), 12);
     assert!(succeeds(root, "summary --model runs/train-1").contains("61,706"));
@@ -64,10 +58,8 @@ fn equal_seeds_give_equal_bytes() {
     let root = tempfile::tempdir().unwrap();
     let weights = |output: &str, seed: u32| {
         let training = "train --epochs 1 --limit-train 500 --validation 0 --quiet";
-        succeeds(
-            root.path(),
-            &format!("{training} --seed {seed} --output {output}"),
-        );
+        let flags = format!("{training} --seed {seed} --output {output}");
+        succeeds(root.path(), &flags);
         fs::read(root.path().join(output).join("model.safetensors")).unwrap()
     };
     let first = weights("a", 7);
@@ -83,18 +75,12 @@ fn equal_seeds_give_equal_bytes() {
 #[test]
 fn a10_divergence_has_its_exit_code() {
     let root = tempfile::tempdir().unwrap();
-    let message = fails(
-        root.path(),
-        "train --lr 1e30 --limit-train 500 --validation 0",
-        6,
-    );
+    let training = "train --lr 1e30 --limit-train 500 --validation 0";
+    let message = fails(root.path(), training, 6);
     contains_all(&message, &["diverged at epoch 1, step 2"]);
     let run = root.path().join("runs/train-1");
     let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
-    assert!(
-        events.lines().last().unwrap().contains("\"failed\""),
-        "{events}"
-    );
+    contains_all(events.lines().last().unwrap(), &["\"failed\""]);
     assert!(run.join("report.html").exists());
 }
 
@@ -103,10 +89,8 @@ fn the_architecture_in_every_form() {
     let root = tempfile::tempdir().unwrap();
     let summary = &json(root.path(), "summary --padding valid")[0];
     assert_eq!(summary["parameters"], 44_426);
-    assert_eq!(
-        summary["layers"][0]["output_shape"],
-        serde_json::json!([6, 24, 24])
-    );
+    let shape = serde_json::json!([6, 24, 24]);
+    assert_eq!(summary["layers"][0]["output_shape"], shape);
     assert!(succeeds(root.path(), "summary --format svg").starts_with("<svg "));
     assert!(succeeds(root.path(), "completions zsh").contains("#compdef lenet"));
 }

@@ -31,20 +31,15 @@ fn weights_without_metadata() {
     let own = other_network();
     fs::write(folder.join("torch.safetensors"), state_dict(&own)).unwrap();
     let said = succeeds(folder, "summary --model torch.safetensors");
-    for words in [
-        "torch.safetensors",
-        "padding valid, 11 classes",
-        "Assumed: relu",
-    ] {
+    let file = "torch.safetensors";
+    for words in [file, "padding valid, 11 classes", "Assumed: relu"] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let names = "a,b,c,d,e,f,g,h,i,j,k";
     let export = "export --format safetensors --output w.safetensors --force";
     let flags = "--activation tanh --mean 0.1307 --std 0.3081 --class-names";
-    let said = succeeds(
-        folder,
-        &format!("{export} --model torch.safetensors {flags} {names}"),
-    );
+    let stated = format!("{export} --model torch.safetensors {flags} {names}");
+    let said = succeeds(folder, &stated);
     assert!(!said.contains("WARN"), "{said}");
     let back = Weights::load(&folder.join("w.safetensors"), &Device::Cpu).unwrap();
     assert!(!back.metadata.assumed);

@@ -21,10 +21,8 @@ fn card(folder: &Path, accuracy: f64) -> String {
     let path = folder.join("hub/README.md");
     if let Some(python) = other(PYTHON) {
         let mut command = Command::new(python);
-        command
-            .arg(script("check_card.py"))
-            .arg(&path)
-            .arg(accuracy.to_string());
+        command.arg(script("check_card.py")).arg(&path);
+        command.arg(accuracy.to_string());
         assert!(checked(&mut command).contains("card agrees"));
     }
     fs::read_to_string(path).unwrap()
@@ -39,10 +37,8 @@ fn of_the_embedded_network() {
     assert_eq!(weights, pretrained::MNIST);
     let config = fs::read(folder.join("hub/config.json")).unwrap();
     let config: Value = serde_json::from_slice(&config).unwrap();
-    assert_eq!(
-        (&config["id2label"]["7"], &config["label2id"]["7"]),
-        (&json!("7"), &json!(7))
-    );
+    assert_eq!(config["id2label"]["7"], "7");
+    assert_eq!(config["label2id"]["7"], 7);
     let std = config["image_std"][0].as_f64().unwrap() as f32;
     assert_eq!(std, embedded_network().metadata.input.std);
 
@@ -91,10 +87,8 @@ fn of_a_run_and_of_an_unknown_network() {
 
     let weights = other_network().to_bytes().unwrap();
     fs::write(folder.join("other.safetensors"), weights).unwrap();
-    let said = succeeds(
-        folder,
-        &format!("{EXPORT} --force --model other.safetensors --license a:#"),
-    );
+    let unknown = format!("{EXPORT} --force --model other.safetensors --license a:#");
+    let said = succeeds(folder, &unknown);
     assert!(said.contains("--dataset"), "{said}");
     let unknown = card(folder, f64::NAN);
     assert!(unknown.contains("not evaluated") && !unknown.contains("model-index:"));
@@ -123,9 +117,8 @@ fn pytorch_loads_the_weights_in_four_lines() {
         write("model.safetensors", &weights.to_bytes().unwrap());
         write("lines.py", lines(&weights).as_bytes());
         let mut command = Command::new(&python);
-        command
-            .current_dir(folder.path())
-            .arg(script("check_pytorch.py"));
+        command.current_dir(folder.path());
+        command.arg(script("check_pytorch.py"));
         assert!(checked(&mut command).contains("logits agree"));
 
         // And back: what PyTorch saves has the same numbers under the same names.

@@ -46,10 +46,8 @@ fn accuracy() {
         }
         println!("right: f32 {right}, int8 {right_in_int8}; logits within {largest}");
         if weights.metadata.dataset.is_some() {
-            assert!(
-                right > 9_940 && right - right_in_int8 < 5,
-                "{right}, {right_in_int8}"
-            );
+            assert!(right > 9_940, "{right}");
+            assert!(right - right_in_int8 < 5, "{right}, {right_in_int8}");
         }
         assert!(largest < most, "{largest}");
     }
@@ -102,10 +100,8 @@ fn run_in_c(header: &str, images: &[u8]) -> Option<String> {
     let errors = String::from_utf8_lossy(&compiled.stderr);
     assert!(compiled.status.success(), "{errors}");
     let images = fs::File::open(path("images")).unwrap();
-    let output = Command::new(path("main"))
-        .stdin(Stdio::from(images))
-        .output()
-        .unwrap();
+    let mut main = Command::new(path("main"));
+    let output = main.stdin(Stdio::from(images)).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{errors}");
     Some(String::from_utf8(output.stdout).unwrap())
@@ -123,11 +119,8 @@ fn c_computes_the_same() {
         };
         let mut lines = said.lines();
         for (name, line) in weights.metadata.class_names.iter().zip(&mut lines) {
-            let bytes: Vec<u8> = line
-                .split_whitespace()
-                .map(|b| b.parse().unwrap())
-                .collect();
-            assert_eq!(bytes, name.as_bytes());
+            let bytes = line.split_whitespace().map(|byte| byte.parse().unwrap());
+            assert_eq!(bytes.collect::<Vec<u8>>(), name.as_bytes());
         }
         let mut compared = 0;
         for ((image, _), line) in test.iter().zip(lines) {
@@ -150,18 +143,12 @@ fn degenerate_networks() {
         var.set(&var.zeros_like().unwrap()).unwrap();
     }
     let test = test_images();
-    let expected = floats(
-        &weights
-            .model
-            .forward(&normalized(&weights, &test, 1))
-            .unwrap(),
-    );
+    let images = normalized(&weights, &test, 1);
+    let expected = floats(&weights.model.forward(&images).unwrap());
     let (image, _) = test.get(0).unwrap();
     for (integer, logit) in quantized(&weights).logits(image).iter().zip(expected) {
-        assert!(
-            (*integer as f32 / 65_536. - logit).abs() < 1e-4,
-            "{integer} {logit}"
-        );
+        let difference = (*integer as f32 / 65_536. - logit).abs();
+        assert!(difference < 1e-4, "{integer} {logit}");
     }
     for (mean, std) in [(-0.1, 1.), (1.1, 1.), (0.5, -1.)] {
         let mut weights = embedded_network();
@@ -179,27 +166,21 @@ fn the_command_writes_header_and_graph() {
     let export = "export --calibration-images 200 --force";
     let header = format!("{export} --format c-header --output lenet5.h");
     let said = succeeds(folder, &header);
-    assert!(
-        said.contains("calibrated on 200 training images of mnist"),
-        "{said}"
-    );
+    let calibrated = "calibrated on 200 training images of mnist";
+    assert!(said.contains(calibrated), "{said}");
     let first = fs::read_to_string(folder.join("lenet5.h")).unwrap();
     assert!(first.contains("#define LENET5_CLASSES 10"));
     succeeds(folder, &header);
     let second = fs::read_to_string(folder.join("lenet5.h")).unwrap();
     assert!(first == second, "equal arguments give equal bytes");
-    succeeds(
-        folder,
-        &format!("{export} --format onnx-int8 --output a.onnx"),
-    );
+    let onnx = format!("{export} --format onnx-int8 --output a.onnx");
+    succeeds(folder, &onnx);
     let size = fs::metadata(folder.join("a.onnx")).unwrap().len();
     assert!((62_000..75_000).contains(&size), "{size} bytes");
 
     let other = other_network().to_bytes().unwrap();
     fs::write(folder.join("other.safetensors"), other).unwrap();
     let said = fails(folder, &format!("{header} --model other.safetensors"), 2);
-    assert!(
-        said.contains("10 classes") && said.contains("distinguishes 11"),
-        "{said}"
-    );
+    let is_named = said.contains("10 classes") && said.contains("distinguishes 11");
+    assert!(is_named, "{said}");
 }

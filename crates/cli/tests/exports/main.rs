@@ -34,9 +34,8 @@ const IMAGES: usize = 1_000;
 
 fn lenet(folder: &Path, arguments: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
-    command
-        .current_dir(folder)
-        .args(arguments.split_whitespace());
+    command.current_dir(folder);
+    command.args(arguments.split_whitespace());
     for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
@@ -54,11 +53,8 @@ fn succeeds(folder: &Path, arguments: &str) -> String {
 fn fails(folder: &Path, arguments: &str, code: i32) -> String {
     let output = lenet(folder, arguments);
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "lenet {arguments}: {errors}"
-    );
+    let found = output.status.code();
+    assert_eq!(found, Some(code), "lenet {arguments}: {errors}");
     errors
 }
 
@@ -83,9 +79,8 @@ fn checked(command: &mut Command) -> String {
 }
 
 fn script(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/exports")
-        .join(name)
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exports");
+    tests.join(name)
 }
 
 /// The embedded network.
@@ -131,10 +126,8 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 }
 
 fn bytes_of(values: &[f32]) -> Vec<u8> {
-    values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect()
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    bytes.collect()
 }
 
 fn test_images() -> Dataset {

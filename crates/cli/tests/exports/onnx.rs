@@ -20,12 +20,11 @@ fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, l
     let test = test_images();
     fs::write(folder.join(format!("{name}.onnx")), file).unwrap();
     fs::write(folder.join(format!("{name}.logits")), bytes_of(logits)).unwrap();
-    let (input, bytes) = match name.contains("pixels") {
-        true => ("u8", pixels(&test, IMAGES)),
-        false => (
-            "f32",
-            bytes_of(&floats(&normalized(weights, &test, IMAGES))),
-        ),
+    let images = normalized(weights, &test, IMAGES);
+    let (input, bytes) = if name.contains("pixels") {
+        ("u8", pixels(&test, IMAGES))
+    } else {
+        ("f32", bytes_of(&floats(&images)))
     };
     fs::write(folder.join(format!("{name}.input")), bytes).unwrap();
     let list = folder.join("cases.txt");
@@ -100,15 +99,9 @@ fn the_command_writes_the_file() {
         let written = fs::read(folder.join("a.onnx")).unwrap();
         assert_eq!(written, onnx(&weights, input).unwrap());
     }
+    let said = fails(folder, "export --format hf --output b --normalize", 2);
+    let only = "--normalize is only for --format onnx or onnx-int8";
+    assert!(said.contains(only), "{said}");
     let said = fails(folder, "export --format onnx --output .", 2);
     assert!(said.contains("not a regular file"), "{said}");
-    let said = fails(
-        folder,
-        "export --format safetensors --output b --normalize",
-        2,
-    );
-    assert!(
-        said.contains("--normalize is only for --format onnx or onnx-int8"),
-        "{said}"
-    );
 }

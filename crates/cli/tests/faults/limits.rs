@@ -32,10 +32,8 @@ fn a19_limits_of_files_and_memory() {
                 assert!(leftovers(&root.path().join("run")).is_empty(), "{what}");
             }
             ("nofile", code) => {
-                assert!(
-                    code == Some(5) && what.contains("Too many open files"),
-                    "{what}"
-                );
+                assert_eq!(code, Some(5), "{what}");
+                assert!(what.contains("Too many open files"), "{what}");
             }
             // An allocation that fails ends the program with a word of Rust's.
             _ => assert!(!errors(&output).is_empty(), "{what}"),
@@ -47,10 +45,8 @@ fn a19_limits_of_files_and_memory() {
 /// Nothing of the environment is needed to train; a download says which folder it needs.
 #[test]
 fn a20_no_environment_and_no_home() {
-    for variables in [
-        &[][..],
-        &[("HOME", "/dev/null/home"), ("TZ", "Mars/Olympus")],
-    ] {
+    let wrong = [("HOME", "/dev/null/home"), ("TZ", "Mars/Olympus")];
+    for variables in [&[][..], &wrong] {
         let root = tempfile::tempdir().unwrap();
         let mut command = lenet(root.path(), TRAINING);
         command.env_clear().envs(variables.iter().copied());
@@ -72,20 +68,16 @@ fn a20_no_environment_and_no_home() {
 fn a21_numbers_of_threads() {
     for threads in [2, 3, 16] {
         let root = tempfile::tempdir().unwrap();
-        succeeds(
-            root.path(),
-            &TRAINING.replace("--threads 1", &format!("--threads {threads}")),
-        );
-        assert_as_undisturbed(&root.path().join("run"), &format!("{threads} threads"));
+        let what = format!("--threads {threads}");
+        succeeds(root.path(), &TRAINING.replace("--threads 1", &what));
+        assert_as_undisturbed(&root.path().join("run"), &what);
     }
     let root = unfinished();
     let candle = "train --resume run --engine candle --threads 2";
     let output = lenet(root.path(), candle).output().unwrap();
-    assert!(
-        errors(&output).contains("will not be bit-identical"),
-        "{}",
-        errors(&output)
-    );
+    let message = errors(&output);
+    let warning = "will not be bit-identical";
+    assert!(message.contains(warning), "{message}");
     let summary = fs::read_to_string(root.path().join("run/summary.json")).unwrap();
     assert!(summary.contains("\"not_identical\": true"), "{summary}");
 }

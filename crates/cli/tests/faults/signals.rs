@@ -35,19 +35,15 @@ fn a12_a13_a_signal_while_it_trains() {
         assert!(!run.join("summary.json").exists());
 
         let epochs = table().lines().count() + 1;
-        succeeds(
-            root.path(),
-            &format!("train --resume run --epochs {epochs} --force-config"),
-        );
+        let resume = format!("train --resume run --epochs {epochs} --force-config");
+        succeeds(root.path(), &resume);
         let whole = format!("--epochs {epochs} --quiet");
         let whole = TRAINING
             .replace("--epochs 3", &whole)
             .replace("--output run", "--output whole");
         succeeds(root.path(), &whole);
-        assert!(
-            Outcome::of(&run) == Outcome::of(&root.path().join("whole")),
-            "{signal}"
-        );
+        let whole = Outcome::of(&root.path().join("whole"));
+        assert!(Outcome::of(&run) == whole, "{signal}");
         let summary = fs::read_to_string(run.join("summary.json")).unwrap();
         assert!(summary.contains("\"not_identical\": true"), "{summary}");
     }
@@ -61,20 +57,16 @@ fn a12_a14_a_run_in_use_and_a_second_signal() {
     let root = unfinished();
     let run = root.path().join("run");
     let (reader, full) = full_pipe();
-    let mut held = lenet(root.path(), "train --resume run")
-        .stderr(full)
-        .spawn()
-        .unwrap();
+    let mut command = lenet(root.path(), "train --resume run");
+    let mut held = command.stderr(full).spawn().unwrap();
     let named = format!("process {}", held.id());
     let lock = || fs::read_to_string(run.join("LOCK")).unwrap_or_default();
     wait_for("the lock", || lock().contains(&named));
     let message = fails(&mut lenet(root.path(), "train --resume run"), 7);
     assert!(message.contains(&named), "{message}");
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    assert!(
-        message.contains(&format!(" on {}", host.trim())),
-        "{message}"
-    );
+    let host = format!(" on {}", host.trim());
+    assert!(message.contains(&host), "{message}");
     assert!(lock().contains(&named), "the lock is the first's");
     // Two signals of one kind that come at once are one: sent until it has seen the second.
     while held.try_wait().unwrap().is_none() {
@@ -99,23 +91,16 @@ fn a13_streams_without_a_reader() {
     ] {
         let root = tempfile::tempdir().unwrap();
         let mut shell = run_by(root.path(), "sh", "-c");
-        let output = shell
-            .arg(format!("{program} {TRAINING} {streams}"))
-            .output()
-            .unwrap();
+        let script = format!("{program} {TRAINING} {streams}");
+        let output = shell.arg(script).output().unwrap();
         assert!(output.status.success(), "{streams}: {output:?}");
         let errors = fs::read_to_string(root.path().join("errors")).unwrap_or_default();
-        assert!(
-            !errors.contains("panicked") && !errors.contains("error:"),
-            "{errors}"
-        );
+        let is_bad = errors.contains("panicked") || errors.contains("error:");
+        assert!(!is_bad, "{errors}");
         // The log of the run is in its folder.
         let events = fs::read_to_string(root.path().join("run/events.jsonl")).unwrap();
-        assert_eq!(
-            events.matches("\"event\":\"step\"").count(),
-            24,
-            "{streams}"
-        );
+        let steps = events.matches("\"event\":\"step\"").count();
+        assert_eq!(steps, 24, "{streams}");
         assert_as_undisturbed(&root.path().join("run"), streams);
     }
 }
@@ -138,18 +123,11 @@ fn a25_memory_does_not_grow() {
         std::io::copy(&mut reader, &mut std::io::sink()).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(143));
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.unwrap()
-            .trim()
-            .strip_suffix(" kB")
-            .unwrap()
-            .parse()
-            .unwrap()
+        let size = line.unwrap().trim().strip_suffix(" kB");
+        size.unwrap().parse().unwrap()
     };
     let (short, long) = (peak(2), peak(if crate::nightly() { 400 } else { 16 }));
     // Below 40 MB nothing was measured: MNIST alone has 55.
     assert!((40_000..200_000).contains(&short), "{short} KiB");
-    assert!(
-        long < short + 5_000,
-        "{short} KiB in two epochs, then {long}"
-    );
+    assert!(long < short + 5_000, "{short} KiB, then {long}");
 }

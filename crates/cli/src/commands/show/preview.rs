@@ -88,14 +88,13 @@ mod tests {
 
     use super::*;
 
-    fn sheet(headings: &[&str]) -> ContactSheet {
+    fn sheet() -> ContactSheet {
         let row = |(label, pixel): (&str, u8)| SheetRow {
             label: label.to_owned(),
             pictures: vec![vec![pixel; 784], vec![255 - pixel; 784]],
         };
         ContactSheet {
             side: 28,
-            headings: headings.iter().map(|&heading| heading.to_owned()).collect(),
             rows: [("zero", 0), ("one", 0), ("a name of many letters", 0)]
                 .map(row)
                 .into(),
@@ -105,22 +104,13 @@ mod tests {
 
     #[test]
     fn one_picture_of_each_row_as_many_as_fit() {
-        let sheet = sheet(&[]);
+        let sheet = sheet();
         let found = lines(&sheet, 30);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].words(28), "zero           one");
         assert_eq!(found[1].words(28), "a name of many");
         // One is shown however narrow the terminal is.
         assert_eq!(lines(&sheet, 3).len(), 3);
-    }
-
-    #[test]
-    fn with_headings_a_row_is_a_line() {
-        let sheet = sheet(&["original", "epoch 1"]);
-        let found = lines(&sheet, 80);
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[1].words(28), "one            epoch 1");
-        assert_eq!(lines(&sheet, 20)[0].0.len(), 1);
     }
 
     #[test]

@@ -91,26 +91,3 @@ pub fn in_a_line(config: &Config) -> String {
     }
     values.join(", ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_configuration_in_a_line() {
-        let mut draft = Draft::recipe("fast").unwrap();
-        draft.assign("augmentation.shift=2.0").unwrap();
-        let line = in_a_line(&draft.clone().finish().unwrap());
-        for part in [
-            "recipe = \"fast\", dataset = ",
-            ", optimizer.kind = \"adamw\", optimizer.beta1 = 0.9, ",
-            ", augmentation.shift = 2.0, ",
-        ] {
-            assert!(line.contains(part), "{line}");
-        }
-        draft.assign("augmentation.shift=0.0").unwrap();
-        let line = in_a_line(&draft.finish().unwrap());
-        assert!(!line.contains("augmentation"), "{line}");
-        assert!(line.ends_with("schedule.end = 0.01"), "{line}");
-    }
-}
