@@ -4,10 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use candle_core::bail;
-
 use crate::simd::{self, Simd};
-use crate::{Error, Result};
 
 /// Forces an instruction set, by its [name](Isa::name), for tests and comparisons.
 pub const ISA_VARIABLE: &str = "LENET_ISA";
@@ -81,8 +78,8 @@ impl Isa {
     /// What the variable [`ISA_VARIABLE`] names, or the fastest if it is not set or empty.
     ///
     /// # Errors
-    /// A name of none of this machine's.
-    pub fn from_environment() -> Result<Self> {
+    /// A name of none of this machine's, as a sentence.
+    pub fn from_environment() -> Result<Self, String> {
         match std::env::var_os(ISA_VARIABLE) {
             Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
             _ => Ok(Self::fastest()),
@@ -117,18 +114,17 @@ impl fmt::Display for Isa {
 }
 
 impl FromStr for Isa {
-    type Err = Error;
+    /// A sentence that lists the names of this machine's.
+    type Err = String;
 
-    fn from_str(name: &str) -> Result<Self> {
+    fn from_str(name: &str) -> Result<Self, String> {
         let available = Self::available();
-        match available.iter().find(|isa| isa.name() == name) {
-            Some(isa) => Ok(*isa),
-            None => {
-                let names: Vec<&str> = available.into_iter().map(Self::name).collect();
-                let names = names.join(", ");
-                bail!("the instruction set {name:?} is not one of this machine's: {names}")
-            }
-        }
+        let named = available.iter().find(|isa| isa.name() == name);
+        named.copied().ok_or_else(|| {
+            let names: Vec<&str> = available.into_iter().map(Self::name).collect();
+            let names = names.join(", ");
+            format!("the instruction set {name:?} is not one of this machine's: {names}")
+        })
     }
 }
 
@@ -148,7 +144,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error_that_lists_the_known() {
-        let error = "mmx".parse::<Isa>().unwrap_err().to_string();
+        let error = "mmx".parse::<Isa>().unwrap_err();
         assert!(
             error.contains("\"mmx\"") && error.ends_with("portable"),
             "{error}"

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// let image = [0; IMAGE_PIXELS];
 /// let mut altered = [0; IMAGE_PIXELS];
 /// augmentation.apply(1., 42, 1, 7, &image, &mut altered);
-/// # Ok::<(), lenet_data::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
