@@ -29,10 +29,11 @@ fn read(bytes: &[u8]) -> lenet_model::Result<Weights> {
     Weights::from_bytes(bytes, &Device::Cpu)
 }
 
-/// Name, type, shape and bytes of each tensor, to be changed.
-type Raw = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
+/// Name, type, shape and bytes of a tensor.
+type Raw = (String, Dtype, Vec<usize>, Vec<u8>);
 
-fn raw(bytes: &[u8]) -> Raw {
+/// The tensors of a file, to be changed.
+fn raw(bytes: &[u8]) -> Vec<Raw> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     file.iter()
         .map(|(name, view)| {
@@ -43,7 +44,7 @@ fn raw(bytes: &[u8]) -> Raw {
 }
 
 /// A plain file of tensors, without lenet's metadata.
-fn plain(raw: &Raw) -> Vec<u8> {
+fn plain(raw: &[Raw]) -> Vec<u8> {
     let views = raw.iter().map(|(name, dtype, shape, data)| {
         (name, TensorView::new(*dtype, shape.clone(), data).unwrap())
     });
@@ -127,7 +128,7 @@ fn a5_cut_off_anywhere() {
 #[test]
 fn lies_are_refused_with_a_reason() {
     let whole = || raw(&weights(10).to_bytes().unwrap());
-    let with = |name: &str, change: &dyn Fn(&mut (String, Dtype, Vec<usize>, Vec<u8>))| {
+    let with = |name: &str, change: &dyn Fn(&mut Raw)| {
         let mut tensors = whole();
         change(tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap());
         plain(&tensors)
