@@ -1,7 +1,6 @@
 //! The longer checks: `cargo xtask ci` runs every step and reports every failure at the end.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -9,23 +8,11 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::run::{Workspace, checked, output};
+use crate::run::{Skipped, Workspace, checked, output};
 use crate::{python, trainings, usage_error, web};
 
 /// The registry takes files up to 10 MiB; the margin is for a limit counted in another way.
 const CRATE_LIMIT: u64 = 10_000_000;
-
-/// Not a failure: the error of a step that lacks what the machine need not have, with the reason.
-#[derive(Debug)]
-pub struct Skipped(pub String);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
 
 /// Name, what it checks, and how.
 type Step = (&'static str, &'static str, Way);

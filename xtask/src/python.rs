@@ -8,8 +8,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::ci::Skipped;
-use crate::run::{PROFILE, Workspace, cargo_on, checked, output};
+use crate::run::{PROFILE, Skipped, Workspace, cargo_on, checked, output};
 use crate::usage_error;
 
 const GOLDEN: &str = "crates/model/tests/golden";

@@ -1,6 +1,7 @@
 //! Where the workspace is, and how a task starts another program.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -9,6 +10,18 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Cargo's profile of the program and the tests; Cargo.toml says what it leaves out.
 pub const PROFILE: &str = "quick";
+
+/// Not a failure: the error of a step that lacks what the machine need not have, with the reason.
+#[derive(Debug)]
+pub struct Skipped(pub String);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
 
 /// The folders that the tasks work in.
 pub struct Workspace {

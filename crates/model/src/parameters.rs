@@ -4,7 +4,6 @@ use candle_core::{Device, Tensor, Var};
 
 use crate::architecture::Architecture;
 use crate::init::Init;
-use crate::weights::missing;
 use crate::{Error, Result};
 
 /// The parameters of a network by PyTorch's names, in the order of the forward pass.
@@ -144,6 +143,11 @@ impl Parameters {
         }
         Ok(())
     }
+}
+
+/// The error for a file that lacks a tensor.
+pub(crate) fn missing(name: &str) -> Error {
+    Error::input(format!("there is no tensor {name}"))
 }
 
 fn check_shape(name: &str, expected: &[usize], found: &[usize]) -> Result<()> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Activation, Architecture, Padding};
 use crate::lenet5::LeNet5;
+use crate::parameters::missing;
 use crate::store::{self, Contents};
 use crate::{Error, Result};
 
@@ -114,11 +115,6 @@ impl Metadata {
         }
         Ok(())
     }
-}
-
-/// The error for a file that lacks a tensor.
-pub(crate) fn missing(name: &str) -> Error {
-    Error::input(format!("there is no tensor {name}"))
 }
 
 impl Weights {

@@ -5,8 +5,8 @@ use std::path::Path;
 use lenet_files::{Error, Result, read};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::MAX_FILE_BYTES;
 use crate::json;
+use crate::json::MAX_FILE_BYTES;
 
 /// Loss and accuracy over a set of images.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

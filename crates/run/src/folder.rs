@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lenet_files::{Error, Kind, Result, read_text, sync_folder_of, write_atomic};
 
-use crate::records::read_json;
+use crate::json::read_json;
 use crate::{Environment, Epoch, Inspection, Summary, host_name, results_csv};
 
 /// The names of the files in a run folder.
@@ -40,10 +40,6 @@ pub mod name {
     /// The page, written last.
     pub const PAGE: &str = "report.html";
 }
-
-/// No file of a run that is read may be larger. The largest is a checkpoint: that of LeNet-5 with 256
-/// classes has 1.4 MB.
-pub const MAX_FILE_BYTES: usize = 64 << 20;
 
 /// How many checkpoints are kept: if the newest is damaged, there is the one before.
 const CHECKPOINTS_KEPT: usize = 2;

@@ -1,7 +1,22 @@
-//! JSON has no NaN and no infinity: `serde_json` writes them as `null`. Fields that may hold one are
-//! read back through these functions, which make NaN of `null`.
+//! JSON files, and their numbers: JSON has no NaN and no infinity, and `serde_json` writes them as
+//! `null`. Fields that may hold one are read back through functions that make NaN of `null`.
 
+use std::path::Path;
+
+use lenet_files::{Error, Result, read};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+
+/// No file of a run that is read may be larger. The largest is a checkpoint: that of LeNet-5 with 256
+/// classes has 1.4 MB.
+pub const MAX_FILE_BYTES: usize = 64 << 20;
+
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read(path, MAX_FILE_BYTES)?).map_err(|error| {
+        let message = "not what this version of lenet writes under this name";
+        Error::input(message).at(path).caused_by(error)
+    })
+}
 
 pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))

@@ -28,9 +28,10 @@ mod summary;
 pub use environment::{DataRecord, Environment, host_name};
 pub use epoch::{Epoch, Scores, best_epoch, is_better, read_results, results_csv};
 pub use event::{Event, EventLog, Observer, Started, Step, Untrained};
-pub use folder::{Beginning, MAX_FILE_BYTES, RunFolder, create_numbered_folder, is_finished, name};
+pub use folder::{Beginning, RunFolder, create_numbered_folder, is_finished, name};
 pub use inspection::{
     Bin, Calibration, IMAGE_SIDE, Inspection, Maps, Mistake, Pixels, Sample, worst,
 };
+pub use json::MAX_FILE_BYTES;
 pub use records::{Records, read_inspection, read_summary};
 pub use summary::{ClassMetrics, Summary, TestScores};

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use lenet_files::{Error, Result, read, read_text};
-use serde::de::DeserializeOwned;
+use lenet_files::{Error, Result, read_text};
 
-use crate::folder::{MAX_FILE_BYTES, name};
+use crate::folder::name;
+use crate::json::{MAX_FILE_BYTES, read_json};
 use crate::{Environment, Epoch, Inspection, Scores, Summary, best_epoch, read_results};
 
 /// The records of a run. Only `results.csv` is there from the first step of a training to its last;
@@ -84,13 +84,6 @@ pub fn read_inspection(path: &Path) -> Result<Inspection> {
     let inspection: Inspection = read_json(path)?;
     inspection.check().map_err(|error| error.at(path))?;
     Ok(inspection)
-}
-
-pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read(path, MAX_FILE_BYTES)?).map_err(|error| {
-        let message = "not what this version of lenet writes under this name";
-        Error::input(message).at(path).caused_by(error)
-    })
 }
 
 /// A file that does not exist is not an error.

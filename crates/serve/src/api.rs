@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::limits::{BODY_TIME, DISCARD_TIME, DISCARDED_BYTES, JSON_BYTES, PICTURE_BYTES};
 use crate::network::{Answer, Image};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, json};
 use crate::{App, guard, page, pixels};
 
 pub fn router(app: Arc<App>) -> Router {
@@ -207,14 +207,4 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let text = app.metrics.text(app.connections());
     ([(CONTENT_TYPE, kind)], text).into_response()
-}
-
-/// An answer in JSON, which ends its line.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let Ok(mut body) = serde_json::to_vec(value) else {
-        // Names and numbers can always be written.
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
-    body.push(b'\n');
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -1,9 +1,9 @@
 //! Answers that are errors: `{"error": "...", "field": "..."}`.
 
-use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -41,8 +41,8 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = json!({ "error": self.message, "field": self.field });
-        let mut response = crate::api::json(self.status, &body);
+        let body = serde_json::json!({ "error": self.message, "field": self.field });
+        let mut response = json(self.status, &body);
         let headers = response.headers_mut();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -53,4 +53,14 @@ impl IntoResponse for Refusal {
         }
         response
     }
+}
+
+/// An answer in JSON, which ends its line.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    let Ok(mut body) = serde_json::to_vec(value) else {
+        // Names and numbers can always be written.
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    body.push(b'\n');
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
