@@ -94,20 +94,6 @@ fn parts_of_parts() {
     assert_eq!(train.get(50), None);
 }
 
-#[test]
-fn last_batch_holds_what_is_left() {
-    let set = marked(10);
-    let sizes = |batch_size| -> Vec<usize> {
-        batches(&set, 0..10, batch_size, Normalization::default())
-            .map(|batch| batch.unwrap().len())
-            .collect()
-    };
-    assert_eq!(sizes(4), [4, 4, 2]);
-    assert_eq!(sizes(5), [5, 5]);
-    assert_eq!(sizes(1), [1; 10]);
-    assert_eq!(sizes(99), [10]);
-}
-
 /// Whichever way a batch takes from bytes to floats, it has the numbers of the table, bit by bit.
 #[test]
 fn batches_have_the_numbers_of_the_table() {
@@ -122,17 +108,6 @@ fn batches_have_the_numbers_of_the_table() {
             assert_eq!(value.to_bits(), table[pixel % 256].to_bits(), "{pixel}");
         }
     }
-}
-
-#[test]
-fn counts_and_statistics() {
-    let set = Dataset::new([[0; 784], [255; 784]].concat(), vec![0, 2], ["a", "b", "c"]).unwrap();
-    assert_eq!(set.class_counts(), [1, 0, 1]);
-    let (mean, std) = set.pixel_statistics();
-    assert!(
-        (mean - 0.5).abs() < 1e-12 && (std - 0.5).abs() < 1e-12,
-        "{mean} {std}"
-    );
 }
 
 proptest! {

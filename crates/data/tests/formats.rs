@@ -19,7 +19,6 @@ fn every_lie_of_an_image_file_is_told() {
     for (bytes, part) in [
         // B1
         (&b""[..], "0 bytes, an IDX image file needs at least 16"),
-        (&[0, 0, 8], "3 bytes, an IDX image file needs at least 16"),
         (
             &header(&[1, 28, 28])[..15],
             "15 bytes, an IDX image file needs at least 16",
@@ -29,12 +28,8 @@ fn every_lie_of_an_image_file_is_told() {
             b"\x89PNG\r\n\x1a\n",
             "it starts with [89, 50, 4e, 47], as a PNG picture does",
         ),
-        (b"\xff\xd8\xff\xe0", "as a JPEG picture does"),
         (b"\n <!DOCTYPE html><html>", "it is a web page"),
-        (b"<html><body>404", "it is a web page"),
-        (b"PK\x03\x04aaaa", "as a zip archive does"),
         (b"\x1f\x8b\x08\x00", "as a gzip stream does"),
-        (b"\x28\xb5\x2f\xfd", "as a Zstandard stream does"),
         (
             b"\x03\x08\x00\x00\x60\xea\x00\x00",
             "in the wrong byte order",
@@ -42,10 +37,6 @@ fn every_lie_of_an_image_file_is_told() {
         (
             b"\x00\x00\x0d\x03",
             "IDX element type 0x0d, only 0x08 is read",
-        ),
-        (
-            &idx(&[1, 1, 28, 28], &[0; 784]),
-            "an IDX file of 4 dimensions, image files have 3",
         ),
         (
             &labels(&[1, 2]),
@@ -87,11 +78,7 @@ fn every_lie_of_a_label_file_is_told() {
     };
     assert_eq!(parse::labels(&integers(8)).unwrap(), [-1, -1]);
     for (bytes, part) in [
-        (
-            &[0, 0, 8, 1, 0, 0, 0][..],
-            "7 bytes, an IDX label file needs at least 8",
-        ),
-        (&images(1), "this is an image file"),
+        (&images(1)[..], "this is an image file"),
         (
             &integers(7),
             "have 8 columns of 32 bits, as QMNIST's; this one has 7",
@@ -174,19 +161,6 @@ proptest! {
             if let Ok(content) = gzip::decode(&bytes, 1_000) {
                 prop_assert!(content.len() <= 1_000);
             }
-        }
-    }
-
-    /// A flipped bit in a gzip stream is never taken for another content: its checksum is verified.
-    #[test]
-    fn a_flipped_bit_is_noticed(bit in 0_usize..8 * 200) {
-        let content = images(1);
-        let mut stream = gzip(&content);
-        let bit = bit % (8 * stream.len());
-        stream[bit / 8] ^= 1 << (bit % 8);
-        // The header has fields without a meaning here, such as the time.
-        if let Ok(decoded) = gzip::decode(&stream, 4_096) {
-            prop_assert_eq!(decoded, content);
         }
     }
 }

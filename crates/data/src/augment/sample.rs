@@ -301,12 +301,4 @@ mod tests {
             assert!(count > 100, "{some:?}: {count}");
         }
     }
-
-    #[test]
-    fn an_image_of_background_has_no_ink() {
-        assert_eq!(Source::new(&[0; IMAGE_PIXELS]).ink, None);
-        let mut pixels = [0; IMAGE_PIXELS];
-        pixels[IMAGE_PIXELS - 1] = 1;
-        assert_eq!(Source::new(&pixels).ink, Some([27, 27, 27, 27]));
-    }
 }

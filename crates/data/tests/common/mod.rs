@@ -11,11 +11,6 @@ use flate2::{Compression, Crc};
 use lenet_data::registry::Known;
 use lenet_data::{DatasetSpec, FileSpec, Md5, Search, Sha256};
 
-/// Says why a test is skipped, past the test runner, which swallows what passing tests print.
-pub fn skipped(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
-}
-
 /// A search in only this folder.
 pub fn only(folder: &Path) -> Search {
     Search {
@@ -67,12 +62,8 @@ pub fn archive(members: &[(String, Vec<u8>)], deflated: bool) -> Vec<u8> {
         let method = if deflated { 8_u16 } else { 0 };
         let start = bytes.len() as u32;
         // From the version to the lengths of name and extra field, as both headers have it.
-        let mut fields = Vec::new();
-        fields.extend(
-            [20, 0, method, 0, 0]
-                .iter()
-                .flat_map(|word: &u16| word.to_le_bytes()),
-        );
+        let words = [20, 0, method, 0, 0].map(u16::to_le_bytes);
+        let mut fields = words.concat();
         let longs = [crc.sum(), stored.len() as u32, content.len() as u32];
         fields.extend(longs.iter().flat_map(|long| long.to_le_bytes()));
         fields.extend((name.len() as u16).to_le_bytes());
@@ -133,12 +124,9 @@ pub fn class(spec: &DatasetSpec, image: usize) -> u8 {
 pub fn miniature(name: &str) -> Miniature {
     let real = DatasetSpec::find(name).unwrap();
     let [train, test] = COUNTS;
-    let files = [
-        image_file(real, train),
-        label_file(real, train),
-        image_file(real, test),
-        label_file(real, test),
-    ];
+    let pair = |count: usize| [image_file(real, count), label_file(real, count)];
+    let [[a, b], [c, d]] = [pair(train), pair(test)];
+    let files = [a, b, c, d];
     let file = |index: usize| {
         let bytes: &[u8] = &files[index];
         let leak = |digest: String| -> &'static str { digest.leak() };
@@ -170,11 +158,8 @@ pub fn miniature(name: &str) -> Miniature {
 fn image_file(spec: &DatasetSpec, count: usize) -> Vec<u8> {
     let place = |at: usize| (at / 784, at / 28 % 28, at % 28);
     let pixels = (0..count * 784).map(place).map(|(image, a, b)| {
-        if spec.transposed {
-            pixel(image, b, a)
-        } else {
-            pixel(image, a, b)
-        }
+        let [y, x] = if spec.transposed { [b, a] } else { [a, b] };
+        pixel(image, y, x)
     });
     idx(&[count as u32, 28, 28], &pixels.collect::<Vec<u8>>())
 }
@@ -197,13 +182,6 @@ impl Miniature {
         fs::create_dir_all(folder).unwrap();
         for (file, content) in std::iter::zip(&self.spec.files, &self.files) {
             fs::write(folder.join(file.gz()), gzip(content)).unwrap();
-        }
-    }
-
-    pub fn write_raw(&self, folder: &Path) {
-        fs::create_dir_all(folder).unwrap();
-        for (file, content) in std::iter::zip(&self.spec.files, &self.files) {
-            fs::write(folder.join(file.name), content).unwrap();
         }
     }
 

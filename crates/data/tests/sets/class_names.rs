@@ -32,15 +32,6 @@ fn names_of_classes() {
     // A class may be without images.
     let root = folder(b"a\nb\nc\nd");
     assert_eq!(own(root.path()).splits.train.classes(), 4);
-
-    let line = |label: u8| format!("{label}{}\n", ",0".repeat(784));
-    let root = tempfile::tempdir().unwrap();
-    let file = root.path().join("train.csv");
-    fs::write(&file, [0, 1, 0, 1].map(line).concat()).unwrap();
-    fs::write(root.path().join("classes.txt"), "no\nyes\n").unwrap();
-    for path in [&file, root.path()] {
-        assert_eq!(own(path).splits.train.class_names(), ["no", "yes"]);
-    }
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use lenet_data::{Dataset, Loaded, Origin};
 
-use crate::common::{COUNTS, gzip, images, labels, miniature};
-use crate::registry::shared;
+use crate::common::{gzip, images, labels};
 use crate::{assert_refused, own};
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
@@ -16,16 +15,9 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) {
 /// Images, each filled with its number, and labels.
 fn write_set(folder: &Path, split: &str, classes: &[u8]) {
     let count = classes.len() as u8;
-    write(
-        folder,
-        &format!("{split}-images-idx3-ubyte"),
-        &images(count),
-    );
-    write(
-        folder,
-        &format!("{split}-labels-idx1-ubyte"),
-        &labels(classes),
-    );
+    let name = |kind: &str| format!("{split}-{kind}-ubyte");
+    write(folder, &name("images-idx3"), &images(count));
+    write(folder, &name("labels-idx1"), &labels(classes));
 }
 
 fn sizes(loaded: &Loaded) -> [usize; 2] {
@@ -42,16 +34,10 @@ fn names_tell_the_splits() {
             "t10k-labels-idx1",
         ],
         [
-            "my-train-images.idx3.gz",
-            "my-train-labels.idx1",
+            "My-Train-Images.idx3.gz",
+            "My-Train-Labels.idx1",
             "my-test-images.idx3",
             "my-test-labels.idx1.gz",
-        ],
-        [
-            "Train-Images.idx",
-            "Train-Labels.idx",
-            "Test-Images.idx",
-            "Test-Labels.idx",
         ],
     ] {
         let root = tempfile::tempdir().unwrap();
@@ -124,83 +110,22 @@ fn the_digest_follows_the_content() {
 }
 
 #[test]
-fn qmnist_and_the_letters_by_their_folder() {
-    let root = tempfile::tempdir().unwrap();
-    miniature("qmnist").write_gz(root.path());
-    let loaded = own(root.path());
-    assert_eq!(sizes(&loaded), COUNTS);
-    assert_eq!(loaded.splits.train.class_counts(), [7; 10]);
-
-    let Some(folder) = shared("letters") else {
-        return;
-    };
-    let loaded = own(&folder);
-    assert_eq!(sizes(&loaded), [2_392, 598]);
-    assert_eq!(loaded.splits.test.class_counts(), [23; 26]);
-}
-
-/// The lies of single files are in tests/formats.rs; here they are named.
-#[test]
-fn files_that_are_not_idx() {
-    let root = tempfile::tempdir().unwrap();
-    let (in_images, in_labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
-    for (name, bytes, part) in [
-        (in_images, &b"<html>moved</html>"[..], "it is a web page"),
-        (
-            in_images,
-            &gzip(&images(3))[..30],
-            "the gzip stream is cut off",
-        ),
-        (in_labels, &images(1), "this is an image file"),
-        (in_labels, &labels(&[0, 1]), "3 images but 2 labels"),
-    ] {
-        write_set(root.path(), "train", &[0, 1, 2]);
-        write(root.path(), name, bytes);
-        assert_refused(root.path(), &[name, part]);
-    }
-}
-
-#[test]
 fn folders_that_are_no_data_set() {
     let root = tempfile::tempdir().unwrap();
-    assert_refused(
-        root.path(),
-        &["no data set: neither IDX files", "train.csv"],
-    );
+    let refused = |parts: &[&str]| assert_refused(root.path(), parts);
+    refused(&["no data set: neither IDX files", "train.csv"]);
     write(root.path(), "train-images-idx3-ubyte", &images(3));
     let no_labels = "no file of the same split with `labels`";
-    assert_refused(root.path(), &["train-images-idx3-ubyte", no_labels]);
+    refused(&["train-images-idx3-ubyte", no_labels]);
     write_set(root.path(), "train", &[0, 1, 1]);
-    write(root.path(), "other-train-images-idx3-ubyte", &images(3));
-    let both = "\"other-train-images-idx3-ubyte\" and \"train-images-idx3-ubyte\" are both images";
-    assert_refused(root.path(), &[both]);
-    fs::remove_file(root.path().join("other-train-images-idx3-ubyte")).unwrap();
+    let other = "other-train-images-idx3-ubyte";
+    write(root.path(), other, &images(3));
+    refused(&[&format!(
+        "{other:?} and \"train-images-idx3-ubyte\" are both images"
+    )]);
+    fs::remove_file(root.path().join(other)).unwrap();
     write_set(root.path(), "other", &[0]);
-    assert_refused(
-        root.path(),
-        &["other-images-idx3-ubyte", "which split is it of?"],
-    );
+    refused(&["other-images-idx3-ubyte", "which split is it of?"]);
     let gone = root.path().join("gone/away");
     assert_refused(&gone, &["gone/away\": cannot read"]);
-}
-
-/// B12: what would never end is refused before it is opened.
-#[cfg(unix)]
-#[test]
-fn b12_a_pipe_and_a_device() {
-    use std::os::unix::fs::symlink;
-
-    let root = tempfile::tempdir().unwrap();
-    let images = root.path().join("train-images-idx3-ubyte");
-    write(root.path(), "train-labels-idx1-ubyte", &labels(&[0]));
-    let status = std::process::Command::new("mkfifo").arg(&images).status();
-    assert!(status.unwrap().success());
-    assert_refused(
-        root.path(),
-        &["train-images-idx3-ubyte", "a pipe or a device"],
-    );
-    fs::remove_file(&images).unwrap();
-    symlink("/dev/zero", &images).unwrap();
-    assert_refused(root.path(), &["a pipe or a device"]);
-    assert_refused(&images, &["a pipe or a device"]);
 }

@@ -9,7 +9,7 @@ use lenet_data::{
     Dataset, DatasetSpec, FileSpec, Origin, Search, Sha256, Source, gzip as gz, load,
 };
 
-use crate::common::{COUNTS, Miniature, archive, class, gzip, miniature, only, pixel, skipped};
+use crate::common::{COUNTS, Miniature, archive, class, gzip, miniature, only, pixel};
 
 #[test]
 fn the_table_is_complete_and_consistent() {
@@ -27,8 +27,6 @@ fn the_table_is_complete_and_consistent() {
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), spec.class_names.len(), "{}", spec.name);
-        assert!(!spec.mirrors.is_empty() && !spec.licence.is_empty());
-        assert!(spec.citation.contains("https://"), "{}", spec.name);
         let emnist = spec.name.starts_with("emnist");
         assert_eq!((spec.transposed, spec.archive.is_some()), (emnist, emnist));
         assert_eq!(spec.first_label, u8::from(spec.name == "emnist-letters"));
@@ -41,13 +39,6 @@ fn the_table_is_complete_and_consistent() {
             };
             assert_eq!(file.bytes, bytes, "{}", file.name);
             assert_eq!(file.name.contains("images"), index % 2 == 0);
-            let (digits, digest) = match file.digest {
-                Known::Sha256(digest) | Known::GzipSha256(digest) => (64, digest),
-                Known::GzipMd5(digest) => (32, digest),
-            };
-            assert_eq!(digest.len(), digits, "{}", file.name);
-            let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-            assert!(digest.chars().all(hexadecimal), "{}", file.name);
         }
     }
     // As the mapping files of EMNIST's archive have them: 36 is `a`, and the 46th `t`.
@@ -99,7 +90,10 @@ fn every_entry_loads_from_folders_and_archives() {
         assert_loads(&miniature, &cache, &folder);
         // Raw in a folder that the user names, and below the set's own name.
         let named = root.path().join("named");
-        miniature.write_raw(&named);
+        fs::create_dir(&named).unwrap();
+        for (file, content) in std::iter::zip(&real.files, &miniature.files) {
+            fs::write(named.join(file.name), content).unwrap();
+        }
         assert_loads(&miniature, &only(&named), &named);
         miniature.write_gz(&named.join(real.name));
         assert_loads(&miniature, &only(&named), &named.join(real.name));
@@ -254,32 +248,4 @@ fn genuine_letters_are_upright() {
         ".....##.......",
     ];
     assert_eq!(rendered, expected, "{}", rendered.join("\n"));
-}
-
-/// KMNIST's official test files, if this machine has them.
-#[test]
-fn genuine_kmnist_test_files() {
-    let Some(folder) = shared("kmnist") else {
-        return;
-    };
-    for file in &DatasetSpec::find("kmnist").unwrap().files[2..] {
-        let stored = fs::read(folder.join(file.gz())).unwrap();
-        let content = file.open(stored).unwrap();
-        // Compressed again it is another .gz.
-        let error = file.open(gzip(&content)).unwrap_err().to_string();
-        assert!(error.contains("(SHA-256 of the .gz "), "{error}");
-    }
-}
-
-/// A folder of the data that developers share, beside the repository.
-pub fn shared(name: &str) -> Option<std::path::PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = root.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    skipped(&format!(
-        "no folder {name} of shared data beside the repository"
-    ));
-    None
 }

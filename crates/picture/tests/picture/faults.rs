@@ -42,18 +42,7 @@ fn d1_sizes_are_judged_by_the_header() {
 fn d3_other_formats_are_named() {
     for (bytes, name) in [
         (&b"GIF89a\x01\0\x01\0"[..], "a GIF picture"),
-        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP picture"),
-        (b"BM\x46\0\0\0", "a BMP picture"),
-        (b"II*\0\x08\0\0\0", "a TIFF picture"),
-        (b"\0\0\x01\0\x01\0", "an icon"),
-        (b"\0\0\0\x18ftypheic", "a HEIC or AVIF picture"),
-        (b"%PDF-1.7", "a PDF document"),
-        (
-            b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">",
-            "an SVG drawing",
-        ),
         (b"\xef\xbb\xbf <!DOCTYPE html><p>", "a web page"),
-        (b"PK\x03\x04", "a zip archive"),
         (b"", "an empty file"),
         (b"a digit", "a file of no known format"),
     ] {
@@ -106,19 +95,11 @@ fn pixels_that_do_not_fit_the_sides_are_refused() {
 /// Cut off anywhere, a file gives an error.
 #[test]
 fn d6_torn_files() {
-    let digit = golden();
-    let mut png = Vec::new();
-    let mut jpeg = Vec::new();
-    for (bytes, format) in [
-        (&mut png, image::ImageFormat::Png),
-        (&mut jpeg, image::ImageFormat::Jpeg),
-    ] {
+    for format in [image::ImageFormat::Png, image::ImageFormat::Jpeg] {
         let mut cursor = std::io::Cursor::new(Vec::new());
-        digit.write_to(&mut cursor, format).unwrap();
-        *bytes = cursor.into_inner();
-        assert!(Picture::decode(bytes).is_ok());
-    }
-    for file in [&png, &jpeg] {
+        golden().write_to(&mut cursor, format).unwrap();
+        let file = cursor.into_inner();
+        assert!(Picture::decode(&file).is_ok());
         // A PNG is complete before its last chunk, IEND, of twelve bytes.
         let step = (file.len() / 200).max(1);
         for length in (0..file.len() - 12).step_by(step) {

@@ -45,10 +45,6 @@ fn difference(a: &[u8; 784], b: &[u8; 784]) -> f64 {
 }
 
 fn grey(image: &image::GrayImage) -> Picture {
-    Picture::from_grey(
-        image.width() as usize,
-        image.height() as usize,
-        image.as_raw(),
-    )
-    .unwrap()
+    let (width, height) = image.dimensions();
+    Picture::from_grey(width as usize, height as usize, image).unwrap()
 }

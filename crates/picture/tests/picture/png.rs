@@ -14,11 +14,8 @@ pub struct Png {
     pub bits: u8,
     /// 0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha.
     pub colour: u8,
-    pub interlaced: bool,
     /// Chunks between the header and the pixels.
     pub before: Vec<(&'static [u8; 4], Vec<u8>)>,
-    /// Chunks between the pixels and the end.
-    pub after: Vec<(&'static [u8; 4], Vec<u8>)>,
 }
 
 impl Png {
@@ -28,55 +25,20 @@ impl Png {
             height,
             bits,
             colour,
-            interlaced: false,
             before: Vec::new(),
-            after: Vec::new(),
-        }
-    }
-
-    fn channels(&self) -> usize {
-        match self.colour {
-            2 => 3,
-            4 => 2,
-            6 => 4,
-            _ => 1,
         }
     }
 
     /// The file, with the samples that the function gives for each pixel.
     pub fn encode(&self, sample: impl Fn(u32, u32) -> Vec<u16>) -> Vec<u8> {
-        // Adam7: first column and row of each pass, and its steps.
-        const PASSES: [[usize; 4]; 7] = [
-            [0, 0, 8, 8],
-            [4, 0, 8, 8],
-            [0, 4, 4, 8],
-            [2, 0, 4, 4],
-            [0, 2, 2, 4],
-            [1, 0, 2, 2],
-            [0, 1, 1, 2],
-        ];
-        let passes: &[[usize; 4]] = match self.interlaced {
-            true => &PASSES,
-            false => &[[0, 0, 1, 1]],
-        };
         let mut raw = Vec::new();
-        for &[left, top, across, down] in passes {
-            let columns = || (left as u32..self.width).step_by(across);
-            if columns().next().is_none() {
-                continue;
+        for y in 0..self.height {
+            raw.push(0); // no filter
+            let mut bits = Bits::default();
+            for sample in (0..self.width).flat_map(|x| sample(x, y)) {
+                bits.push(sample, self.bits);
             }
-            for y in (top as u32..self.height).step_by(down) {
-                raw.push(0); // no filter
-                let mut bits = Bits::default();
-                for x in columns() {
-                    let samples = sample(x, y);
-                    assert_eq!(samples.len(), self.channels());
-                    for sample in samples {
-                        bits.push(sample, self.bits);
-                    }
-                }
-                raw.extend(bits.finish());
-            }
+            raw.extend(bits.finish());
         }
         self.file(&deflated(&raw))
     }
@@ -86,16 +48,13 @@ impl Png {
         let mut header = Vec::new();
         header.extend(self.width.to_be_bytes());
         header.extend(self.height.to_be_bytes());
-        header.extend([self.bits, self.colour, 0, 0, u8::from(self.interlaced)]);
+        header.extend([self.bits, self.colour, 0, 0, 0]);
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
         chunk(&mut file, b"IHDR", &header);
         for (kind, content) in &self.before {
             chunk(&mut file, kind, content);
         }
         chunk(&mut file, b"IDAT", pixels);
-        for (kind, content) in &self.after {
-            chunk(&mut file, kind, content);
-        }
         chunk(&mut file, b"IEND", &[]);
         file
     }
