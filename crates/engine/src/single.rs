@@ -50,11 +50,44 @@ struct Operands {
     to: *mut f32,
 }
 
+/// The instruction sets of a network's layers.
+#[derive(Clone, Copy, Debug)]
+struct Isas {
+    isa: Isa,
+    /// Of convolutions with up to 8 channels, which would leave half of AVX-512's lanes empty: AVX2,
+    /// which multiplies twice as many registers in the same time on some processors and never fewer.
+    narrow: Isa,
+}
+
+impl Isas {
+    fn new(isa: Isa) -> Self {
+        let half = |other: &Isa| 2 * other.width() == isa.width();
+        let narrow = Isa::available().into_iter().find(half);
+        let narrow = narrow.filter(|_| isa.is_wide()).unwrap_or(isa);
+        Self { isa, narrow }
+    }
+
+    /// That of a convolution with this many output channels.
+    fn conv(self, channels: usize) -> Isa {
+        if channels <= self.narrow.width() {
+            self.narrow
+        } else {
+            self.isa
+        }
+    }
+
+    /// Floats from a position of a convolution's output to the next: its channels up to whole
+    /// registers.
+    fn stride(self, channels: usize) -> usize {
+        channels.next_multiple_of(self.conv(channels).width())
+    }
+}
+
 /// A network that is run on one image.
 #[derive(Debug)]
 pub struct Single {
     layers: Layers,
-    isa: Isa,
+    isas: Isas,
     /// Of each layer, convolutions first.
     memory: Vec<Memory>,
     logits: Lines,
@@ -63,6 +96,7 @@ pub struct Single {
 impl Single {
     /// A network whose parameters are 0.
     pub fn new(layers: Layers, isa: Isa) -> Self {
+        let isas = Isas::new(isa);
         let memory = |inputs: usize, taps: usize, outputs: usize| Memory {
             inputs,
             // The layer before may write whole registers of 16.
@@ -72,17 +106,17 @@ impl Single {
         };
         let convs = layers.convs().iter().enumerate().map(|(index, conv)| {
             let [height, width] = conv.padded();
-            let input = height * width * input_stride(index, conv, isa);
+            let input = height * width * input_stride(index, conv, isas);
             memory(input, conv.taps(), conv.out_channels)
         });
         let linears = layers.linears().iter().enumerate().map(|(index, linear)| {
-            let inputs = features_of(&layers, index, isa).count();
+            let inputs = features_of(&layers, index, isas).count();
             memory(inputs, inputs, linear.out_features)
         });
         Self {
             memory: convs.chain(linears).collect(),
             logits: Lines::floats(layers.classes()),
-            isa,
+            isas,
             layers,
         }
     }
@@ -109,18 +143,18 @@ impl Single {
                         outputs,
                         numbers,
                         CHANNEL_REGISTERS,
-                        self.isa,
+                        self.isas.conv(outputs),
                         number,
                         packed,
                     );
                 }
                 Some(linear) => {
-                    let features = features_of(&self.layers, linear, self.isa);
+                    let features = features_of(&self.layers, linear, self.isas);
                     pack(
                         outputs,
                         features,
                         FEATURE_REGISTERS,
-                        self.isa,
+                        self.isas.isa,
                         number,
                         packed,
                     );
@@ -137,9 +171,10 @@ impl Single {
     pub fn logits(&mut self, pixels: Pixels<'_>) -> &[f32] {
         assert_eq!(pixels.count(), self.layers.pixels());
         self.write(pixels);
-        let (isa, convs) = (self.isa, self.layers.convs());
+        let (isas, convs) = (self.isas, self.layers.convs());
         for (index, conv) in convs.iter().enumerate() {
-            let stride = input_stride(index, conv, isa);
+            let stride = input_stride(index, conv, isas);
+            let isa = isas.conv(conv.out_channels);
             // SAFETY: the operands were made for the layer and this stride.
             unsafe { convolve(isa, conv, stride, self.operands(index)) }
         }
@@ -147,7 +182,7 @@ impl Single {
             let index = convs.len() + index;
             let inputs = self.memory[index].inputs;
             // SAFETY: the operands were made for the layer and this many inputs.
-            unsafe { connect(isa, linear, inputs, self.operands(index)) }
+            unsafe { connect(isas.isa, linear, inputs, self.operands(index)) }
         }
         &self.logits.as_slice()[..self.layers.classes()]
     }
@@ -155,7 +190,7 @@ impl Single {
     /// What went into the last layer for the last image: in LeNet-5 the 84 features.
     pub fn features(&self) -> Vec<f32> {
         let last = self.layers.linears().len() - 1;
-        let lie = features_of(&self.layers, last, self.isa);
+        let lie = features_of(&self.layers, last, self.isas);
         let mut features = vec![0.0; self.layers.features()];
         let memory = self
             .memory
@@ -196,10 +231,10 @@ impl Single {
 
 /// Floats from a position of a convolution's input to the next: the channels, and those of all but
 /// the first layer up to whole registers.
-fn input_stride(index: usize, conv: &ConvLayer, isa: Isa) -> usize {
+fn input_stride(index: usize, conv: &ConvLayer, isas: Isas) -> usize {
     match index {
         0 => conv.in_channels,
-        _ => conv.in_channels.next_multiple_of(isa.width()),
+        _ => isas.stride(conv.in_channels),
     }
 }
 
@@ -208,16 +243,12 @@ fn input_stride(index: usize, conv: &ConvLayer, isa: Isa) -> usize {
 fn features_of(
     layers: &Layers,
     index: usize,
-    isa: Isa,
+    isas: Isas,
 ) -> impl Iterator<Item = Option<usize>> + Clone + use<> {
     let last = &layers.convs()[layers.convs().len() - 1];
     let [channels, rows, columns] = last.output();
     let (channels, stride, positions) = if index == 0 {
-        (
-            channels,
-            channels.next_multiple_of(isa.width()),
-            rows * columns,
-        )
+        (channels, isas.stride(channels), rows * columns)
     } else {
         let features = layers.linears()[index].in_features;
         (features, features, 1)
