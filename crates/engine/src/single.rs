@@ -61,9 +61,8 @@ struct Isas {
 
 impl Isas {
     fn new(isa: Isa) -> Self {
-        let half = |other: &Isa| 2 * other.width() == isa.width();
-        let narrow = Isa::available().into_iter().find(half);
-        let narrow = narrow.filter(|_| isa.is_wide()).unwrap_or(isa);
+        let half = |other: &Isa| isa.is_wide() && 2 * other.width() == isa.width();
+        let narrow = Isa::available().into_iter().find(half).unwrap_or(isa);
         Self { isa, narrow }
     }
 

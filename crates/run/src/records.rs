@@ -89,8 +89,6 @@ pub fn read_inspection(path: &Path) -> Result<Inspection> {
 /// A file that does not exist is not an error.
 fn optional<T>(path: &Path, read: impl Fn(&Path) -> Result<T>) -> Result<Option<T>> {
     let exists = path.try_exists();
-    match exists.map_err(|error| Error::io("read", path, error))? {
-        true => read(path).map(Some),
-        false => Ok(None),
-    }
+    let exists = exists.map_err(|error| Error::io("read", path, error))?;
+    exists.then(|| read(path)).transpose()
 }
