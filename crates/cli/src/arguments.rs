@@ -274,8 +274,7 @@ impl TypedValueParser for SourceParser {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let names = registry::ALL.iter().map(|spec| spec.name);
-        Some(Box::new(names.map(PossibleValue::new)))
+        Some(Box::new(registry::names().map(PossibleValue::new)))
     }
 }
 

@@ -9,15 +9,22 @@ use serde::Deserialize;
 use crate::{Dataset, Error, Md5, Result, Sha256, gzip, idx};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
+const TABLE: &str = include_str!("registry.toml");
+
 /// Every data set that the program knows, in the order of `registry.toml`.
 pub static ALL: LazyLock<Vec<DatasetSpec>> = LazyLock::new(|| {
-    let table: Result<BTreeMap<&str, Vec<DatasetSpec>>, _> =
-        toml::from_str(include_str!("registry.toml"));
+    let table: Result<BTreeMap<&str, Vec<DatasetSpec>>, _> = toml::from_str(TABLE);
     match table {
         Ok(mut table) => table.remove("dataset").unwrap_or_default(),
         Err(error) => panic!("registry.toml, which is part of the program: {error}"),
     }
 });
+
+/// The names of [`ALL`], without parsing the table: the command line asks at every start.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let entries = TABLE.split("\n[[dataset]]\nname = \"").skip(1);
+    entries.filter_map(|entry| Some(entry.split_once('"')?.0))
+}
 
 /// A data set of four IDX files: training and test images with their labels.
 #[derive(Debug, Clone, Deserialize)]

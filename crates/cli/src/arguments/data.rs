@@ -66,8 +66,7 @@ pub enum DataCommand {
 }
 
 fn dataset_names() -> PossibleValuesParser {
-    let names = registry::ALL.iter().map(|spec| spec.name);
-    PossibleValuesParser::new(names.chain(["all"]))
+    PossibleValuesParser::new(registry::names().chain(["all"]))
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,8 @@ use crate::common::{COUNTS, Miniature, archive, class, gzip, miniature, only, pi
 #[test]
 fn the_table_is_complete_and_consistent() {
     let names: Vec<&str> = ALL.iter().map(|spec| spec.name).collect();
+    assert_eq!(lenet_data::registry::names().collect::<Vec<_>>(), names);
+    let names: Vec<&str> = ALL.iter().map(|spec| spec.name).collect();
     assert_eq!(
         names.join(" "),
         "mnist fashion-mnist kmnist qmnist emnist-digits emnist-letters emnist-balanced \

@@ -210,13 +210,9 @@ impl Quantized {
     /// The class of the largest logit, the first of equal ones.
     pub fn classify(&self, pixels: &[u8; 784]) -> usize {
         let logits = self.logits(pixels);
-        let mut best = 0;
-        for (class, logit) in logits.iter().enumerate() {
-            if *logit > logits[best] {
-                best = class;
-            }
-        }
-        best
+        // Of equal logits `max_by_key` takes the last: backwards, that is the first class.
+        let best = (0..logits.len()).rev().max_by_key(|&class| logits[class]);
+        best.unwrap_or(0)
     }
 }
 
