@@ -92,7 +92,7 @@ const NIGHTLY: &[Step] = &[
         "nightly: lints and tests of lenet-data with the Hugging Face hub",
         Cargo(&[
             "clippy --profile quick -p lenet-data --all-targets --features hub -- -D warnings",
-            "test --profile quick -p lenet-data --features hub --test hub --test download",
+            "test --profile quick -p lenet-data --features hub --test data -- hub:: download::",
         ]),
     ),
     (
@@ -124,10 +124,11 @@ const NIGHTLY: &[Step] = &[
         "faults",
         "nightly: trainings killed, starved and damaged at every place; a server under siege",
         Cargo(&[
-            "LENET_NIGHTLY=1 test --profile quick --workspace --no-fail-fast --test faults --test damaged",
+            "LENET_NIGHTLY=1 test --profile quick --workspace --no-fail-fast --test cli --test train \
+                 -- faults:: damaged::",
             // One after the other: the descriptors of a thousand clients and of the server are
             // those of one process.
-            "LENET_NIGHTLY=1 test --profile quick --workspace --test server -- --test-threads 1 --nocapture",
+            "LENET_NIGHTLY=1 test --profile quick --workspace --test serve -- --test-threads 1 --nocapture",
         ]),
     ),
 ];

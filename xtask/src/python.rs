@@ -75,7 +75,7 @@ pub fn all_exports(workspace: &Workspace) -> Result<()> {
     let target = workspace.target.join("exports-tract");
     let manifest = workspace
         .root
-        .join("crates/cli/tests/exports/tract/Cargo.toml");
+        .join("crates/cli/tests/cli/exports/tract/Cargo.toml");
     let mut build = cargo_on(&manifest, "build --locked --target-dir");
     checked(build.arg(&target))?;
     let mut tests = export_tests(workspace)?;
@@ -87,9 +87,9 @@ fn export_tests(workspace: &Workspace) -> Result<Command> {
     let python = install(
         workspace,
         "exports",
-        "crates/cli/tests/exports/requirements.txt",
+        "crates/cli/tests/cli/exports/requirements.txt",
     )?;
-    let tests = format!("test --workspace --profile {PROFILE} --test exports -- --nocapture");
+    let tests = format!("test --workspace --profile {PROFILE} --test cli -- --nocapture exports::");
     let mut tests = workspace.cargo(&tests);
     tests.env("LENET_EXPORTS_PYTHON", python);
     Ok(tests)
@@ -97,9 +97,9 @@ fn export_tests(workspace: &Workspace) -> Result<Command> {
 
 /// Has TensorBoard read the event files of a training.
 pub fn tensorboard(workspace: &Workspace) -> Result<()> {
-    let requirements = "crates/cli/tests/tensorboard/requirements.txt";
+    let requirements = "crates/cli/tests/cli/tensorboard/requirements.txt";
     let python = install(workspace, "tensorboard", requirements)?;
-    let tests = "--test cli -- --nocapture tensorboard";
+    let tests = "--test cli -- --nocapture tensorboard::";
     let mut tests = workspace.cargo(&format!("test --workspace --profile {PROFILE} {tests}"));
     checked(tests.env("LENET_TENSORBOARD_PYTHON", python))
 }

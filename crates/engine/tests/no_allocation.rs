@@ -1,21 +1,26 @@
 //! A training step allocates nothing, on no thread: all memory is the engine's, from the start.
+//!
+//! A program of its own, for its allocator counts on all threads, and other tests would run meanwhile.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "an allocator that counts")]
 
-mod common;
+#[path = "engine/layers.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod layers;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use common::layers::lenet_5;
 use lenet_engine::Activation::{Relu, Tanh};
 use lenet_engine::Isa;
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
+
+use layers::lenet_5;
 
 /// Calls to the system's allocator that took memory, on all threads but the test harness's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);

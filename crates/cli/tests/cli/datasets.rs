@@ -134,8 +134,7 @@ fn b13_a_path_that_is_not_text() {
     let root = tempfile::tempdir().unwrap();
     let name = OsStr::from_bytes(b"shapes\xff\n");
     pictures(&root.path().join(name));
-    let mut command = crate::lenet(root.path());
-    command.args(["train", "--epochs", "1", "--output", "run", "--dataset"]);
+    let mut command = crate::lenet(root.path(), "train --epochs 1 --output run --dataset");
     assert!(command.arg(name).status().unwrap().success());
     let config = fs::read_to_string(root.path().join("run/config.toml")).unwrap();
     contains_all(&config, &["dataset = \"file:shapes%FF%0A\"\n"]);

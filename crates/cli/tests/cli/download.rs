@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use lenet_data::embedded;
 use lenet_data::registry::mnist;
 
-use crate::{contains_all, fails, lenet, succeeds};
+use crate::{contains_all, fails, lenet, run_by, skipped, succeeds};
 
 /// MNIST's files as a mirror has them, by their names.
 static FILES: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
@@ -123,8 +123,7 @@ fn c9_kills_at_any_time_cost_little() {
     let mut kills = 0;
     for round in 0..200 {
         let before = asked();
-        let mut child = lenet(root.path())
-            .args(arguments.split_whitespace())
+        let mut child = lenet(root.path(), &arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -185,19 +184,11 @@ fn c11_a_full_disk_is_said_before_it_is_full() {
          ls -A disk/mnist; exit $code",
         env!("CARGO_BIN_EXE_lenet")
     );
-    let output = Command::new("unshare")
-        .args(["--mount", "--map-root-user", "sh", "-c", &script])
-        .current_dir(root.path())
-        .output();
+    let mut unshare = run_by(root.path(), "unshare", "--mount --map-root-user sh -c");
+    let output = unshare.arg(&script).output();
     let output = match output {
         Ok(output) if ![Some(1), Some(99)].contains(&output.status.code()) => output,
-        _ => {
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: no name space with a disk of its own"
-            );
-            return;
-        }
+        _ => return skipped("no name space with a disk of its own"),
     };
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(5), "{errors}");
@@ -220,9 +211,8 @@ fn c1_c12_mirrors_and_proxies_are_named() {
     let root = root.path();
     let (proxy, log) = mirror(1 << 20, Duration::ZERO);
     let download = |proxy: &str, exception: &str| {
-        let mut command = lenet(root);
-        command.args(["data", "download", "--data-dir", "cache", "--mirror"]);
-        command.arg("http://mirror.invalid/mnist");
+        let download = "data download --data-dir cache --mirror http://mirror.invalid/mnist";
+        let mut command = lenet(root, download);
         command.env("ALL_PROXY", proxy).env("NO_PROXY", exception);
         let output = command.output().unwrap();
         (
@@ -282,18 +272,12 @@ fn c13_offline() {
         "{message}"
     );
 
-    let mut strace = Command::new("strace");
-    strace
-        .current_dir(root)
-        .args(["-f", "-e", "trace=%network", "-o", "calls"]);
-    strace
-        .arg(env!("CARGO_BIN_EXE_lenet"))
-        .args(offline.split_whitespace());
-    if strace.output().is_ok() {
-        let calls = fs::read_to_string(root.join("calls")).unwrap();
-        assert!(
-            !calls.contains("socket(") && !calls.contains("connect("),
-            "{calls}"
-        );
+    let program = env!("CARGO_BIN_EXE_lenet");
+    let traced = format!("-f -e trace=%network -o calls {program} {offline}");
+    if run_by(root, "strace", &traced).output().is_err() {
+        return skipped("there is no strace; Debian's package is `strace`");
     }
+    let calls = fs::read_to_string(root.join("calls")).unwrap();
+    let is_silent = !calls.contains("socket(") && !calls.contains("connect(");
+    assert!(is_silent, "{calls}");
 }

@@ -54,8 +54,7 @@ fn a23_exit_codes() {
 fn a13_a17_closed_and_full_outputs() {
     let root = tempfile::tempdir().unwrap();
     for arguments in ["summary", "data list", "checks", "--help"] {
-        let mut command = lenet(root.path());
-        command.args(arguments.split_whitespace());
+        let mut command = lenet(root.path(), arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         drop(child.stdout.take());
@@ -64,6 +63,6 @@ fn a13_a17_closed_and_full_outputs() {
         assert!(is_silent, "{arguments}: {output:?}");
     }
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let status = lenet(root.path()).arg("summary").stdout(full).status();
+    let status = lenet(root.path(), "summary").stdout(full).status();
     assert_eq!(status.unwrap().code(), Some(5));
 }

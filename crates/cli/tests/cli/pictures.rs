@@ -7,7 +7,7 @@ use image::{GrayImage, Luma, imageops};
 use lenet_data::embedded;
 use serde_json::Value;
 
-use crate::{contains_all, drawn_digits, fails, json, lenet, run, succeeds};
+use crate::{contains_all, drawn_digits, fails, json, lenet, skipped, succeeds};
 
 /// The claim of the recipe best, whose weights are embedded.
 #[test]
@@ -26,7 +26,7 @@ fn drawn_digits_are_read() {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/drawn-digits/img");
     for (folder, count, most) in [(drawn_digits(), 20, 0), (all, 300, 1)] {
         if !folder.is_dir() {
-            println!("skipped: there is no {}", folder.display());
+            skipped(&format!("there is no {}", folder.display()));
             continue;
         }
         let predictions = json(&folder, "predict .");
@@ -87,8 +87,7 @@ fn the_readmes_show_what_the_program_prints() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["2-019", "4-007", "5-007", "7-019", "9-019"];
     let explain = |path: &str| {
-        let mut command = lenet(folder.path());
-        command.args(["predict", "--explain", path]);
+        let mut command = lenet(folder.path(), &format!("predict --explain {path}"));
         command.args(names.map(|name| drawn_digits().join(format!("{name}.png"))));
         command.output().unwrap().status.code()
     };
@@ -123,7 +122,8 @@ fn bad_and_blank_pictures() {
     let eight = fs::read(drawn_digits().join("8-007.png")).unwrap();
     fs::write(root.join("mixed/torn.png"), &eight[..100]).unwrap();
     fs::write(root.join("mixed/below/eight.PNG"), &eight).unwrap();
-    let output = run(root, "predict mixed nothing*.png gone.png");
+    let predict = "predict mixed nothing*.png gone.png";
+    let output = lenet(root, predict).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     let printed = String::from_utf8(output.stdout).unwrap();
     let lines: Vec<&str> = printed.lines().collect();
@@ -175,8 +175,7 @@ fn mnist_in_every_form() {
         let found = &json(root, &format!("predict {arguments}"))[0];
         assert_eq!(found["label"], "7", "{arguments}: {found}");
     }
-    let mut command = lenet(root);
     let input = fs::File::open(root.join("ink.jpg")).unwrap();
-    command.args(["predict", "-"]).stdin(input);
-    assert!(command.output().unwrap().stdout.starts_with(b"-: 7 "));
+    let output = lenet(root, "predict -").stdin(input).output();
+    assert!(output.unwrap().stdout.starts_with(b"-: 7 "));
 }

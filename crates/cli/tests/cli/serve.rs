@@ -27,8 +27,7 @@ struct Serving {
 
 impl Serving {
     fn start(folder: &Path, arguments: &str) -> Self {
-        let mut command = lenet(folder);
-        command.arg("serve").args(arguments.split_whitespace());
+        let mut command = lenet(folder, &format!("serve {arguments}"));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{contains_all, succeeds};
+use crate::{contains_all, skipped, succeeds};
 
 /// Names a Python that has TensorBoard; `cargo xtask ci tensorboard` sets it.
 const PYTHON: &str = "LENET_TENSORBOARD_PYTHON";
@@ -13,10 +13,10 @@ const PYTHON: &str = "LENET_TENSORBOARD_PYTHON";
 /// TensorBoard reads the event files of a run; without TensorBoard nothing is checked.
 fn check(run: &Path, files: usize) {
     let Some(python) = std::env::var_os(PYTHON) else {
-        println!("skipped: {PYTHON} is not set; `cargo xtask ci tensorboard` sets it");
-        return;
+        let reason = format!("{PYTHON} is not set; `cargo xtask ci tensorboard` sets it");
+        return skipped(&reason);
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tensorboard/check.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/tensorboard/check.py");
     let mut command = Command::new(python);
     command.arg(script).arg(run).arg(files.to_string());
     let output = command.output().unwrap();

@@ -1,5 +1,4 @@
 //! Augmentation from outside: what it promises of bytes, whoever asks for them and in whatever order.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use lenet_data::Augmentation;
 use lenet_picture::IMAGE_PIXELS;

@@ -1,5 +1,4 @@
 //! From a set to batches: splits, orders, and images that keep their labels.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 

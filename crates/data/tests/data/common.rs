@@ -1,6 +1,5 @@
 //! Files of the tests' own making, written from the formats' descriptions and not by the code that
 //! reads them.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
 use std::io::Write as _;

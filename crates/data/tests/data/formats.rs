@@ -1,11 +1,9 @@
 //! Bytes that lie: faults B1 to B8.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{gzip, header, idx, images, labels};
 use lenet_data::{Dataset, gzip, idx as parse};
 use proptest::prelude::*;
+
+use crate::common::{gzip, header, idx, images, labels};
 
 #[test]
 fn every_lie_of_an_image_file_is_told() {

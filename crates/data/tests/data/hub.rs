@@ -1,6 +1,4 @@
 //! The hub's parquet files, written here in the hub's layout and read back.
-#![cfg(feature = "hub")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -1,17 +1,14 @@
 //! Where data is found, and files that are not what they should be: faults B2, B9, B11, B12.
-#![cfg(feature = "embedded-mnist")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{gzip, only};
 use lenet_data::registry::mnist;
 use lenet_data::{Dataset, DatasetSpec, Origin, Search, embedded, load, locate};
 use lenet_files::Kind;
+
+use crate::common::{gzip, only};
 
 const NAMES: [&str; 4] = [
     "train-images-idx3-ubyte",
@@ -64,7 +61,7 @@ fn genuine_files_load_under_either_name() {
     assert!(same(&splits.train, &embedded.train) && same(&splits.test, &embedded.test));
 }
 
-/// B9; the other faults of files are in tests/sets/registry.rs, for each known set.
+/// B9; the other faults of files are in sets/registry.rs, for each known set.
 #[test]
 fn files_that_are_not_genuine_are_named_with_their_fault() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,11 +1,10 @@
 //! Tiny examples with their arithmetic: what candle and the references could misread together.
 
-mod common;
-
-use common::{Tolerance, assert_close};
 use lenet_engine::Activation;
 use lenet_engine::optimizer::{Adam, Sgd};
 use lenet_engine::reference::{activation, adam, avg_pool2d, conv2d, cross_entropy, linear, sgd};
+
+use crate::common::{Tolerance, assert_close};
 
 /// A few roundings of numbers near 1.
 const ROUNDING: Tolerance = Tolerance {

@@ -4,17 +4,14 @@
 //! is stretched over the row that lies in no window) and of its ReLU at exactly 0 (it is 1).
 //! `by_hand.rs` pins both as PyTorch has them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer;
-use common::{Tolerance, Values, assert_close, conv2d_shapes};
 use lenet_engine::Activation;
 use lenet_engine::optimizer::Adam;
 use lenet_engine::reference::{activation, adam, avg_pool2d, conv2d, cross_entropy, linear};
 use proptest::prelude::*;
+
+use crate::common::{Tolerance, Values, assert_close, conv2d_shapes};
 
 /// For two sums of `terms` products of at most 1, in different orders: each addition rounds a
 /// partial sum of about √terms by half an ε, and √terms of these roundings survive each other. The

@@ -1,10 +1,5 @@
 //! What the tests of the operations share: values, tolerances and central differences.
 
-#![allow(dead_code, reason = "each test program uses a part")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-pub mod layers;
-
 use std::ops::Range;
 
 use lenet_engine::Float;
@@ -61,12 +56,6 @@ pub struct Tolerance {
     pub rtol: f64,
     pub atol: f64,
 }
-
-/// For sums without rounding, of [`Values::eighths`].
-pub const EQUAL: Tolerance = Tolerance {
-    rtol: 0.0,
-    atol: 0.0,
-};
 
 pub fn assert_close<T: Float>(what: &str, actual: &[T], expected: &[f64], tolerance: Tolerance) {
     assert_eq!(actual.len(), expected.len(), "{what}: lengths differ");

@@ -1,18 +1,15 @@
 //! The whole network as one operation of candle: values, gradients and an optimiser's steps.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
-
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::loss::cross_entropy;
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
-use common::layers::lenet_5;
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::pool::Pool;
 use lenet_engine::{Activation, FusedNetwork, Isa, Layers};
+
+use crate::layers::lenet_5;
 
 const CLASSES: usize = 10;
 
@@ -22,22 +19,22 @@ fn layers() -> Layers {
 }
 
 fn parameters() -> Vec<Var> {
-    let mut values = common::Values::new(5);
+    let mut values = crate::common::Values::new(5);
     let convs: [&[usize]; 4] = [&[6, 1, 5, 5], &[6], &[16, 6, 5, 5], &[16]];
     let linears: [&[usize]; 6] = [&[120, 256], &[120], &[84, 120], &[84], &[10, 84], &[10]];
     let var = |shape: &[usize]| {
         let fan_in: usize = shape[1..].iter().product();
         let scale = 1.0 / (fan_in as f64).sqrt();
         let numbers: Vec<f64> = values.array(shape).iter().map(|x| x * scale).collect();
-        Var::from_vec(common::cast::<f32>(&numbers), shape, &Device::Cpu).unwrap()
+        Var::from_vec(crate::common::cast::<f32>(&numbers), shape, &Device::Cpu).unwrap()
     };
     convs.into_iter().chain(linears).map(var).collect()
 }
 
 fn images(count: usize) -> Tensor {
-    let pixels = common::Values::new(6).array(&[count, 784]);
+    let pixels = crate::common::Values::new(6).array(&[count, 784]);
     Tensor::from_vec(
-        common::cast::<f32>(&pixels),
+        crate::common::cast::<f32>(&pixels),
         (count, 1, 28, 28),
         &Device::Cpu,
     )
@@ -45,7 +42,11 @@ fn images(count: usize) -> Tensor {
 }
 
 fn labels(count: usize) -> Tensor {
-    Tensor::new(common::Values::new(7).labels(count, CLASSES), &Device::Cpu).unwrap()
+    Tensor::new(
+        crate::common::Values::new(7).labels(count, CLASSES),
+        &Device::Cpu,
+    )
+    .unwrap()
 }
 
 fn network() -> FusedNetwork {
@@ -83,13 +84,13 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 /// one of 33 images 1e-2.
 fn assert_near(found: &Tensor, expected: &Tensor) {
     assert_eq!(found.dims(), expected.dims());
-    let expected = common::cast_up(&values(expected));
+    let expected = crate::common::cast_up(&values(expected));
     let largest = expected.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-    let tolerance = common::Tolerance {
+    let tolerance = crate::common::Tolerance {
         rtol: 0.0,
         atol: 1e-5 * largest,
     };
-    common::assert_close("fused", &values(found), &expected, tolerance);
+    crate::common::assert_close("fused", &values(found), &expected, tolerance);
 }
 
 /// Batches that grow and shrink, with tails, and images whose numbers do not lie in their order.

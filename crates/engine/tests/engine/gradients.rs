@@ -1,11 +1,10 @@
 //! Every backward that candle does not cover is the derivative of its forward: central differences
 //! in f64.
 
-mod common;
-
-use common::{Tolerance, Values, assert_close, central_differences, conv2d_shapes, dot};
 use lenet_engine::reference::{avg_pool2d, conv2d, cross_entropy};
 use proptest::prelude::*;
+
+use crate::common::{Tolerance, Values, assert_close, central_differences, conv2d_shapes, dot};
 
 /// For operations that are linear in each operand. There a central difference is exact for a step
 /// of any size, and with step 1 only rounding is left: the scalar has at most 65,000 terms of

@@ -8,10 +8,10 @@ use lenet_engine::{ConvLayer, Layers, LinearLayer};
 
 use proptest::prelude::*;
 
-use crate::common::layers::{
+use crate::common::{Values, cast};
+use crate::layers::{
     conv_backward, conv_forward, lenet_5, linear_backward, linear_forward, linears,
 };
-use crate::common::{Values, cast};
 
 /// Layers and parameters.
 #[derive(Clone)]

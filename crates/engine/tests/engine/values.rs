@@ -7,8 +7,8 @@ use lenet_engine::engine::Engine;
 use lenet_engine::single::Single;
 use proptest::prelude::*;
 
-use crate::common::layers::{linear_forward, linears};
 use crate::common::{Tolerance, assert_close};
+use crate::layers::{linear_forward, linears};
 use crate::network::{Expected, Network, networks};
 use crate::{Batch, engine, slices};
 

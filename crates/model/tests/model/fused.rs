@@ -1,5 +1,4 @@
 //! The network as one operation, trained by an optimiser of candle-nn through a `VarMap`.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::loss::cross_entropy;

@@ -1,5 +1,4 @@
 //! Held to PyTorch: logits, loss and every gradient, as `golden/golden.py` computed them in f64.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
 

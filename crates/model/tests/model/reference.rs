@@ -1,5 +1,4 @@
 //! Held to the engine's naive references: the output of every layer and every gradient.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use candle_core::{DType, Device, Tensor};
 use lenet_engine::reference::{activation, avg_pool2d, conv2d, cross_entropy, linear};

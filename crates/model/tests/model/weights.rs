@@ -1,6 +1,5 @@
 //! Weights on disk: what is written is read, and what is damaged or foreign is refused. FAULTS A4
 //! to A6, A9, A11 and B14.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use candle_core::{Device, Tensor};
 use lenet_model::{Architecture, Init, Kind, LeNet5, Metadata, Padding, Weights};

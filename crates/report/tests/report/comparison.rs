@@ -1,14 +1,12 @@
 //! Several runs on one page.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{ENVIRONMENT, HEADING, SUMMARY, assert_well_formed, body};
 use lenet_files::Kind;
 use lenet_report::write_comparison;
+
+use crate::{ENVIRONMENT, HEADING, SUMMARY, assert_well_formed, body};
 
 struct Case<'a> {
     name: &'a str,

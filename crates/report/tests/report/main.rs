@@ -1,19 +1,23 @@
 //! Run folders to report on, and a check of what is made of them.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod comparison;
+mod report;
 
 use std::fs;
 
-pub const HEADING: &str =
+const HEADING: &str =
     "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second";
 
-pub const SUMMARY: &str = r#"{"dataset":"mnist <i>","recipe":"classic","engine":"fused",
+const SUMMARY: &str = r#"{"dataset":"mnist <i>","recipe":"classic","engine":"fused",
     "parameters":61706,"epochs":2,"seed":42,"threads":8,"not_identical":false,"train_seconds":75.0,
     "images_per_second":1600.4,"best_epoch":2,"validation":{"loss":0.06,"accuracy":0.981},
     "test":{"loss":0.05,"accuracy":0.9567,"errors":1234,"count":28500},
     "class_names":["<b>&\"'","é漢"],"confusion":[[9871,77],[41,0]],
     "per_class":[{"class":"<b>&\"'","precision":0.99,"recall":null,"f1":0.5,"support":9948}]}"#;
 
-pub fn run_dir(summary: Option<&str>) -> tempfile::TempDir {
+fn run_dir(summary: Option<&str>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let rows = "1,0.2,0.94,0.07,0.979,0.001,37.5,1600\n2,0.1,0.97,0.06,0.981,0.001,37.5,1600\n";
     fs::write(
@@ -33,7 +37,7 @@ pub fn run_dir(summary: Option<&str>) -> tempfile::TempDir {
 }
 
 /// Checks tags, attributes and entities. It knows no comments, for our pictures have none.
-pub fn assert_well_formed(xml: &str) {
+fn assert_well_formed(xml: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = xml;
     while let Some(start) = rest.find('<') {
@@ -84,18 +88,18 @@ fn assert_entities(text: &str) {
 }
 
 /// What is between the tags `body`.
-pub fn body(page: &str) -> &str {
+fn body(page: &str) -> &str {
     &page[page.find("<body>").unwrap()..page.find("</html>").unwrap()]
 }
 
 /// Pixels as `inspection.json` has them: a slope of grey that begins with a number.
-pub fn pixels(first: u8) -> String {
+fn pixels(first: u8) -> String {
     let pixel = |place: u32| format!("{:02x}", (u32::from(first) + place) % 256);
     (0..784).map(pixel).collect()
 }
 
 /// An inspection of a network of two classes, with a filter of 2x2 weights.
-pub fn inspection() -> String {
+fn inspection() -> String {
     format!(
         r#"{{"calibration":{{"expected_calibration_error":0.0123,
               "bins":[{{"count":0,"confidence":null,"accuracy":null}},
@@ -116,7 +120,7 @@ pub fn inspection() -> String {
     )
 }
 
-pub const ENVIRONMENT: &str = r#"{"started":"2026-11-25T09:30:45Z","lenet":"0.1.0",
+const ENVIRONMENT: &str = r#"{"started":"2026-11-25T09:30:45Z","lenet":"0.1.0",
     "commit":"0123456789abcdef-dirty","rustc":"rustc 1.95.0","candle":"0.11.1",
     "system":"An <OS> 12","architecture":"x86_64","processor":"A & B","instruction_set":"avx512",
     "cores":8,"physical_cores":4,"threads":3,"engine":"fused","device":"cpu","precision":"f32",

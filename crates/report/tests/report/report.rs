@@ -1,15 +1,13 @@
 //! A run folder becomes its report.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{ENVIRONMENT, SUMMARY, assert_well_formed, body, inspection, pixels, run_dir};
 use lenet_report::{Picture, confusion_matrix, curves, write_report};
 use lenet_run::{Epoch, Scores};
+
+use crate::{ENVIRONMENT, SUMMARY, assert_well_formed, body, inspection, pixels, run_dir};
 
 fn epoch(epoch: u32, train: f64, validation: Option<f64>) -> Epoch {
     let scores = |accuracy: f64| Scores {

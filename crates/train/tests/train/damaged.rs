@@ -1,14 +1,12 @@
 //! Checkpoints that are damaged, foreign or of another release. FAULTS A4, A5, A6, A9, A11.
 //! `LENET_NIGHTLY=1` tries every byte.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use candle_core::{DType, Device, Tensor};
-use common::{identity, network, network_of, small, values};
 use lenet_files::{Kind, Result};
 use lenet_model::{LeNet5, store};
 use lenet_train::{Config, OtherTraining, Progress, checkpoint};
+
+use crate::{identity, network, network_of, small, values};
 
 /// A checkpoint of the smallest kind: before the first step there are parameters alone.
 fn beginning() -> (Config, LeNet5, Vec<u8>) {

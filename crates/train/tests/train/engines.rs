@@ -1,20 +1,18 @@
 //! The fused engine against candle's own operations, and bf16 against f32.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::io::Write as _;
 use std::sync::Arc;
 
 use candle_core::Device;
 use candle_nn::loss::cross_entropy;
-use common::{mnist, network, train};
 use lenet_data::batches;
 use lenet_engine::Pixels;
 use lenet_engine::engine::{Images, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_model::{Activation, Architecture, Init, LeNet5, Padding};
 use lenet_train::{Backend, Config, Progress, evaluate};
+
+use crate::{mnist, network, train};
 
 fn model(padding: Padding, activation: Activation) -> LeNet5 {
     let architecture = Architecture {
@@ -95,7 +93,7 @@ fn has_bf16() -> bool {
         // Past the test runner, which keeps what a passing test prints.
         let _ = writeln!(
             std::io::stdout(),
-            "skipped: bf16 needs a processor with Intel AMX, and Linux"
+            "skipped: tests of bf16: they need a processor with Intel AMX, and Linux"
         );
     }
     has

@@ -1,13 +1,11 @@
 //! The loop: what it learns, what it reports, and how it stops. FAULTS A10, A22.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{mnist, network, network_of, small, train, trained, values};
 use lenet_data::Dataset;
 use lenet_files::Kind;
 use lenet_run::Event;
 use lenet_train::{Backend, Config, Ending, Progress, evaluate};
+
+use crate::{mnist, network, network_of, small, train, trained, values};
 
 #[test]
 fn learns_a_small_set_by_heart() {

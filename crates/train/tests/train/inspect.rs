@@ -1,14 +1,12 @@
 //! What a page shows of a network, against a plain computation from the logits of `forward`.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use candle_core::Tensor;
-use common::{mnist, network_of, small, trained};
 use lenet_data::{Dataset, batches};
 use lenet_model::LeNet5;
 use lenet_run::Inspection;
 use lenet_train::{Backend, Config, Metrics, evaluate, inspect};
+
+use crate::{mnist, network_of, small, trained};
 
 /// A network that knows some digits and not others, with images to ask it about.
 fn learnt() -> (LeNet5, Dataset, Config) {

@@ -1,5 +1,13 @@
-//! A small training on real images, and what the tests look at.
-#![allow(dead_code, reason = "each test file uses a part")]
+//! Trainings from outside: a small one on real images, and what the tests look at.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damaged;
+mod engines;
+mod fit;
+mod inspect;
+mod optimizers;
+mod recipes;
+mod run;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -12,14 +20,14 @@ use lenet_model::{LeNet5, Parameters};
 use lenet_run::Event;
 use lenet_train::{Backend, Config, Ending, Identity, Progress, Training, Watch, fit};
 
-pub fn mnist() -> &'static Splits {
+fn mnist() -> &'static Splits {
     static MNIST: OnceLock<Splits> = OnceLock::new();
     MNIST.get_or_init(|| embedded::mnist().unwrap())
 }
 
 /// 200 images to train on and 50 held out, in steps of 64 images: an epoch has four steps, the last
 /// of eight images.
-pub fn small() -> (Dataset, Dataset, Config) {
+fn small() -> (Dataset, Dataset, Config) {
     let config = Config {
         epochs: 3,
         batch_size: 64,
@@ -30,21 +38,21 @@ pub fn small() -> (Dataset, Dataset, Config) {
     (train, validation, config)
 }
 
-pub fn network(config: &Config) -> LeNet5 {
+fn network(config: &Config) -> LeNet5 {
     network_of(config, 10)
 }
 
-pub fn network_of(config: &Config, classes: usize) -> LeNet5 {
+fn network_of(config: &Config, classes: usize) -> LeNet5 {
     let architecture = config.architecture(classes);
     LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu).unwrap()
 }
 
-pub fn values(parameters: &Parameters) -> Vec<f32> {
+fn values(parameters: &Parameters) -> Vec<f32> {
     parameters.values().unwrap().concat()
 }
 
 /// The numbers that PyTorch computed in f64; `golden.py` of lenet-model wrote them.
-pub fn golden() -> HashMap<String, Tensor> {
+fn golden() -> HashMap<String, Tensor> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../model/tests/golden/lenet5.safetensors"
@@ -52,7 +60,7 @@ pub fn golden() -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
-pub fn identity(config: &Config) -> Identity {
+fn identity(config: &Config) -> Identity {
     Identity {
         config: config.clone(),
         train_images: 200,
@@ -64,11 +72,11 @@ pub fn identity(config: &Config) -> Identity {
 
 /// Everything that a training reports and saves; stops it after a step, if one is given.
 #[derive(Default)]
-pub struct Recorder {
-    pub stop_after: Option<u64>,
-    pub events: Vec<Event>,
+struct Recorder {
+    stop_after: Option<u64>,
+    events: Vec<Event>,
     /// Steps done and the parameters, of each save.
-    pub saved: Vec<(u64, Vec<f32>)>,
+    saved: Vec<(u64, Vec<f32>)>,
 }
 
 impl Watch for Recorder {
@@ -90,20 +98,20 @@ impl Watch for Recorder {
 }
 
 impl Recorder {
-    pub fn steps(&self) -> impl Iterator<Item = &lenet_run::Step> {
+    fn steps(&self) -> impl Iterator<Item = &lenet_run::Step> {
         self.events.iter().filter_map(|event| match event {
             Event::Step(step) => Some(step),
             _ => None,
         })
     }
 
-    pub fn losses(&self) -> Vec<f64> {
+    fn losses(&self) -> Vec<f64> {
         self.steps().map(|step| step.loss).collect()
     }
 }
 
 /// Trains on the engine.
-pub fn train(
+fn train(
     model: &LeNet5,
     sets: (&Dataset, &Dataset),
     config: &Config,
@@ -115,7 +123,7 @@ pub fn train(
 }
 
 /// Like [`train`], on a backend.
-pub fn train_on(
+fn train_on(
     backend: &Backend,
     model: &LeNet5,
     (train, validation): (&Dataset, &Dataset),
@@ -139,12 +147,12 @@ pub fn train_on(
 }
 
 /// A whole training of the small set: its network, its progress and its record.
-pub fn trained(config: &Config) -> (LeNet5, Progress, Recorder) {
+fn trained(config: &Config) -> (LeNet5, Progress, Recorder) {
     trained_on(&Backend::default(), config)
 }
 
 /// Like [`trained`], on a backend.
-pub fn trained_on(backend: &Backend, config: &Config) -> (LeNet5, Progress, Recorder) {
+fn trained_on(backend: &Backend, config: &Config) -> (LeNet5, Progress, Recorder) {
     let (images, held_out, _) = small();
     let model = network(config);
     let mut progress = Progress::default();

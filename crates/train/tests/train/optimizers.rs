@@ -1,15 +1,13 @@
 //! Held to PyTorch: the losses of ten steps of each optimiser, with label smoothing, weight decay
 //! that leaves biases out and clipped gradients, as `golden.py` of lenet-model computed them in f64.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use candle_core::DType;
 use candle_nn::loss::cross_entropy;
-use common::{golden, mnist, train_on};
 use lenet_engine::engine;
 use lenet_model::{Activation, Architecture, LeNet5, Padding};
 use lenet_train::{Backend, Config, Optimizer, Progress, TensorOptimizer};
+
+use crate::{golden, mnist, train_on};
 
 const NETWORKS: [(&str, Padding, Activation); 2] = [
     ("same", Padding::Same, Activation::Relu),

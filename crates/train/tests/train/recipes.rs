@@ -1,15 +1,13 @@
 //! What recipes are made of: both engines do the same, and a training that is stopped anywhere
 //! continues to the same bits.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{identity, network, small, train_on, trained, trained_on, values};
 use lenet_data::Augmentation;
 use lenet_model::Init;
 use lenet_train::{
     Backend, Config, Draft, Ending, Optimizer, OtherTraining, Progress, Schedule, checkpoint,
 };
+
+use crate::{identity, network, small, train_on, trained, trained_on, values};
 
 /// All ingredients at once, on the small set: twelve steps.
 fn rich() -> Config {

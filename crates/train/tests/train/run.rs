@@ -1,20 +1,18 @@
 //! A run in its folder: killed and resumed, with damaged checkpoints, with other settings. FAULTS A1,
 //! A4 to A7.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use common::{mnist, values};
 use lenet_data::Splits;
 use lenet_files::{Kind, Result};
 use lenet_model::Weights;
 use lenet_run::{DataRecord, Environment, Event, Records, RunFolder, is_finished};
 use lenet_train::{Backend, Config, Ending, Images, OtherTraining, Run, Setup};
+
+use crate::{mnist, values};
 
 /// Three epochs of four steps.
 fn config() -> Config {

@@ -57,9 +57,9 @@ impl Browser {
     pub fn start() -> Option<Self> {
         let browser = BROWSERS.into_iter().find(|name| runs(name));
         let (Some(browser), true) = (browser, runs("chromedriver")) else {
-            println!(
-                "skipped: needs Chromium and its driver; Debian's packages are `chromium` and \
-                 `chromium-driver`"
+            crate::skipped(
+                "needs Chromium and its driver; Debian's packages are `chromium` and \
+                 `chromium-driver`",
             );
             return None;
         };

@@ -1,6 +1,4 @@
 //! The page to draw on, in a real browser. FAULTS E10.
-#![cfg(feature = "embedded-mnist")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod driver;
 mod files;
@@ -13,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::{lenet, skipped};
 use driver::Browser;
 
 /// Where the page comes from.
@@ -24,8 +23,7 @@ struct Site {
 impl Site {
     /// `lenet serve`.
     fn served() -> Self {
-        let mut server = Command::new(env!("CARGO_BIN_EXE_lenet"));
-        server.args(["serve", "--quiet", "--addr", "127.0.0.1:0"]);
+        let server = lenet(Path::new("."), "serve --quiet --addr 127.0.0.1:0");
         Self::start(server, |line| Some(line.trim().to_owned()))
     }
 
@@ -33,7 +31,7 @@ impl Site {
     /// printed reason, on a machine without Python.
     fn of_files() -> Option<Self> {
         if !driver::runs("python3") {
-            println!("skipped: needs Python as a host of files");
+            skipped("needs Python as a host of files");
             return None;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../serve");

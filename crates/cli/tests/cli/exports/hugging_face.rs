@@ -9,9 +9,9 @@ use lenet_export::pytorch;
 use lenet_model::{Weights, pretrained};
 use serde_json::{Value, json};
 
-use crate::{
-    IMAGES, PYTHON, TORCH_PYTHON, bytes_of, checked, embedded_network, fails, floats, lenet,
-    normalized, other, other_network, pixels, script, succeeds, test_images,
+use super::{
+    IMAGES, PYTHON, TORCH_PYTHON, bytes_of, checked, embedded_network, fails, floats, normalized,
+    other, other_network, pixels, script, succeeds, test_images,
 };
 
 const EXPORT: &str = "export --format hf --output hub";
@@ -43,8 +43,7 @@ fn of_the_embedded_network() {
     assert_eq!(std, embedded_network().metadata.input.std);
 
     // What `lenet eval` says.
-    let evaluation = lenet(folder, "eval --format json").stdout;
-    let evaluation: Value = serde_json::from_slice(&evaluation).unwrap();
+    let evaluation = &crate::json(folder, "eval")[0];
     let errors = evaluation["errors"].as_u64().unwrap();
     let accuracy = (10_000 - errors) as f64 / 10_000.;
     let card = card(folder, accuracy);
@@ -79,7 +78,7 @@ fn of_a_run_and_of_an_unknown_network() {
         "test": {"count": 8_000, "errors": 250, "loss": 0.125, "accuracy": null}
     });
     fs::write(folder.join("run/summary.json"), summary.to_string()).unwrap();
-    let said = succeeds(folder, &format!("{EXPORT} --model run"));
+    let said = fails(folder, &format!("{EXPORT} --model run"), 0);
     assert!(said.contains("--license"), "{said}");
     let of_run = card(folder, 0.968_75);
     assert!(of_run.contains("On the 8000 test images: accuracy 96.88 %, 250 errors, loss 0.1250"));
@@ -88,7 +87,7 @@ fn of_a_run_and_of_an_unknown_network() {
     let weights = other_network().to_bytes().unwrap();
     fs::write(folder.join("other.safetensors"), weights).unwrap();
     let unknown = format!("{EXPORT} --force --model other.safetensors --license a:#");
-    let said = succeeds(folder, &unknown);
+    let said = fails(folder, &unknown, 0);
     assert!(said.contains("--dataset"), "{said}");
     let unknown = card(folder, f64::NAN);
     assert!(unknown.contains("not evaluated") && !unknown.contains("model-index:"));

@@ -3,8 +3,6 @@
 //! onnxruntime, PyTorch and tract are not needed to build or test lenet: `cargo xtask ci exports-all`
 //! installs them and names them in the variables below, `exports` the first of them; a test that
 //! lacks one says so and passes.
-#![cfg(feature = "embedded-mnist")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod foreign;
 mod hugging_face;
@@ -14,13 +12,15 @@ mod onnx;
 use std::env;
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use candle_core::{Device, Tensor};
 use lenet_data::{Dataset, batches, embedded};
 use lenet_model::{Activation, Architecture, Init, LeNet5, Metadata, Padding};
 use lenet_model::{Weights, pretrained};
 use lenet_picture::Normalization;
+
+use crate::{fails, skipped, succeeds};
 
 /// Names a Python that has what requirements.txt lists.
 const PYTHON: &str = "LENET_EXPORTS_PYTHON";
@@ -32,37 +32,13 @@ const TRACT: &str = "LENET_TRACT";
 /// How many test images are compared.
 const IMAGES: usize = 1_000;
 
-fn lenet(folder: &Path, arguments: &str) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lenet"));
-    command.current_dir(folder);
-    command.args(arguments.split_whitespace());
-    for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
-        command.env_remove(name);
-    }
-    command.output().unwrap()
-}
-
-/// What a command that succeeds says on standard error.
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &str) -> String {
-    fails(folder, arguments, 0)
-}
-
-/// What a command that ends with this code says on standard error.
-#[track_caller]
-fn fails(folder: &Path, arguments: &str, code: i32) -> String {
-    let output = lenet(folder, arguments);
-    let errors = String::from_utf8(output.stderr).unwrap();
-    let found = output.status.code();
-    assert_eq!(found, Some(code), "lenet {arguments}: {errors}");
-    errors
-}
-
 /// The other program that a variable names; `None`, with a printed reason, without one.
 fn other(variable: &str) -> Option<OsString> {
     let program = env::var_os(variable);
     if program.is_none() {
-        println!("skipped: {variable} is not set; `cargo xtask ci exports-all` sets it");
+        skipped(&format!(
+            "{variable} is not set; `cargo xtask ci exports-all` sets it"
+        ));
     }
     program
 }
@@ -79,7 +55,7 @@ fn checked(command: &mut Command) -> String {
 }
 
 fn script(name: &str) -> std::path::PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exports");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/exports");
     tests.join(name)
 }
 

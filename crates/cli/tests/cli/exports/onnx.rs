@@ -9,7 +9,7 @@ use lenet_export::quantize::Quantized;
 use lenet_export::{OnnxInput, onnx, onnx_int8};
 use lenet_model::Weights;
 
-use crate::{
+use super::{
     IMAGES, PYTHON, TRACT, bytes_of, checked, embedded_network, fails, floats, normalized, other,
     other_network, pixels, script, succeeds, test_images,
 };

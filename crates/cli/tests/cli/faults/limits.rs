@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::{
-    TRAINING, assert_as_undisturbed, errors, fails, go_on, leftovers, lenet, nightly, run_by,
-    skipped, succeeds, unfinished,
+use super::{
+    TRAINING, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by, skipped,
+    succeeds, unfinished,
 };
 
 /// Beyond a limit an operation is an error, not the end in the middle of it; whatever happens, what
@@ -56,7 +56,9 @@ fn a20_no_environment_and_no_home() {
     let root = tempfile::tempdir().unwrap();
     let mut command = lenet(root.path(), "data download mnist");
     command.env_clear().env("HOME", "/dev/null/home");
-    let message = fails(&mut command, 5);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let message = errors(&output);
     for part in ["/dev/null/home", "--data-dir", "LENET_DATA"] {
         assert!(message.contains(part), "{part}: {message}");
     }

@@ -1,8 +1,6 @@
 //! Trainings of the real program that are killed, interrupted, starved and damaged, by the ids of
 //! crates/train/tests/FAULTS.md. All faults come from outside: signals, strace, small disks, full
 //! pipes. `LENET_NIGHTLY=1` runs the long versions.
-#![cfg(all(target_os = "linux", feature = "embedded-mnist"))]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod limits;
 mod runs;
@@ -13,9 +11,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{PipeReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
+
+use crate::{fails, lenet, run_by, skipped, succeeds};
 
 /// The training that most of these tests disturb: three epochs of eight steps, six checkpoints.
 const TRAINING: &str = "train --limit-train 512 --validation 64 --batch-size 64 --epochs 3 \
@@ -26,47 +26,8 @@ fn nightly() -> bool {
     std::env::var_os("LENET_NIGHTLY").is_some_and(|value| value != "0")
 }
 
-/// Says why a test is skipped, past the test runner, which swallows what passing tests print.
-fn skipped(reason: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
-}
-
-/// The program in this folder, untouched by the user's own settings.
-fn lenet(folder: &Path, arguments: &str) -> Command {
-    run_by(folder, env!("CARGO_BIN_EXE_lenet"), arguments)
-}
-
-/// Another program in this folder, which may start ours.
-fn run_by(folder: &Path, program: &str, arguments: &str) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).stdin(Stdio::null());
-    for name in ["LENET_DATA", "RUST_LOG", "RUST_BACKTRACE"] {
-        command.env_remove(name);
-    }
-    command.args(arguments.split_whitespace());
-    command
-}
-
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn succeeds(folder: &Path, arguments: &str) -> String {
-    let output = lenet(folder, arguments).output().unwrap();
-    let errors = errors(&output);
-    assert!(output.status.success(), "lenet {arguments}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// What standard error says when a command ends with this code.
-#[track_caller]
-fn fails(command: &mut Command, code: i32) -> String {
-    let output = command.output().unwrap();
-    let errors = errors(&output);
-    assert_eq!(output.status.code(), Some(code), "{command:?}: {errors}");
-    assert!(!errors.contains("panicked"), "{errors}");
-    errors
 }
 
 /// A full pipe: a program that writes to it waits until it is read, or gets an error once the reader
@@ -148,7 +109,7 @@ fn go_on(root: &Path, what: &str) {
         succeeds(root, "train --resume run");
     } else {
         if run.exists() {
-            let message = fails(&mut lenet(root, "train --resume run"), 5);
+            let message = fails(root, "train --resume run", 5);
             assert!(message.contains("config.toml"), "{what}: {message}");
             fs::remove_dir_all(&run).unwrap();
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{assert_as_undisturbed, fails, finished, lenet, snapshot, succeeds, unfinished};
+use super::{assert_as_undisturbed, fails, finished, snapshot, succeeds, unfinished};
 
 /// Every file less the lock, which names the last process.
 fn files(run: &Path) -> Vec<Vec<u8>> {
@@ -33,7 +33,7 @@ fn a6_a7_another_training_is_refused() {
         ),
     ] {
         let arguments = format!("train --resume run {change}");
-        let message = fails(&mut lenet(root.path(), &arguments), code);
+        let message = fails(root.path(), &arguments, code);
         assert!(message.contains(part), "{change}: {message}");
         assert!(files(&run) == before, "{change}");
     }
@@ -74,7 +74,7 @@ fn a22_no_image() {
         fs::write(folder.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
     }
     for data in ["--data-dir data", "--dataset data"] {
-        let message = fails(&mut lenet(root.path(), &format!("train {data}")), 3);
+        let message = fails(root.path(), &format!("train {data}"), 3);
         assert!(message.contains("error: \"data"), "{message}");
     }
     assert!(!root.path().join("runs").exists());

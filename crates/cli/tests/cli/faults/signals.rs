@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command, Stdio};
 
-use crate::{
+use super::{
     Outcome, REFERENCE, TRAINING, assert_as_undisturbed, fails, full_pipe, leftovers, lenet,
     run_by, succeeds, unfinished, wait_for,
 };
@@ -62,7 +62,7 @@ fn a12_a14_a_run_in_use_and_a_second_signal() {
     let named = format!("process {}", held.id());
     let lock = || fs::read_to_string(run.join("LOCK")).unwrap_or_default();
     wait_for("the lock", || lock().contains(&named));
-    let message = fails(&mut lenet(root.path(), "train --resume run"), 7);
+    let message = fails(root.path(), "train --resume run", 7);
     assert!(message.contains(&named), "{message}");
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let host = format!(" on {}", host.trim());
@@ -126,7 +126,7 @@ fn a25_memory_does_not_grow() {
         let size = line.unwrap().trim().strip_suffix(" kB");
         size.unwrap().parse().unwrap()
     };
-    let (short, long) = (peak(2), peak(if crate::nightly() { 400 } else { 16 }));
+    let (short, long) = (peak(2), peak(if super::nightly() { 400 } else { 16 }));
     // Below 40 MB nothing was measured: MNIST alone has 55.
     assert!((40_000..200_000).contains(&short), "{short} KiB");
     assert!(long < short + 5_000, "{short} KiB, then {long}");

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::{
+use super::{
     REFERENCE, TRAINING, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by,
     skipped, unfinished, wait_for,
 };

@@ -1,10 +1,6 @@
 //! Downloads against a real server on this machine, whose answers each test scripts: faults C1 to
 //! C10. C11 to C13 need the program, see crates/cli/tests/cli/download.rs.
-#![cfg(feature = "download")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod server;
 
 use std::ffi::OsString;
@@ -16,11 +12,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Miniature, archive, gzip, miniature, only};
 use lenet_data::download::{Options, Progress, download};
 use lenet_data::{DatasetSpec, load};
 use lenet_files::{Kind, Result};
 use server::{Asked, Server, closed};
+
+use crate::common::{Miniature, archive, gzip, miniature, only};
 
 static MNIST: LazyLock<Miniature> = LazyLock::new(|| miniature("mnist"));
 static LETTERS: LazyLock<Miniature> = LazyLock::new(|| miniature("emnist-letters"));
@@ -402,7 +399,9 @@ fn the_stop_flag_interrupts_every_wait() {
 
 /// The letters' archive, with a large member before each of theirs, on a mirror.
 fn zipped(deflated: bool) -> Server {
-    let noise: Vec<u8> = (0..300_000).map(|i| common::pixel(i, 0, 0)).collect();
+    let noise: Vec<u8> = (0..300_000)
+        .map(|i| crate::common::pixel(i, 0, 0))
+        .collect();
     let mut members = Vec::new();
     for member in LETTERS.members() {
         members.extend([(format!("other-{}", member.0), noise.clone()), member]);

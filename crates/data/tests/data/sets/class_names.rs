@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use super::{assert_refused, own};
 use crate::common::{images, labels};
-use crate::{assert_refused, own};
 
 /// A folder of IDX files with the labels 0, 2 and 1, and this file of names.
 fn folder(names: &[u8]) -> tempfile::TempDir {

@@ -4,8 +4,8 @@ use std::fs;
 
 use lenet_data::Origin;
 
+use super::{assert_refused, own};
 use crate::common::gzip;
-use crate::{assert_refused, own};
 
 /// A line: image n is filled with n.
 fn line(label: u8, pixel: u8) -> String {

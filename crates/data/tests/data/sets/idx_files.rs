@@ -5,8 +5,8 @@ use std::path::Path;
 
 use lenet_data::{Dataset, Loaded, Origin};
 
+use super::{assert_refused, own};
 use crate::common::{gzip, images, labels};
-use crate::{assert_refused, own};
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).unwrap();

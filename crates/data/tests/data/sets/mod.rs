@@ -1,14 +1,7 @@
 //! Data sets beside MNIST: each entry of the registry, archives, and data of the user's own.
 //! FAULTS B1 to B13 on these ways.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 mod class_names;
-#[path = "../common/mod.rs"]
-mod common;
 mod csv;
 mod idx_files;
 mod names;

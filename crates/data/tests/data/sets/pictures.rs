@@ -7,7 +7,7 @@ use image::{GrayImage, Luma, RgbImage};
 
 use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 
-use crate::{assert_refused, own};
+use super::{assert_refused, own};
 
 /// A picture of 28x28 pixels of one grey.
 fn picture(path: &Path, grey: u8) {

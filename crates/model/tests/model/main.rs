@@ -1,0 +1,7 @@
+//! LeNet-5 from outside: what it computes, and its weights on disk.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fused;
+mod golden;
+mod reference;
+mod weights;
