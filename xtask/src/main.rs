@@ -22,10 +22,12 @@ mod run;
 mod trainings;
 mod web;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::run::{PROFILE, Workspace, hand_over, passed_on};
 
@@ -72,10 +74,7 @@ const TASKS: &[Task] = &[
         arguments: "[-- ARGS]",
         about: "Run all tests of the workspace; ARGS go to `cargo test`",
         details: "Example: cargo xtask test -- --package lenet-data idx",
-        run: |workspace, arguments| {
-            let line = format!("test --workspace --no-fail-fast --profile {PROFILE}");
-            hand_over(workspace.cargo(&line).args(passed_on(arguments)))
-        },
+        run: test,
     },
     Task {
         name: "reproduce",
@@ -160,6 +159,40 @@ fn main() -> ExitCode {
 fn lenet(workspace: &Workspace, command: &[&str], arguments: Vec<OsString>) -> Result<ExitCode> {
     let mut program = Command::new(workspace.build_program(PROFILE)?);
     hand_over(program.args(command).args(passed_on(arguments)))
+}
+
+/// Runs the tests and repeats at the end which failed, and which were skipped and why.
+fn test(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode> {
+    let line = format!("test --workspace --no-fail-fast --profile {PROFILE}");
+    let mut command = workspace.cargo(&line);
+    command.args(passed_on(arguments)).stdout(Stdio::piped());
+    let mut cargo = command.spawn()?;
+    let mut tests: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in BufReader::new(cargo.stdout.take().context("no standard output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some((outcome, test)) = outcome(&line) {
+            tests.entry(outcome).or_default().insert(test);
+        }
+    }
+    println!();
+    for (outcome, tests) in tests {
+        println!("{outcome}: {}", Vec::from_iter(tests).join(", "));
+    }
+    let status = cargo.wait()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What a line of the tests' output says of one that has not run to a good end.
+fn outcome(line: &str) -> Option<(String, String)> {
+    // A test that lacks something prints this and passes; its name may stand before it already.
+    if let Some((_, skipped)) = line.split_once("skipped: ") {
+        let (test, reason) = skipped.split_once(": ")?;
+        return Some((format!("skipped, {reason}"), test.to_owned()));
+    }
+    let test = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
+    Some(("FAILED".to_owned(), test.to_owned()))
 }
 
 /// Says what is wrong with a task's arguments.

@@ -144,15 +144,8 @@ fn command(
     if name == "onnxruntime" {
         let file = folder.join("lenet.onnx");
         let mut export = Command::new(workspace.build_program(PROFILE)?);
-        export.args([
-            "export",
-            "--quiet",
-            "--force",
-            "--normalize",
-            "--format",
-            "onnx",
-        ]);
-        checked(export.arg("--output").arg(&file))?;
+        export.args("export --quiet --force --normalize --format onnx --output".split(' '));
+        checked(export.arg(&file))?;
         command.arg(file);
     }
     Ok(command)

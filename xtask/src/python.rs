@@ -32,14 +32,8 @@ pub fn install(workspace: &Workspace, name: &str, requirements: &str) -> Result<
     let mut venv = Command::new("python3");
     checked(venv.args(["-m", "venv", "--clear"]).arg(&environment))?;
     let mut pip = Command::new(&python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    checked(pip.arg("--requirement").arg(&requirements))?;
+    pip.args("-m pip install --quiet --disable-pip-version-check --requirement".split(' '));
+    checked(pip.arg(&requirements))?;
     fs::write(&installed, wanted)?;
     Ok(python)
 }

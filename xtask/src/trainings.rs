@@ -40,24 +40,14 @@ pub fn accuracy(workspace: &Workspace) -> Result<()> {
             println!("accuracy: skipped {recipe}: no {needs}");
             continue;
         }
-        let lenet = |arguments: &[&str]| {
-            let mut command = Command::new(&program);
-            command.current_dir(&workspace.root).args(arguments);
-            checked(command.arg(folder.join(recipe)))
-        };
-        let seed = "1";
-        lenet(&[
-            "train",
-            "--quiet",
-            "--seed",
-            seed,
-            "--recipe",
-            recipe,
-            "--dataset",
-            dataset,
-            "--output",
-        ])?;
-        lenet(&["eval", "--min-accuracy", least, "--model"])?;
+        for line in [
+            format!("train --quiet --seed 1 --recipe {recipe} --dataset {dataset} --output"),
+            format!("eval --min-accuracy {least} --model"),
+        ] {
+            let mut lenet = Command::new(&program);
+            lenet.current_dir(&workspace.root).args(line.split(' '));
+            checked(lenet.arg(folder.join(recipe)))?;
+        }
     }
     Ok(())
 }

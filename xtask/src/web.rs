@@ -87,14 +87,8 @@ fn wasm_bindgen(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target.join("xtask/wasm-bindgen");
     let mut install = Command::new("cargo");
     // Without optimisation, which takes longer than the program ever runs.
-    install.args([
-        "install",
-        "--debug",
-        "wasm-bindgen-cli",
-        "--version",
-        version,
-    ]);
-    checked(install.arg("--root").arg(&folder))?;
+    install.args("install --debug wasm-bindgen-cli --version".split(' '));
+    checked(install.args([version, "--root"]).arg(&folder))?;
     Ok(folder.join("bin/wasm-bindgen"))
 }
 
