@@ -3,9 +3,9 @@
 use std::fs;
 
 use image::RgbImage;
-use lenet_data::{Augmentation, embedded, registry};
+use lenet_data::{Augmentation, registry};
 
-use crate::{contains_all, fails, json, succeeds};
+use crate::{contains_all, fails, json, mnist, succeeds};
 
 #[test]
 fn data_is_listed_and_verified() {
@@ -66,7 +66,7 @@ fn data_is_shown() {
     assert_ne!(picture(&shifted, 0), picture(&sheet("--shift 3"), 0));
     // The last picture of the last row is what training gets in its ninth epoch: found again among
     // the training images.
-    let train = embedded::mnist().unwrap().train;
+    let train = &mnist().train;
     let settings = Augmentation {
         shift: 3.,
         ..Augmentation::NONE

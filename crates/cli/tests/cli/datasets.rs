@@ -88,7 +88,7 @@ fn a_folder_of_pictures_from_training_to_prediction() {
 }
 
 /// An IDX file of unsigned bytes.
-fn idx(dimensions: &[u32], elements: &[u8]) -> Vec<u8> {
+pub fn idx(dimensions: &[u32], elements: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, 8, dimensions.len() as u8];
     bytes.extend(dimensions.iter().flat_map(|size| size.to_be_bytes()));
     bytes.extend(elements);
@@ -102,7 +102,7 @@ fn sixty_two_classes() {
     let root = root.path();
     let data = root.join("characters");
     fs::create_dir(&data).unwrap();
-    let count = 62 * 5;
+    let count = 62 * 3;
     let labels: Vec<u8> = (0..count).map(|i| (i % 62) as u8).collect();
     let pixels: Vec<u8> = (0..count * 784).map(|i| (i * 31 % 251) as u8).collect();
     let images = idx(&[count as u32, 28, 28], &pixels);

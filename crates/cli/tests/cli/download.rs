@@ -116,8 +116,8 @@ fn assert_genuine(folder: &Path) {
 #[test]
 fn c9_kills_at_any_time_cost_little() {
     let root = tempfile::tempdir().unwrap();
-    // The largest file takes some 2 seconds.
-    let (base, log) = mirror(64 * 1024, Duration::from_millis(12));
+    // The largest file takes a second.
+    let (base, log) = mirror(64 * 1024, Duration::from_millis(6));
     let arguments = format!("data download --data-dir cache --mirror {base}");
     let asked = || log.lock().unwrap().len();
     let mut kills = 0;

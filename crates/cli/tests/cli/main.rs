@@ -20,12 +20,17 @@ mod serve;
 mod tensorboard;
 mod training;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::SystemTime;
 
+use lenet_data::{Splits, embedded};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The program in this folder.
 fn lenet(folder: &Path, arguments: &str) -> Command {
@@ -91,6 +96,48 @@ fn contains_all(text: &str, parts: &[&str]) {
 /// A JSON file.
 fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn mnist() -> &'static Splits {
+    static MNIST: LazyLock<Splits> = LazyLock::new(|| embedded::mnist().unwrap());
+    &MNIST
+}
+
+/// Every file below a folder, with its time of modification and its content.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (SystemTime, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(snapshot(&path));
+        } else {
+            let modified = fs::metadata(&path).unwrap().modified().unwrap();
+            all.insert(path.clone(), (modified, fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
+/// A copy of what is in a folder, in a folder of its own.
+fn copied(from: &Path) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, (_, bytes)) in snapshot(from) {
+        let target = root.path().join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(target, bytes).unwrap();
+    }
+    root
+}
+
+/// A folder with a finished training in runs/train-1: two epochs of ten steps.
+fn trained() -> TempDir {
+    static TRAINED: LazyLock<TempDir> = LazyLock::new(|| {
+        let root = tempfile::tempdir().unwrap();
+        let short = "train --epochs 2 --limit-train 1000 --validation 500 --batch-size 100";
+        succeeds(root.path(), &format!("{short} --threads 1"));
+        root
+    });
+    copied(TRAINED.path())
 }
 
 /// Twenty drawn digits whose names start with their labels.

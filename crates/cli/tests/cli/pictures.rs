@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use image::{GrayImage, Luma, imageops};
-use lenet_data::embedded;
 use serde_json::Value;
 
-use crate::{contains_all, drawn_digits, fails, json, lenet, skipped, succeeds};
+use crate::{contains_all, drawn_digits, fails, json, lenet, mnist, skipped, succeeds};
 
 /// The claim of the recipe best, whose weights are embedded.
 #[test]
@@ -156,8 +155,7 @@ fn mnist_in_every_form() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     fs::create_dir(root.join("mnist")).unwrap();
-    let test = embedded::mnist_test().unwrap();
-    for (index, (pixels, _)) in test.iter().take(200).enumerate() {
+    for (index, (pixels, _)) in mnist().test.iter().take(200).enumerate() {
         let picture = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
         let file = root.join(format!("mnist/{index:03}.png"));
         picture.save(file).unwrap();

@@ -2,16 +2,14 @@
 
 use std::fs;
 
-use crate::{contains_all, fails, json, read_json, succeeds};
-
-const RUN: &str = "train --quiet --epochs 1 --limit-train 1000 --validation 500 --batch-size 100";
+use crate::{contains_all, fails, json, read_json, succeeds, trained};
 
 #[test]
 fn runs_are_redrawn_and_compared() {
-    let root = tempfile::tempdir().unwrap();
+    let root = trained();
     let root = root.path();
-    succeeds(root, &format!("{RUN} --threads 1"));
-    succeeds(root, &format!("{RUN} --seed 7"));
+    let other = "--epochs 1 --limit-train 1000 --validation 500 --batch-size 100 --seed 7";
+    succeeds(root, &format!("train --quiet {other}"));
     let run = root.join("runs/train-1");
     let environment = read_json(&run.join("environment.json"));
     assert_eq!(environment["threads"], 1);
@@ -57,17 +55,18 @@ fn runs_are_redrawn_and_compared() {
 /// A resumed run records both processes; a damaged record is no reason to stop.
 #[test]
 fn a_resumed_run_keeps_the_record_of_its_start() {
-    let root = tempfile::tempdir().unwrap();
-    succeeds(root.path(), &format!("{RUN} --output run"));
-    let path = root.path().join("run/environment.json");
+    let root = trained();
+    let run = root.path().join("runs/train-1");
+    let path = run.join("environment.json");
     let mut first = read_json(&path);
     let resume = |flags: &str| {
-        fs::remove_file(root.path().join("run/summary.json")).unwrap();
-        succeeds(root.path(), &format!("train --quiet --resume run {flags}"));
+        fs::remove_file(run.join("summary.json")).unwrap();
+        let resume = "train --quiet --resume runs/train-1";
+        succeeds(root.path(), &format!("{resume} {flags}"));
     };
-    resume("--threads 1");
+    resume("--threads 2");
     let both = read_json(&path);
-    assert_eq!(both["resumed"][0]["threads"], 1);
+    assert_eq!(both["resumed"][0]["threads"], 2);
     first["resumed"] = both["resumed"].clone();
     assert_eq!(both, first);
     fs::write(&path, "{").unwrap();

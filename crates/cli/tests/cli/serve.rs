@@ -148,8 +148,8 @@ fn it_says_what_predict_says() {
     let root = root.path();
     let blank = image::GrayImage::from_pixel(50, 50, image::Luma([255]));
     blank.save(root.join("blank.png")).unwrap();
-    let test = lenet_data::embedded::mnist_test().unwrap();
-    let seven = image::GrayImage::from_raw(28, 28, test.get(0).unwrap().0.to_vec()).unwrap();
+    let pixels = crate::mnist().test.get(0).unwrap().0.to_vec();
+    let seven = image::GrayImage::from_raw(28, 28, pixels).unwrap();
     seven.save(root.join("small.png")).unwrap();
     for entry in fs::read_dir(drawn_digits()).unwrap() {
         let path = entry.unwrap().path();

@@ -40,7 +40,8 @@ fn tensorboard_reads_what_we_write() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     // 1,200 steps: every other one is written.
-    let training = "train --epochs 4 --batch-size 10 --limit-train 3000 --validation 500";
+    let training = "train --epochs 4 --batch-size 10 --limit-train 3000 --validation 500 \
+                    --threads 1";
     succeeds(root, &format!("{training} --tensorboard --output run"));
     succeeds(root, &format!("{training} --output without"));
     assert!(event_files(&root.join("without")).is_empty());

@@ -58,22 +58,22 @@ fn batches_of_changing_sizes() {
         (Network::lenet_5(false, Tanh, 1), 2),
         (Network::lenet_5(true, Relu, 2), 3),
     ] {
-        for isa in Isa::available() {
-            let mut engine = engine(&network, 70, 2, isa);
-            for images in [70, 1, 15, 16, 17, 2, 49, 70] {
-                let batch = Batch::new(&network, images, seed + images as u64);
-                let expected = network.run(&batch.pixels(), &batch.labels, 0.1);
-                assert!(expected.nearest > NEAR, "choose another seed");
+        let isas = Isa::available().into_iter();
+        let mut engines: Vec<_> = isas
+            .map(|isa| (isa, engine(&network, 70, 2, isa)))
+            .collect();
+        for images in [70, 1, 15, 16, 17, 2, 49, 70] {
+            let batch = Batch::new(&network, images, seed + images as u64);
+            let expected = network.run(&batch.pixels(), &batch.labels, 0.1);
+            assert!(expected.nearest > NEAR, "choose another seed");
+            for (isa, engine) in &mut engines {
                 let what = format!("{isa}, {images} images");
-                check(&what, &mut engine, &batch, 0.1, &expected);
+                check(&what, engine, &batch, 0.1, &expected);
                 // A forward pass alone computes the same logits.
                 let logits: Vec<f32> = engine.logits().flatten().collect();
                 engine.forward(&batch.images(), images).unwrap();
-                assert_eq!(
-                    engine.logits().flatten().collect::<Vec<_>>(),
-                    logits,
-                    "{what}"
-                );
+                let again: Vec<f32> = engine.logits().flatten().collect();
+                assert_eq!(again, logits, "{what}");
             }
         }
     }

@@ -148,15 +148,18 @@ fn train_on(
 
 /// A whole training of the small set: its network, its progress and its record.
 fn trained(config: &Config) -> (LeNet5, Progress, Recorder) {
-    trained_on(&Backend::default(), config)
+    let (images, held_out, _) = small();
+    trained_on(&Backend::default(), (&images, &held_out), config)
 }
 
-/// Like [`trained`], on a backend.
-fn trained_on(backend: &Backend, config: &Config) -> (LeNet5, Progress, Recorder) {
-    let (images, held_out, _) = small();
+/// A whole training of these sets on a backend.
+fn trained_on(
+    backend: &Backend,
+    sets: (&Dataset, &Dataset),
+    config: &Config,
+) -> (LeNet5, Progress, Recorder) {
     let model = network(config);
     let mut progress = Progress::default();
-    let sets = (&images, &held_out);
     let (ending, recorder) = train_on(backend, &model, sets, config, &mut progress, None).unwrap();
     assert_eq!(ending, Ending::Finished);
     (model, progress, recorder)

@@ -4,7 +4,6 @@ use std::io::Cursor;
 use std::process::Command;
 
 use image::{GrayImage, ImageFormat, Luma, imageops};
-use lenet_data::embedded;
 use serde_json::{Value, json};
 
 use super::{Browser, Shown, click, draw, is_clean, opened, settle, shown};
@@ -41,8 +40,8 @@ fn encoded(image: &GrayImage, format: ImageFormat) -> Vec<u8> {
 /// A test image of MNIST as people have digits: of another size, at another place, dark on grey
 /// paper.
 fn on_paper(index: usize, variant: u32) -> GrayImage {
-    let test = embedded::mnist_test().unwrap();
-    let digit = GrayImage::from_raw(28, 28, test.get(index).unwrap().0.to_vec()).unwrap();
+    let pixels = crate::mnist().test.get(index).unwrap().0.to_vec();
+    let digit = GrayImage::from_raw(28, 28, pixels).unwrap();
     let side = 40 + 13 * (variant % 7);
     let digit = imageops::resize(&digit, side, side, imageops::FilterType::Triangle);
     let paper = 170 + 12 * (variant % 8) as i32;

@@ -142,13 +142,19 @@ fn is_clean(browser: &Browser, site: &Site) {
     }
 }
 
-/// The recorded digits with their strokes.
+/// The recorded digits with their strokes, of every third point, for the browser takes a frame for
+/// each.
 fn recorded() -> Vec<(String, Vec<Vec<[f64; 2]>>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/tests/strokes.json");
     let digits: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let digit = |digit: &Value| {
         let strokes: Vec<Vec<f64>> = serde_json::from_value(digit["strokes"].clone()).unwrap();
-        let strokes = strokes.iter().map(|numbers| numbers.as_chunks().0.to_vec());
+        let strokes = strokes.iter().map(|numbers| {
+            let points = numbers.as_chunks().0;
+            let ends = points.len().saturating_sub(1);
+            let kept = (0..points.len()).filter(|&at| at % 3 == 0 || at == ends);
+            kept.map(|at| points[at]).collect()
+        });
         (digit["digit"].to_string(), strokes.collect())
     };
     digits.iter().map(digit).collect()

@@ -6,7 +6,7 @@ use candle_core::Device;
 use lenet_model::{Padding, Weights};
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{bytes_of, fails, floats, normalized, other_network, test_images};
+use super::{bytes_of, fails, floats, mnist, normalized, other_network};
 
 /// The tensors alone, as `safetensors.torch.save_file(net.state_dict(), ...)` writes them.
 fn state_dict(weights: &Weights) -> Vec<u8> {
@@ -47,7 +47,7 @@ fn weights_without_metadata() {
     assert_eq!(back.metadata.architecture.padding, Padding::Valid);
     assert_eq!(back.metadata.input, own.metadata.input);
     assert_eq!(back.metadata.class_names.join(","), names);
-    let images = normalized(&own, &test_images(), 3);
+    let images = normalized(&own, &mnist().test, 3);
     let logits = |weights: &Weights| floats(&weights.model.forward(&images).unwrap());
     assert_eq!(logits(&back), logits(&own));
     for (flags, part) in [

@@ -10,8 +10,8 @@ use lenet_model::{Weights, pretrained};
 use serde_json::{Value, json};
 
 use super::{
-    IMAGES, PYTHON, TORCH_PYTHON, bytes_of, checked, embedded_network, fails, floats, normalized,
-    other, other_network, pixels, script, succeeds, test_images,
+    IMAGES, PYTHON, TORCH_PYTHON, bytes_of, checked, embedded_network, fails, floats, mnist,
+    normalized, other, other_network, pixels, script, succeeds,
 };
 
 const EXPORT: &str = "export --format hf --output hub";
@@ -105,14 +105,14 @@ fn pytorch_loads_the_weights_in_four_lines() {
     let Some(python) = other(TORCH_PYTHON) else {
         return;
     };
-    let test = test_images();
+    let test = &mnist().test;
     for weights in [embedded_network(), other_network()] {
         let folder = tempfile::tempdir().unwrap();
         let write = |name, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-        let images = normalized(&weights, &test, IMAGES);
+        let images = normalized(&weights, test, IMAGES);
         let logits = weights.model.forward(&images).unwrap();
         write("logits", &bytes_of(&floats(&logits)));
-        write("images", &pixels(&test, IMAGES));
+        write("images", &pixels(test, IMAGES));
         write("model.safetensors", &weights.to_bytes().unwrap());
         write("lines.py", lines(&weights).as_bytes());
         let mut command = Command::new(&python);

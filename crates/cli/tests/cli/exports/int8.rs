@@ -2,33 +2,40 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
-use lenet_data::embedded;
 use lenet_export::c_header;
 use lenet_export::quantize::Quantized;
 use lenet_model::Weights;
 use lenet_picture::Normalization;
 
 use super::{
-    IMAGES, embedded_network, fails, floats, normalized, other_network, pixels, skipped, succeeds,
-    test_images,
+    IMAGES, embedded_network, fails, floats, mnist, normalized, other_network, pixels, skipped,
+    succeeds,
 };
 
-fn quantized(weights: &Weights) -> Quantized {
-    let train = embedded::mnist().unwrap().train;
-    Quantized::new(weights, &normalized(weights, &train, 1_000)).unwrap()
+fn quantized(weights: &Weights, images: usize) -> Quantized {
+    Quantized::new(weights, &normalized(weights, &mnist().train, images)).unwrap()
 }
+
+/// The embedded network and another.
+static NETWORKS: LazyLock<[(Weights, Quantized); 2]> = LazyLock::new(|| {
+    [embedded_network(), other_network()].map(|weights| {
+        let quantized = quantized(&weights, 1_000);
+        (weights, quantized)
+    })
+});
 
 /// Less than a twentieth of a point is lost on the 10,000 test images; weights of 4 bits lose twice
 /// that. Logits are close, most of all if no training has made the network robust.
 #[test]
 fn accuracy() {
-    let test = test_images();
-    for (weights, most) in [(embedded_network(), 0.2), (other_network(), 0.01)] {
-        let quantized = quantized(&weights);
+    let test = &mnist().test;
+    for ((weights, quantized), most) in NETWORKS.iter().zip([0.2, 0.01]) {
         let classes = weights.metadata.class_names.len();
-        let images = normalized(&weights, &test, test.len());
-        let logits = floats(&weights.model.forward(&images).unwrap());
+        let images = normalized(weights, test, test.len());
+        // candle's own operations take a hundred times as long.
+        let logits = floats(&weights.model.fused().unwrap().forward(&images).unwrap());
         let (mut right, mut right_in_int8, mut largest) = (0, 0, 0_f32);
         for (index, ((image, label), logits)) in test.iter().zip(logits.chunks(classes)).enumerate()
         {
@@ -111,10 +118,9 @@ fn run_in_c(header: &str, images: &[u8]) -> Option<String> {
 /// compiler has nothing to say, nor has its check for undefined behaviour.
 #[test]
 fn c_computes_the_same() {
-    let test = test_images();
-    for weights in [embedded_network(), other_network()] {
-        let quantized = quantized(&weights);
-        let Some(said) = run_in_c(&c_header(&quantized), &pixels(&test, IMAGES)) else {
+    let test = &mnist().test;
+    for (weights, quantized) in NETWORKS.iter() {
+        let Some(said) = run_in_c(&c_header(quantized), &pixels(test, IMAGES)) else {
             return;
         };
         let mut lines = said.lines();
@@ -142,17 +148,17 @@ fn degenerate_networks() {
         let var = weights.model.parameters().get(name).unwrap();
         var.set(&var.zeros_like().unwrap()).unwrap();
     }
-    let test = test_images();
-    let images = normalized(&weights, &test, 1);
+    let test = &mnist().test;
+    let images = normalized(&weights, test, 1);
     let expected = floats(&weights.model.forward(&images).unwrap());
     let (image, _) = test.get(0).unwrap();
-    for (integer, logit) in quantized(&weights).logits(image).iter().zip(expected) {
+    for (integer, logit) in quantized(&weights, 100).logits(image).iter().zip(expected) {
         let difference = (*integer as f32 / 65_536. - logit).abs();
         assert!(difference < 1e-4, "{integer} {logit}");
     }
     for (mean, std) in [(-0.1, 1.), (1.1, 1.), (0.5, -1.)] {
         let mut weights = embedded_network();
-        let images = normalized(&weights, &test, 1);
+        let images = normalized(&weights, test, 1);
         weights.metadata.input = Normalization { mean, std };
         let error = Quantized::new(&weights, &images).unwrap_err().to_string();
         assert!(error.contains("int8 needs"), "{error}");
@@ -163,10 +169,10 @@ fn degenerate_networks() {
 fn the_command_writes_header_and_graph() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let export = "export --calibration-images 200 --force";
+    let export = "export --calibration-images 50 --force";
     let header = format!("{export} --format c-header --output lenet5.h");
     let said = fails(folder, &header, 0);
-    let calibrated = "calibrated on 200 training images of mnist";
+    let calibrated = "calibrated on 50 training images of mnist";
     assert!(said.contains(calibrated), "{said}");
     let first = fs::read_to_string(folder.join("lenet5.h")).unwrap();
     assert!(first.contains("#define LENET5_CLASSES 10"));

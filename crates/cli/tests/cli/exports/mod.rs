@@ -15,12 +15,12 @@ use std::path::Path;
 use std::process::Command;
 
 use candle_core::{Device, Tensor};
-use lenet_data::{Dataset, batches, embedded};
+use lenet_data::{Dataset, batches};
 use lenet_model::{Activation, Architecture, Init, LeNet5, Metadata, Padding};
 use lenet_model::{Weights, pretrained};
 use lenet_picture::Normalization;
 
-use crate::{fails, skipped, succeeds};
+use crate::{fails, mnist, skipped, succeeds};
 
 /// Names a Python that has what requirements.txt lists.
 const PYTHON: &str = "LENET_EXPORTS_PYTHON";
@@ -104,8 +104,4 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 fn bytes_of(values: &[f32]) -> Vec<u8> {
     let bytes = values.iter().flat_map(|value| value.to_le_bytes());
     bytes.collect()
-}
-
-fn test_images() -> Dataset {
-    embedded::mnist_test().unwrap()
 }

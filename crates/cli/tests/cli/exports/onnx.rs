@@ -4,25 +4,25 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lenet_data::embedded;
+use lenet_data::Splits;
 use lenet_export::quantize::Quantized;
 use lenet_export::{OnnxInput, onnx, onnx_int8};
 use lenet_model::Weights;
 
 use super::{
-    IMAGES, PYTHON, TRACT, bytes_of, checked, embedded_network, fails, floats, normalized, other,
-    other_network, pixels, script, succeeds, test_images,
+    IMAGES, PYTHON, TRACT, bytes_of, checked, embedded_network, fails, floats, mnist, normalized,
+    other, other_network, pixels, script, succeeds,
 };
 
 /// Writes a case as check_onnx.py and tract read it: NAME.onnx, NAME.input, NAME.logits, and its
 /// line of cases.txt.
 fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, logits: &[f32]) {
-    let test = test_images();
+    let test = &mnist().test;
     fs::write(folder.join(format!("{name}.onnx")), file).unwrap();
     fs::write(folder.join(format!("{name}.logits")), bytes_of(logits)).unwrap();
-    let images = normalized(weights, &test, IMAGES);
+    let images = normalized(weights, test, IMAGES);
     let (input, bytes) = if name.contains("pixels") {
-        ("u8", pixels(&test, IMAGES))
+        ("u8", pixels(test, IMAGES))
     } else {
         ("f32", bytes_of(&floats(&images)))
     };
@@ -36,14 +36,13 @@ fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, l
 
 /// Every form of the graph, with what lenet computes for it.
 fn cases(folder: &Path) {
-    let test = test_images();
-    let train = embedded::mnist().unwrap().train;
+    let Splits { train, test } = mnist();
     let labels: Vec<u8> = test.iter().take(IMAGES).map(|(_, label)| label).collect();
     fs::write(folder.join("labels"), labels).unwrap();
     for (network, weights) in [("embedded", embedded_network()), ("other", other_network())] {
-        let images = normalized(&weights, &test, IMAGES);
+        let images = normalized(&weights, test, IMAGES);
         let logits = floats(&weights.model.forward(&images).unwrap());
-        let calibration = normalized(&weights, &train, 500);
+        let calibration = normalized(&weights, train, 500);
         let quantized = Quantized::new(&weights, &calibration).unwrap();
         let integers = test.iter().take(IMAGES);
         let integers: Vec<f32> = integers

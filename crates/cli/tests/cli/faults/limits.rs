@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::{
-    TRAINING, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by, skipped,
-    succeeds, unfinished,
+    assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by, skipped, succeeds,
+    training, unfinished,
 };
 
 /// Beyond a limit an operation is an error, not the end in the middle of it; whatever happens, what
@@ -19,7 +19,7 @@ fn a19_limits_of_files_and_memory() {
     let memory = (1..=6).step_by(step).map(|part| ("as", part * (70 << 20)));
     for (limit, value) in sizes.chain(files).chain(memory) {
         let root = tempfile::tempdir().unwrap();
-        let limited = format!("--{limit}={value} --core=0 {program} {TRAINING}");
+        let limited = format!("--{limit}={value} --core=0 {program} {}", training());
         let Ok(output) = run_by(root.path(), "prlimit", &limited).output() else {
             return skipped("there is no prlimit; Debian's package is `util-linux`");
         };
@@ -48,7 +48,7 @@ fn a20_no_environment_and_no_home() {
     let wrong = [("HOME", "/dev/null/home"), ("TZ", "Mars/Olympus")];
     for variables in [&[][..], &wrong] {
         let root = tempfile::tempdir().unwrap();
-        let mut command = lenet(root.path(), TRAINING);
+        let mut command = lenet(root.path(), &training());
         command.env_clear().envs(variables.iter().copied());
         assert!(command.status().unwrap().success());
         assert_as_undisturbed(&root.path().join("run"), "a poor environment");
@@ -71,7 +71,7 @@ fn a21_numbers_of_threads() {
     for threads in [2, 3, 16] {
         let root = tempfile::tempdir().unwrap();
         let what = format!("--threads {threads}");
-        succeeds(root.path(), &TRAINING.replace("--threads 1", &what));
+        succeeds(root.path(), &training().replace("--threads 1", &what));
         assert_as_undisturbed(&root.path().join("run"), &what);
     }
     let root = unfinished();

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{
     Outcome, REFERENCE, TRAINING, assert_as_undisturbed, fails, full_pipe, leftovers, lenet,
-    run_by, succeeds, unfinished, wait_for,
+    run_by, succeeds, training, unfinished, wait_for,
 };
 
 fn send(signal: &str, child: &Child) {
@@ -20,7 +20,7 @@ fn send(signal: &str, child: &Child) {
 fn a12_a13_a_signal_while_it_trains() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let root = tempfile::tempdir().unwrap();
-        let endless = TRAINING.replace("--epochs 3", "--epochs 100000");
+        let endless = training().replace("--epochs 3", "--epochs 100000");
         let mut command = lenet(root.path(), &format!("{endless} --quiet"));
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let run = root.path().join("run");
@@ -38,7 +38,7 @@ fn a12_a13_a_signal_while_it_trains() {
         let resume = format!("train --resume run --epochs {epochs} --force-config");
         succeeds(root.path(), &resume);
         let whole = format!("--epochs {epochs} --quiet");
-        let whole = TRAINING
+        let whole = training()
             .replace("--epochs 3", &whole)
             .replace("--output run", "--output whole");
         succeeds(root.path(), &whole);
@@ -91,7 +91,7 @@ fn a13_streams_without_a_reader() {
     ] {
         let root = tempfile::tempdir().unwrap();
         let mut shell = run_by(root.path(), "sh", "-c");
-        let script = format!("{program} {TRAINING} {streams}");
+        let script = format!("{program} {} {streams}", training());
         let output = shell.arg(script).output().unwrap();
         assert!(output.status.success(), "{streams}: {output:?}");
         let errors = fs::read_to_string(root.path().join("errors")).unwrap_or_default();

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::{
-    REFERENCE, TRAINING, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by,
-    skipped, unfinished, wait_for,
+    REFERENCE, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by, skipped,
+    training, unfinished, wait_for,
 };
 
 const SIGKILL: i32 = 9;
@@ -19,7 +19,7 @@ fn a1_a16_killed_at_random_moments() {
     for time in 1..=if nightly() { 1_000 } else { 10 } {
         let part = (f64::from(time) * 0.618_034).fract();
         let root = tempfile::tempdir().unwrap();
-        let mut command = lenet(root.path(), &format!("{TRAINING} --quiet"));
+        let mut command = lenet(root.path(), &format!("{} --quiet", training()));
         let mut child = command.spawn().unwrap();
         std::thread::sleep(REFERENCE.took.mul_f64(part));
         let _ = child.kill();
@@ -44,7 +44,7 @@ fn a1_a17_killed_or_failing_at_a_call() {
             let run = root.path().join("run");
             let inject = format!("-e trace={call} -e inject={call}:{what}:when={number}");
             let program = env!("CARGO_BIN_EXE_lenet");
-            let traced = format!("-f -o trace {inject} {program} {TRAINING}");
+            let traced = format!("-f -o trace {inject} {program} {}", training());
             let Ok(output) = run_by(root.path(), "strace", &traced).output() else {
                 return skipped("there is no strace; Debian's package is `strace`");
             };
@@ -74,8 +74,10 @@ fn a1_a17_killed_or_failing_at_a_call() {
 fn a2_order_of_write_sync_and_rename() {
     let root = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_lenet");
-    let arguments =
-        format!("-f -y -s 0 -o trace -e trace=write,fsync,/^rename {program} {TRAINING}");
+    let arguments = format!(
+        "-f -y -s 0 -o trace -e trace=write,fsync,/^rename {program} {}",
+        training()
+    );
     let traced = run_by(root.path(), "strace", &arguments).output();
     if !traced.is_ok_and(|output| output.status.success()) {
         return skipped("strace is not there or may not trace; Debian's package is `strace`");
@@ -138,7 +140,7 @@ fn a2_the_newest_checkpoint_is_torn() {
 /// A file system that is too small: each size makes another file fail.
 #[test]
 fn a17_a_full_disk() {
-    let training = TRAINING.replace("--output run", "--output disk/run");
+    let training = training().replace("--output run", "--output disk/run");
     let (mut failed, mut undisturbed) = (0, 0);
     for size in (16..=3_600).step_by(if nightly() { 32 } else { 512 }) {
         let root = tempfile::tempdir().unwrap();
@@ -177,7 +179,7 @@ fn a17_a_full_disk() {
 fn a18_the_folder_is_removed_meanwhile() {
     let root = tempfile::tempdir().unwrap();
     let run = root.path().join("run");
-    let endless = TRAINING.replace("--epochs 3", "--epochs 100000");
+    let endless = training().replace("--epochs 3", "--epochs 100000");
     let mut command = lenet(root.path(), &endless);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     // Read while it runs: it would wait for a full pipe.
