@@ -102,7 +102,7 @@ fn sixty_two_classes() {
     let root = root.path();
     let data = root.join("characters");
     fs::create_dir(&data).unwrap();
-    let count = 62 * 3;
+    let count = 62 * 5;
     let labels: Vec<u8> = (0..count).map(|i| (i % 62) as u8).collect();
     let pixels: Vec<u8> = (0..count * 784).map(|i| (i * 31 % 251) as u8).collect();
     let images = idx(&[count as u32, 28, 28], &pixels);

@@ -8,7 +8,7 @@ use crate::{contains_all, fails, json, read_json, succeeds, trained};
 fn runs_are_redrawn_and_compared() {
     let root = trained();
     let root = root.path();
-    let other = "--epochs 1 --limit-train 1000 --validation 500 --batch-size 100 --seed 7";
+    let other = "--epochs 2 --limit-train 1000 --validation 500 --batch-size 100 --seed 7";
     succeeds(root, &format!("train --quiet {other}"));
     let run = root.join("runs/train-1");
     let environment = read_json(&run.join("environment.json"));

@@ -142,7 +142,7 @@ fn is_clean(browser: &Browser, site: &Site) {
     }
 }
 
-/// The recorded digits with their strokes, of every third point, for the browser takes a frame for
+/// The recorded digits with their strokes, of every fourth point, for the browser takes a frame for
 /// each.
 fn recorded() -> Vec<(String, Vec<Vec<[f64; 2]>>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/tests/strokes.json");
@@ -152,7 +152,7 @@ fn recorded() -> Vec<(String, Vec<Vec<[f64; 2]>>)> {
         let strokes = strokes.iter().map(|numbers| {
             let points = numbers.as_chunks().0;
             let ends = points.len().saturating_sub(1);
-            let kept = (0..points.len()).filter(|&at| at % 3 == 0 || at == ends);
+            let kept = (0..points.len()).filter(|&at| at % 4 == 0 || at == ends);
             kept.map(|at| points[at]).collect()
         });
         (digit["digit"].to_string(), strokes.collect())
