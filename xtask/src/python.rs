@@ -78,11 +78,8 @@ pub fn all_exports(workspace: &Workspace) -> Result<()> {
 }
 
 fn export_tests(workspace: &Workspace) -> Result<Command> {
-    let python = install(
-        workspace,
-        "exports",
-        "crates/cli/tests/cli/exports/requirements.txt",
-    )?;
+    let requirements = "crates/cli/tests/cli/exports/requirements.txt";
+    let python = install(workspace, "exports", requirements)?;
     let tests = format!("test --workspace --profile {PROFILE} --test cli -- --nocapture exports::");
     let mut tests = workspace.cargo(&tests);
     tests.env("LENET_EXPORTS_PYTHON", python);

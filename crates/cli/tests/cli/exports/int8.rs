@@ -21,7 +21,7 @@ fn quantized(weights: &Weights, images: usize) -> Quantized {
 /// The embedded network and another.
 static NETWORKS: LazyLock<[(Weights, Quantized); 2]> = LazyLock::new(|| {
     [embedded_network(), other_network()].map(|weights| {
-        let quantized = quantized(&weights, 500);
+        let quantized = quantized(&weights, 1_000);
         (weights, quantized)
     })
 });
