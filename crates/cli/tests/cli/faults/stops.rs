@@ -20,7 +20,7 @@ fn a1_a16_killed_at_random_moments() {
         let part = (f64::from(time) * 0.618_034).fract();
         let root = tempfile::tempdir().unwrap();
         let mut command = lenet(root.path(), &format!("{} --quiet", training()));
-        let mut child = command.spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(REFERENCE.took.mul_f64(part));
         let _ = child.kill();
         child.wait().unwrap();
