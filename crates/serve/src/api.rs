@@ -3,15 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::{Body, HttpBody as _};
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use lenet_picture::{Form, Ink, Picture, to_mnist_form};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -20,27 +15,43 @@ use tokio::time::timeout;
 
 use crate::limits::{BODY_TIME, DISCARD_TIME, DISCARDED_BYTES, JSON_BYTES, PICTURE_BYTES};
 use crate::network::{Answer, Image};
-use crate::refusal::{Refusal, json};
-use crate::{App, guard, page, pixels};
+use crate::refusal::{Refusal, Response, answer, json};
+use crate::{App, page, pixels};
 
-pub fn router(app: Arc<App>) -> Router {
-    let api = Router::new()
-        .route("/api/predict", post(predict))
-        .route("/api/model", get(model))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/metrics", get(metrics));
-    page::add(api)
-        .fallback(async || {
+/// Answers a request by its path, and then by its method.
+///
+/// # Errors
+/// 404 and 405, and whatever is wrong with a body.
+pub async fn route(app: &App, request: Request<Incoming>) -> Result<Response, Refusal> {
+    let text = |kind, text| Ok(answer(StatusCode::OK, [(CONTENT_TYPE, kind)], text));
+    let is_get = [Method::GET, Method::HEAD].contains(request.method());
+    let path = request.uri().path();
+    match (path, page::find(path)) {
+        ("/api/predict", _) if request.method() == Method::POST => predict(app, request).await,
+        ("/api/model", _) if is_get => Ok(json(StatusCode::OK, &*app.classifier.about())),
+        ("/healthz", _) if is_get => text("text/plain; charset=utf-8", "ok\n".to_owned()),
+        ("/metrics", _) if is_get => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            text(kind, app.metrics.text(app.connections()))
+        }
+        (_, Some(file)) if is_get => Ok(file.answer(request.headers())),
+        ("/api/predict", _) => Ok(not_allowed("POST")),
+        ("/api/model" | "/healthz" | "/metrics", _) | (_, Some(_)) => Ok(not_allowed("GET,HEAD")),
+        (_, None) => {
             let message = "no such page; the API has POST /api/predict, GET /api/model, \
                            GET /healthz and GET /metrics";
-            Refusal::new(StatusCode::NOT_FOUND, message)
-        })
-        .method_not_allowed_fallback(async || {
-            let message = "the Allow header lists the methods of this path";
-            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message)
-        })
-        .layer(from_fn_with_state(Arc::clone(&app), guard::guard))
-        .with_state(app)
+            Err(Refusal::new(StatusCode::NOT_FOUND, message))
+        }
+    }
+}
+
+fn not_allowed(methods: &'static str) -> Response {
+    let message = "the Allow header lists the methods of this path";
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, message);
+    let mut response = refusal.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 /// What an image is taken for. The same members as `lenet predict --format json` prints.
@@ -52,7 +63,7 @@ struct Prediction<'a> {
     blank: bool,
 }
 
-async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Refusal> {
+async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let kind = Kind::of(&head.headers)?;
     let asks_first = head.headers.contains_key(EXPECT);
@@ -140,7 +151,7 @@ impl Kind {
 /// The whole body with its part of `memory`, if it has no more bytes than the limit and arrives in
 /// time.
 async fn read<'a>(
-    mut body: Body,
+    mut body: Incoming,
     asks_first: bool,
     limit: usize,
     memory: &'a Semaphore,
@@ -169,7 +180,7 @@ async fn read<'a>(
 
 /// The body, or nothing if it has more bytes than the limit.
 async fn collect<'a>(
-    body: &mut Body,
+    body: &mut Incoming,
     limit: usize,
     memory: &'a Semaphore,
 ) -> Result<Option<(Vec<u8>, SemaphorePermit<'a>)>, Refusal> {
@@ -197,14 +208,4 @@ fn too_large(limit: usize) -> Refusal {
          a smaller picture is classified as well"
     );
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
-}
-
-async fn model(State(app): State<Arc<App>>) -> Response {
-    json(StatusCode::OK, &*app.classifier.about())
-}
-
-async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    let text = app.metrics.text(app.connections());
-    ([(CONTENT_TYPE, kind)], text).into_response()
 }

@@ -1,21 +1,21 @@
 //! One task for each connection, and no more connections than there are places.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_io_timeout::TimeoutStream;
 
-use crate::App;
 use crate::limits::{BUFFER_BYTES, CONNECTIONS, HEAD_BYTES, HEAD_TIME, WRITE_TIME};
+use crate::{App, guard};
 
 /// Descriptors that are left for everything but connections: the listener, the runtime, the model's
 /// file, standard streams and whatever else the process has open.
@@ -54,12 +54,7 @@ fn descriptors(wanted: u64) -> u64 {
 }
 
 /// Accepts connections until the task is aborted.
-pub async fn accept(
-    listener: TcpListener,
-    router: Router,
-    app: Arc<App>,
-    connections: Arc<GracefulShutdown>,
-) {
+pub async fn accept(listener: TcpListener, app: Arc<App>, connections: Arc<GracefulShutdown>) {
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,
@@ -73,7 +68,7 @@ pub async fn accept(
         let Ok(place) = Arc::clone(&app.places).acquire_owned().await else {
             return;
         };
-        let connection = connections.watch(serve(socket, router.clone()));
+        let connection = connections.watch(serve(socket, Arc::clone(&app)));
         let metrics = Arc::clone(&app.metrics);
         tokio::spawn(async move {
             // Other errors are the client's own: it sent no HTTP, or left.
@@ -87,20 +82,21 @@ pub async fn accept(
 
 /// Speaks HTTP/1 on a socket. A client that takes too long with a head or with reading is cut off
 /// here; the body has its time in `api`.
-fn serve(socket: TcpStream, router: Router) -> impl GracefulConnection<Error = hyper::Error> {
+fn serve(socket: TcpStream, app: Arc<App>) -> impl GracefulConnection<Error = hyper::Error> {
     // Each answer is one write: nothing is gained by waiting for more.
     let _ = socket.set_nodelay(true);
     let mut socket = TimeoutStream::new(socket);
     socket.set_write_timeout(Some(WRITE_TIME));
+    let answer = service_fn(move |request| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(guard::answer(&app, request).await) }
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_header_size(HEAD_BYTES)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(
-            TokioIo::new(Box::pin(socket)),
-            TowerToHyperService::new(router),
-        )
+        .serve_connection(TokioIo::new(Box::pin(socket)), answer)
 }
 
 fn is_timeout(error: &hyper::Error) -> bool {

@@ -1,22 +1,20 @@
 //! What every request goes through, whatever it asks for.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, HOST};
-use axum::http::uri::Authority;
-use axum::http::{HeaderValue, StatusCode, Version};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, HOST, HeaderValue};
+use hyper::http::uri::Authority;
+use hyper::{Request, StatusCode, Version};
 use tokio::time::timeout;
 
-use crate::App;
 use crate::limits::REQUEST_TIME;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Response};
+use crate::{App, api};
 
 /// The page may load what comes from here and nothing else. `wasm-unsafe-eval` lets it compile
 /// WebAssembly, which the network is; it does not let it evaluate JavaScript.
@@ -32,22 +30,17 @@ const HEADERS: [(&str, &str); 5] = [
     ("cross-origin-opener-policy", "same-origin"),
 ];
 
-/// Answers a request by `next`: for names of this server alone, in limited time, even if it panics.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Answers a request: for names of this server alone, in limited time, even if that panics.
+pub async fn answer(app: &App, request: Request<Incoming>) -> Response {
     let begun = Instant::now();
     let route = route(request.uri().path());
-    let mut response = match check_host(&app.hosts, &request) {
-        Err(refusal) => refusal.into_response(),
-        Ok(()) => {
-            let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
-            match timeout(REQUEST_TIME, answer).await {
-                Ok(Ok(response)) => response,
-                // The panic's message is on standard error.
-                Ok(Err(_panic)) => Refusal::internal().into_response(),
-                Err(_elapsed) => Refusal::busy().into_response(),
-            }
-        }
-    };
+    let answer = caught(async {
+        check_host(&app.hosts, &request)?;
+        api::route(app, request).await
+    });
+    let answer = timeout(REQUEST_TIME, answer).await;
+    let answer = answer.unwrap_or_else(|_elapsed| Err(Refusal::busy()));
+    let mut response = answer.unwrap_or_else(Refusal::into_response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -59,17 +52,29 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     response
 }
 
+/// What a future returns, or 500 if it panics; the panic's message is on standard error.
+///
+/// The future is on the heap, for hyper reserves memory for one at the start of each connection.
+fn caught<T>(
+    future: impl Future<Output = Result<T, Refusal>>,
+) -> impl Future<Output = Result<T, Refusal>> {
+    let mut future = Box::pin(future);
+    poll_fn(move |context| {
+        // After a panic it is not polled again.
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.unwrap_or_else(|_panic| Poll::Ready(Err(Refusal::internal())))
+    })
+}
+
 /// A path as the metrics name it: clients must not be able to make new names.
 fn route(path: &str) -> &'static str {
-    const API: [&str; 4] = ["/api/predict", "/api/model", "/healthz", "/metrics"];
-    API.into_iter()
-        .find(|known| *known == path)
-        .unwrap_or("page")
+    let mut api = ["/api/predict", "/api/model", "/healthz", "/metrics"].into_iter();
+    api.find(|known| *known == path).unwrap_or("page")
 }
 
 /// Against DNS rebinding: if the name of a page elsewhere comes to mean this machine, the browser
 /// takes this server for that page's. The name is in the header, and is not one of this server.
-fn check_host(hosts: &[String], request: &Request) -> Result<(), Refusal> {
+fn check_host(hosts: &[String], request: &Request<Incoming>) -> Result<(), Refusal> {
     let mut named = request.headers().get_all(HOST).iter();
     let host = match (named.next(), named.next()) {
         (Some(host), None) => host.to_str().unwrap_or_default(),
@@ -98,4 +103,18 @@ fn is_known(host: &str, names: &[String]) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     bare.parse::<IpAddr>().is_ok() || name == "localhost" || names.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_500() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let panics = caught(async { panic!("as it should") as Result<(), Refusal> });
+        assert_eq!(runtime.block_on(panics).unwrap_err().status, 500);
+    }
 }

@@ -11,7 +11,7 @@
 //! | `network` | the one thread that classifies what waits |
 //! | `page` | the page's files |
 //! | `limits` | what a client may cost |
-//! | `metrics`, `refusal` | `GET /metrics`; answers that are errors |
+//! | `metrics`, `refusal` | `GET /metrics`; answers, and those that are errors |
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -138,8 +138,7 @@ impl Server {
             hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(),
         });
         let connections = Arc::new(GracefulShutdown::new());
-        let router = api::router(Arc::clone(&app));
-        let accepting = accept(listener, router, Arc::clone(&app), Arc::clone(&connections));
+        let accepting = accept(listener, Arc::clone(&app), Arc::clone(&connections));
         Ok(Self {
             accepting: runtime.spawn(accepting),
             runtime,

@@ -3,15 +3,13 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use hyper::{HeaderMap, StatusCode};
+
+use crate::refusal::{Response, answer};
 
 /// A file of the page.
-struct File {
+pub struct File {
     /// As requests name it.
     path: &'static str,
     kind: &'static str,
@@ -50,25 +48,25 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
     format!("\"{:016x}\"", hasher.finish())
 });
 
-/// Adds a route for each file, and `/` for the first.
-pub fn add<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    let index = FILES.iter().take(1).map(|file| ("/", file));
-    let named = FILES.iter().map(|file| (file.path, file));
-    index.chain(named).fold(router, |router, (path, file)| {
-        router.route(path, get(async |headers: HeaderMap| answer(file, &headers)))
-    })
+/// The file that a path names; `/` names the first.
+pub fn find(path: &str) -> Option<&'static File> {
+    let path = if path == "/" { FILES[0].path } else { path };
+    FILES.iter().find(|file| file.path == path)
 }
 
-fn answer(file: &File, headers: &HeaderMap) -> Response {
-    let tags = headers.get_all(IF_NONE_MATCH).iter();
-    let is_known = tags
-        .filter_map(|tags| tags.to_str().ok())
-        .any(|tags| tags.contains(TAG.as_str()) || tags == "*");
-    // Kept by the browser, but asked for each time: a new release has other files of these names.
-    let kept = [(ETAG, TAG.as_str()), (CACHE_CONTROL, "no-cache")];
-    if is_known {
-        return (StatusCode::NOT_MODIFIED, kept).into_response();
+impl File {
+    /// The file, unless the client has it already.
+    pub fn answer(&self, headers: &HeaderMap) -> Response {
+        let tags = headers.get_all(IF_NONE_MATCH).iter();
+        let is_known = tags
+            .filter_map(|tags| tags.to_str().ok())
+            .any(|tags| tags.contains(TAG.as_str()) || tags == "*");
+        // Kept by the browser, but asked for each time: a new release has other files of these names.
+        let (tag, cache) = ((ETAG, TAG.as_str()), (CACHE_CONTROL, "no-cache"));
+        if is_known {
+            return answer(StatusCode::NOT_MODIFIED, [tag, cache], "");
+        }
+        let kind = (CONTENT_TYPE, self.kind);
+        answer(StatusCode::OK, [tag, cache, kind], self.bytes)
     }
-    let body = Body::from(Bytes::from_static(file.bytes));
-    (kept, [(CONTENT_TYPE, file.kind)], body).into_response()
 }

@@ -1,9 +1,13 @@
-//! Answers that are errors: `{"error": "...", "field": "..."}`.
+//! Answers, and those that are errors: `{"error": "...", "field": "..."}`.
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
+
+/// No answer is too large to be in memory as a whole.
+pub type Response = hyper::Response<Full<Bytes>>;
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -37,10 +41,8 @@ impl Refusal {
         let message = "the server failed; its log says more";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
-}
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+    pub fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.message, "field": self.field });
         let mut response = json(self.status, &body);
         let headers = response.headers_mut();
@@ -57,10 +59,20 @@ impl IntoResponse for Refusal {
 
 /// An answer in JSON, which ends its line.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let Ok(mut body) = serde_json::to_vec(value) else {
-        // Names and numbers can always be written.
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
+    let mut body = serde_json::to_vec(value).expect("names and numbers can always be written");
     body.push(b'\n');
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+    answer(status, [(CONTENT_TYPE, "application/json")], body)
+}
+
+/// An answer with these headers.
+pub fn answer<const HEADERS: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, &'static str); HEADERS],
+    body: impl Into<Bytes>,
+) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+    response.headers_mut().extend(headers);
+    response
 }
