@@ -7,6 +7,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
+use etcetera::base_strategy::choose_native_strategy;
+
 use crate::registry::{self, DatasetSpec, FileSpec};
 use crate::{Error, Result, Splits, own};
 
@@ -142,12 +145,12 @@ impl Search {
     /// The usual places: `data_dir` if it is given; else the folder in `LENET_DATA`, the user's
     /// cache folder, a system package's folder, and for MNIST the program itself.
     pub fn new(data_dir: Option<PathBuf>) -> Self {
+        let environment = std::env::var_os(ENVIRONMENT).filter(|value| !value.is_empty());
+        let folders = choose_native_strategy().ok();
         Self {
             data_dir,
-            environment: std::env::var_os(ENVIRONMENT)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from),
-            cache: dirs::cache_dir().map(|cache| cache.join("lenet")),
+            environment: environment.map(PathBuf::from),
+            cache: folders.map(|folders| folders.cache_dir().join("lenet")),
         }
     }
 
