@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lenet_run::{Epoch, Event, Observer, Step};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::arguments::Verbosity;
 use crate::output::percent;
@@ -26,18 +27,19 @@ const EARLY_STEPS: u64 = 10;
 /// says.
 pub fn install_log(verbosity: &Verbosity) {
     let default = if verbosity.quiet { "warn" } else { "info" };
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let asked = std::env::var("RUST_LOG").unwrap_or_default();
     let asked = if asked.is_empty() { default } else { &asked };
-    let parsed = EnvFilter::try_new(asked);
+    // A space or a comma too many is no target.
+    let parsed = asked.replace(' ', "").trim_matches(',').parse::<Targets>();
     let misunderstood = parsed.as_ref().err().map(ToString::to_string);
-    let filter = parsed.unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter = parsed.or_else(|_| default.parse()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .without_time()
-        .with_writer(|| StandardError)
-        .init();
+        .with_writer(|| StandardError);
+    let log = tracing_subscriber::registry().with(lines);
+    log.with(filter).init();
     if let Some(error) = misunderstood {
         warn!("RUST_LOG={asked:?} is invalid: {error}");
     }
