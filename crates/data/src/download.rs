@@ -484,8 +484,8 @@ impl<'a> Session<'a> {
 
     /// Checks that the disk has space for the rest: half a file would be of no use.
     fn check_space(&self, part: &Path, needed: u64) -> Result<()> {
-        match fs4::available_space(self.folder) {
-            Ok(free) if free < needed => Err(Error::new(
+        match free_space(self.folder) {
+            Some(free) if free < needed => Err(Error::new(
                 Kind::Io,
                 format!("{needed} bytes are to come, the disk has {free} free"),
             )
@@ -770,4 +770,16 @@ impl Seek for Remote<'_, '_> {
         self.position = position.ok_or(ErrorKind::InvalidInput)?;
         Ok(self.position)
     }
+}
+
+/// The bytes that are free on the folder's disk, where the system tells.
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<u64> {
+    None
 }
