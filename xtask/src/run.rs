@@ -64,7 +64,7 @@ impl Workspace {
     pub fn build_program(&self, profile: &str) -> Result<PathBuf> {
         let program = self.program(profile);
         if !program.exists() {
-            eprintln!("building lenet: the first build takes some minutes");
+            eprintln!("building lenet: the first build takes about three minutes on two cores");
         }
         // Selecting the whole workspace gives the dependencies the features that its tests need,
         // so that `cargo xtask test` does not compile them again.

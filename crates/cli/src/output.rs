@@ -46,9 +46,7 @@ pub fn table(
 
 /// A fraction as a percentage, `n/a` if there is none.
 pub fn percent(fraction: Option<f64>) -> String {
-    fraction.map_or("n/a".to_owned(), |fraction| {
-        format!("{:.2} %", 100. * fraction)
-    })
+    fraction.map_or("n/a".to_owned(), lenet_run::percent)
 }
 
 /// A number with four decimals, `n/a` if there is none.

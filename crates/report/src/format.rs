@@ -29,15 +29,9 @@ pub(crate) fn plural(value: u64, noun: &str) -> String {
     format!("{value} {noun}{ending}")
 }
 
-/// A fraction in 0..=1 as per cent. Never rounded up to 100: a claim of no error at all must be true.
+/// A fraction in 0..=1 as per cent.
 pub(crate) fn percent(fraction: Option<f64>) -> String {
-    finite(fraction, |fraction| {
-        if fraction < 1.0 && fraction > 0.999_95 {
-            "99.99 %".to_owned()
-        } else {
-            format!("{:.2} %", 100.0 * fraction)
-        }
-    })
+    finite(fraction, lenet_run::percent)
 }
 
 /// The same of a ratio, which is not applicable if its denominator is zero.

@@ -34,4 +34,4 @@ pub use inspection::{
 };
 pub use json::MAX_FILE_BYTES;
 pub use records::{Records, read_inspection, read_summary};
-pub use summary::{ClassMetrics, Summary, TestScores};
+pub use summary::{ClassMetrics, Summary, TestScores, percent};

@@ -85,3 +85,13 @@ impl Summary {
         Ok(())
     }
 }
+
+/// A fraction in 0..=1 as per cent. Never rounded up to 100: a claim of no error at all must be true.
+pub fn percent(fraction: f64) -> String {
+    let shown = if (0.999_95..1.).contains(&fraction) {
+        0.9999
+    } else {
+        fraction
+    };
+    format!("{:.2} %", 100. * shown)
+}
