@@ -16,6 +16,7 @@ use clap::{Arg, Args, Error, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use lenet_data::{Dataset, Source, Splits, registry};
 use lenet_model::{Activation, Padding};
+use lenet_picture::Preparation;
 use lenet_train::Backend;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as NameError, StringDeserializer};
@@ -94,6 +95,9 @@ pub struct Eval {
     /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
+    /// How pictures of own data become images [default: as in the network's training].
+    #[arg(long, value_name = "HOW", value_parser = preparation())]
+    pub pictures: Option<Preparation>,
     /// The images to evaluate on.
     #[arg(long, default_value = "test")]
     pub split: Split,
@@ -162,6 +166,9 @@ pub struct DataArguments {
     /// package; MNIST is also embedded in the program].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
+    /// Refuse own data with pictures that cannot be read, instead of skipping these.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// What computes.
@@ -241,6 +248,20 @@ where
         .map(|&(name, help)| PossibleValue::new(name).help(help));
     PossibleValuesParser::new(values)
         .try_map(|name| T::deserialize(StringDeserializer::<NameError>::new(name)))
+}
+
+fn preparation() -> impl TypedValueParser<Value = Preparation> {
+    named(&[
+        ("ink", "The ink on a ground, brought into MNIST's form"),
+        (
+            "resize",
+            "The whole picture in grey, resized with its aspect kept",
+        ),
+        (
+            "as-is",
+            "28x28 pixels unchanged, in grey; other sizes are resized",
+        ),
+    ])
 }
 
 fn padding() -> impl TypedValueParser<Value = Padding> {

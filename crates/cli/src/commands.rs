@@ -18,8 +18,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use candle_core::Device;
-use lenet_data::{Dataset, Loaded, Search, Source};
+use lenet_data::{Dataset, Loaded, Reading, Search, Source};
 use lenet_model::{Metadata, Weights, pretrained};
+use lenet_picture::Preparation;
 
 use crate::arguments::DataArguments;
 use crate::failure::{Failure, Outcome};
@@ -32,11 +33,34 @@ fn source(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<Source> 
     }
 }
 
-/// The same, read whole.
-fn load_data(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<(Source, Loaded)> {
+/// The same, read whole; pictures are prepared as told.
+fn load_data(
+    arguments: &DataArguments,
+    of_model: Option<&str>,
+    pictures: Option<Preparation>,
+) -> Outcome<(Source, Loaded)> {
     let source = source(arguments, of_model)?;
-    let loaded = source.load(&Search::new(arguments.data_dir.clone()))?;
+    let reading = Reading {
+        pictures,
+        strict: arguments.strict,
+    };
+    let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
     Ok((source, loaded))
+}
+
+/// How pictures become this network's images: as in its training, unless a flag says otherwise.
+fn preparation(metadata: &Metadata, flag: Option<Preparation>) -> Option<Preparation> {
+    let trained = metadata.preparation;
+    if let (Some(flag), Some(trained)) = (flag, trained)
+        && flag != trained
+    {
+        tracing::warn!(
+            "the network was trained on pictures prepared as `{}`, and --pictures says `{}`",
+            trained.name(),
+            flag.name()
+        );
+    }
+    flag.or(trained)
 }
 
 /// Refuses images of other classes than the network's.
@@ -87,9 +111,10 @@ fn warn_of_assumptions(path: Option<&Path>, weights: &Weights) {
 
 /// As [`load_weights`], without a warning.
 fn read_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
-    Ok(match path {
+    let weights = match path {
         Some(path) if path.is_dir() => Weights::load(&path.join("model.safetensors"), device)?,
         Some(path) => Weights::load(path, device)?,
         None => pretrained::mnist(device)?,
-    })
+    };
+    Ok(weights.folded()?)
 }

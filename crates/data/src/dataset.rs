@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::order::{split_order, test_order};
 use crate::{Error, Result};
-use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Preparation};
 
 /// n images of 28x28 bytes, their labels and the names of the classes; immutable.
 ///
@@ -26,6 +26,9 @@ pub struct Splits {
     pub train: Dataset,
     /// The images of the final evaluation, never looked at for a choice.
     pub test: Dataset,
+    /// How the pictures became these images, and how others become images for a network that is
+    /// trained on them.
+    pub preparation: Preparation,
 }
 
 impl Dataset {

@@ -9,7 +9,7 @@ use hf_hub::HFClientSync;
 use parquet::record::{Field, Row};
 
 use crate::{Error, Result};
-use lenet_picture::IMAGE_SIDE;
+use lenet_picture::{Form, IMAGE_SIDE, Ink, Picture, Preparation, prepare};
 
 /// Fetches a data set from the hub as the bytes of its four IDX files, in the registry's order.
 /// `counts` are the rows of the training and of the test split.
@@ -46,8 +46,16 @@ pub fn idx_from_parquet(reader: &dyn FileReader) -> Result<[Vec<u8>; 2]> {
         let row = row.map_err(damaged)?;
         let (picture, label) = parse(&row)
             .ok_or_else(|| Error::input(format!("row {index}: not a picture and a label")))?;
-        let image = lenet_picture::decode(picture)
+        let image = Picture::decode(picture)
             .map_err(|error| Error::input(format!("row {index}")).caused_by(error))?;
+        let sides = [image.width(), image.height()];
+        let (Form::Digit(image), [IMAGE_SIDE, IMAGE_SIDE]) =
+            (prepare(&image, Preparation::AsIs, Ink::Auto), sides)
+        else {
+            let [width, height] = sides;
+            let message = format!("row {index}: {width}x{height} pixels, only 28x28 is taken");
+            return Err(Error::input(message));
+        };
         pixels.extend(image);
         labels.push(label);
     }

@@ -59,4 +59,4 @@ pub use digest::{Md5, Sha256};
 use lenet_files::{Error, Result};
 pub use order::order;
 pub use registry::{DatasetSpec, FileSpec};
-pub use source::{ENVIRONMENT, Loaded, Origin, Search, Source, load, locate};
+pub use source::{ENVIRONMENT, Loaded, Origin, Reading, Search, Source, load, locate};

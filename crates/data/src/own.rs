@@ -19,37 +19,115 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::{Dataset, Error, Result, Sha256, Splits};
+use crate::{Dataset, Error, Reading, Result, Sha256, Splits};
 pub(crate) use entries::printable;
+use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, Preparation, prepare};
 
 /// Reads own data whole, and returns the SHA-256 of each split.
-pub(crate) fn load(path: &Path) -> Result<(Splits, BTreeMap<String, String>)> {
+pub(crate) fn load(path: &Path, reading: Reading) -> Result<(Splits, BTreeMap<String, String>)> {
     let metadata = fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
-    let (train, test) = if metadata.is_dir() {
-        load_folder(path)?
+    let Found {
+        train,
+        test,
+        preparation,
+    } = if metadata.is_dir() {
+        load_folder(path, reading)?
     } else {
-        (csv::load_file(path)?, None)
+        Found::of_images((csv::load_file(path)?, None), reading)?
     };
+    if reading.pictures.is_none() {
+        let how = match preparation {
+            Preparation::Ink => "ink on a ground, brought into MNIST's form",
+            Preparation::Resize => "the whole picture in grey, resized to 28x28",
+            Preparation::AsIs => "28x28 grey pixels, taken unchanged",
+        };
+        tracing::info!(
+            "{path:?} is read as `{}`: {how}; --pictures decides otherwise",
+            preparation.name()
+        );
+    }
     let (train, test) = match test {
         Some(test) => (train, test),
         None => hold_out(path, &train)?,
     };
     let sha256 = [("train", &train), ("test", &test)];
     let sha256 = sha256.map(|(name, set)| (name.to_owned(), digest(set)));
-    Ok((Splits { train, test }, sha256.into()))
+    let splits = Splits {
+        train,
+        test,
+        preparation,
+    };
+    Ok((splits, sha256.into()))
 }
 
 /// The training images and, if they are separate, the test images.
-fn load_folder(folder: &Path) -> Result<(Dataset, Option<Dataset>)> {
+struct Found {
+    train: Dataset,
+    test: Option<Dataset>,
+    preparation: Preparation,
+}
+
+impl Found {
+    /// Images of 28x28 pixels, as IDX and CSV files have them, prepared as their looks suggest.
+    fn of_images((train, test): (Dataset, Option<Dataset>), reading: Reading) -> Result<Self> {
+        let preparation = match reading.pictures {
+            Some(preparation) => preparation,
+            None => Preparation::suiting(sample(train.len(), |index| {
+                let (image, _) = train.get(index)?;
+                Picture::from_grey(IMAGE_SIDE, IMAGE_SIDE, image).ok()
+            })),
+        };
+        if preparation != Preparation::Ink {
+            return Ok(Self {
+                train,
+                test,
+                preparation,
+            });
+        }
+        Ok(Self {
+            train: in_form(&train)?,
+            test: test.as_ref().map(in_form).transpose()?,
+            preparation,
+        })
+    }
+}
+
+/// The most pictures that decide how all are prepared.
+const SAMPLE: usize = 500;
+
+/// Some of `count` pictures, spread evenly.
+fn sample(
+    count: usize,
+    picture: impl Fn(usize) -> Option<Picture>,
+) -> impl Iterator<Item = Picture> {
+    let step = count.div_ceil(SAMPLE).max(1);
+    (0..count).step_by(step).filter_map(picture)
+}
+
+/// The images in MNIST's form; those of MNIST, and blank ones, stay as they are.
+fn in_form(set: &Dataset) -> Result<Dataset> {
+    let (mut pixels, mut labels) = (Vec::with_capacity(set.len() * IMAGE_PIXELS), Vec::new());
+    for (image, label) in set.iter() {
+        let picture = Picture::from_grey(IMAGE_SIDE, IMAGE_SIDE, image)?;
+        match prepare(&picture, Preparation::Ink, Ink::Auto) {
+            Form::Digit(image) => pixels.extend(image),
+            Form::Blank => pixels.extend(image),
+        }
+        labels.push(label);
+    }
+    Dataset::new(pixels, labels, set.class_names())
+}
+
+fn load_folder(folder: &Path, reading: Reading) -> Result<Found> {
     let entries = entries::list(folder)?;
     if let Some(found) = idx_files::load(folder, &entries)? {
-        return Ok(found);
+        return Found::of_images(found, reading);
     }
-    if let Some(found) = pictures::load(folder, &entries)? {
+    if let Some(found) = pictures::load(folder, &entries, reading)? {
         return Ok(found);
     }
     if let Some(found) = csv::load_folder(folder, &entries)? {
-        return Ok(found);
+        return Found::of_images(found, reading);
     }
     Err(Error::input(
         "no data set: neither IDX files (train-images-idx3-ubyte ...), nor a folder of pictures for \

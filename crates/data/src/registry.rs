@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use crate::{Dataset, Error, Md5, Result, Sha256, gzip, idx};
-use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Preparation};
 
 const TABLE: &str = include_str!("registry.toml");
 
@@ -45,6 +45,9 @@ pub struct DatasetSpec {
     /// Whether the files hold the images column after column; loading turns them upright.
     #[serde(default)]
     pub transposed: bool,
+    /// How other pictures become images like these.
+    #[serde(default)]
+    pub pictures: Preparation,
     /// Base addresses to download from, in the order in which they are tried.
     #[serde(borrow)]
     pub mirrors: Vec<&'static str>,

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy as _;
 use etcetera::base_strategy::choose_native_strategy;
 
-use crate::registry::{self, DatasetSpec, FileSpec};
+use crate::registry::{self, DatasetSpec};
 use crate::{Error, Result, Splits, own};
+use lenet_picture::Preparation;
 
 /// The environment variable that names a folder of data sets.
 pub const ENVIRONMENT: &str = "LENET_DATA";
@@ -78,11 +79,17 @@ impl Source {
     /// # Errors
     /// Those of [`locate`]; [`Kind::Io`](lenet_files::Kind::Io) if a file cannot be read;
     /// [`Kind::Input`](lenet_files::Kind::Input) with the file or folder that is wrong.
-    pub fn load(&self, search: &Search) -> Result<Loaded> {
+    pub fn load(&self, search: &Search, reading: Reading) -> Result<Loaded> {
         match self {
-            Source::Known(spec) => load_known(spec, search),
+            Source::Known(spec) => {
+                let mut loaded = load_known(spec, search)?;
+                if let Some(pictures) = reading.pictures {
+                    loaded.splits.preparation = pictures;
+                }
+                Ok(loaded)
+            }
             Source::Own(path) => {
-                let (splits, sha256) = own::load(path)?;
+                let (splits, sha256) = own::load(path, reading)?;
                 let is_folder = path.is_dir();
                 let origin = if is_folder {
                     Origin::Folder
@@ -97,6 +104,15 @@ impl Source {
             }
         }
     }
+}
+
+/// How own data is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// How pictures become images; without it, their looks decide.
+    pub pictures: Option<Preparation>,
+    /// Whether a picture that cannot be read is an error; otherwise it is skipped with a warning.
+    pub strict: bool,
 }
 
 /// A data set in memory, and what identifies it.
@@ -225,7 +241,8 @@ fn load_known(spec: &DatasetSpec, search: &Search) -> Result<Loaded> {
         Origin::Folder(folder) | Origin::File(folder) => known::load(spec, folder)?,
         #[cfg(feature = "embedded-mnist")]
         Origin::Embedded => {
-            let digest = |file: &FileSpec| (file.name.to_owned(), known::sha256_of(file, &[]));
+            let digest =
+                |file: &registry::FileSpec| (file.name.to_owned(), known::sha256_of(file, &[]));
             let splits = crate::embedded::mnist()?;
             (splits, spec.files.iter().map(digest).collect())
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Device;
-use lenet_picture::Normalization;
+use lenet_picture::{Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Activation, Architecture, Padding};
@@ -14,7 +14,7 @@ use crate::store::{self, Contents};
 use crate::{Error, Result};
 
 /// The format that this release writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The most bytes of a weights file: LeNet-5 with 256 classes has 330 KB, the rest is header.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -40,8 +40,16 @@ pub struct Metadata {
     pub architecture: Architecture,
     /// The names of the classes, in the order of the outputs.
     pub class_names: Vec<String>,
+    /// How the pictures of the training became images of 28x28 pixels; `None` in format 1, which did
+    /// not say, and for files of other programs.
+    #[serde(default)]
+    pub preparation: Option<Preparation>,
     /// How a pixel becomes the network's input.
     pub input: Normalization,
+    /// What the logits are divided by before they become probabilities, so that these say how often
+    /// the answer is right. Guo et al. 2017, <https://arxiv.org/abs/1706.04599>.
+    #[serde(default = "one")]
+    pub temperature: f32,
     /// The release of lenet that trained the network.
     pub lenet_version: String,
     /// The data set that it was trained on.
@@ -54,6 +62,11 @@ pub struct Metadata {
     pub assumed: bool,
 }
 
+/// The temperature that changes nothing.
+fn one() -> f32 {
+    1.
+}
+
 impl Metadata {
     /// The metadata of a network that was trained by this release.
     pub fn new(architecture: Architecture, class_names: Vec<String>, input: Normalization) -> Self {
@@ -62,7 +75,9 @@ impl Metadata {
             network: "lenet5".to_owned(),
             architecture,
             class_names,
+            preparation: None,
             input,
+            temperature: one(),
             lenet_version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: None,
             data_sha256: BTreeMap::new(),
@@ -113,6 +128,12 @@ impl Metadata {
                 "the input scaling (mean {mean}, std {std}) is not finite or divides by 0"
             )));
         }
+        let temperature = self.temperature;
+        if !temperature.is_finite() || temperature <= 0. {
+            return Err(Error::input(format!(
+                "the temperature {temperature} is not a positive number"
+            )));
+        }
         Ok(())
     }
 }
@@ -157,6 +178,35 @@ impl Weights {
                 "the tensor {name} does not belong to LeNet-5"
             )));
         }
+        Ok(Self { model, metadata })
+    }
+
+    /// The same network with the deviation of its input and its temperature inside its parameters: it
+    /// takes pixels / 255, less the mean if that is not 0, and its logits need no more than a softmax.
+    /// The metadata says so, and folding again changes nothing.
+    ///
+    /// The mean stays outside: the first convolution pads with 0, which is then not a pixel of 0.
+    ///
+    /// # Errors
+    /// Parameters that cannot be read from their device.
+    pub fn folded(&self) -> Result<Self> {
+        let mut metadata = self.metadata.clone();
+        let std = std::mem::replace(&mut metadata.input.std, 1.);
+        let temperature = std::mem::replace(&mut metadata.temperature, 1.);
+        if (std, temperature) == (1., 1.) {
+            return Ok(self.clone());
+        }
+        // (pixel / 255 - mean) / std * weight = (pixel / 255 - mean) * (weight / std)
+        let divisor = |name: &str| match name {
+            "conv1.weight" => std,
+            "fc3.weight" | "fc3.bias" => temperature,
+            _ => 1.,
+        };
+        let parameters = self.model.parameters();
+        let model = LeNet5::from_tensors(&metadata.architecture, |name| {
+            let tensor = parameters.get(name)?.as_detached_tensor();
+            (tensor / f64::from(divisor(name))).ok()
+        })?;
         Ok(Self { model, metadata })
     }
 

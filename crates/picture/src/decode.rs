@@ -6,9 +6,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use lenet_files::Kind;
 
-use crate::{
-    Error, IMAGE_PIXELS, IMAGE_SIDE, MAX_SIDE, Picture, Result, check_sides, flatten, unreadable,
-};
+use crate::{Error, MAX_SIDE, Picture, Result, check_sides, unreadable};
 
 /// The most bytes that a picture file may have.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -25,58 +23,33 @@ impl Picture {
     /// Not such a picture, a damaged one, one in the colours of print, or one that is too large; the
     /// size is judged by the header, before any pixel is decoded.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        decode_checked(bytes, |_, _| Ok(()))
-    }
-}
-
-/// Decodes a picture that is an image of a data set: 28x28 pixels, white on black, which are taken
-/// as they are. What is transparent becomes black, the background of MNIST.
-///
-/// # Errors
-/// Those of [`Picture::decode`], and a picture of another size.
-pub fn decode(bytes: &[u8]) -> Result<[u8; IMAGE_PIXELS]> {
-    let picture = decode_checked(bytes, |width, height| {
-        if [width, height] == [IMAGE_SIDE as u32; 2] {
-            return Ok(());
+        if bytes.len() > MAX_BYTES {
+            let count = bytes.len();
+            let message = format!("a picture of {count} bytes; at most {MAX_BYTES} are read");
+            return Err(Error::new(Kind::PictureTooLarge, message));
         }
-        let message = format!("a picture of {width}x{height} pixels, only 28x28 is taken");
-        Err(Error::input(message))
-    })?;
-    let mut image = [0; IMAGE_PIXELS];
-    for (pixel, &[r, g, b, alpha]) in std::iter::zip(&mut image, picture.pixels()) {
-        *pixel = (flatten::luma([r, g, b]) * u32::from(alpha) / 255) as u8;
+        let format = format(bytes)?;
+        if format == ImageFormat::Jpeg {
+            check_jpeg(bytes)?;
+        }
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_ALLOCATION);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(unreadable)?;
+        let (width, height) = decoder.dimensions();
+        check_sides(width as usize, height as usize)?;
+        // Damaged EXIF data is no reason to refuse the picture.
+        let orientation = decoder.orientation().ok();
+        let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
+        if let Some(orientation) = orientation {
+            image.apply_orientation(orientation);
+        }
+        let image = image.into_rgba8();
+        let (width, height) = image.dimensions();
+        let (pixels, _) = image.as_raw().as_chunks::<4>();
+        Picture::new(width as usize, height as usize, pixels.to_vec())
     }
-    Ok(image)
-}
-
-fn decode_checked(bytes: &[u8], check: impl Fn(u32, u32) -> Result<()>) -> Result<Picture> {
-    if bytes.len() > MAX_BYTES {
-        let count = bytes.len();
-        let message = format!("a picture of {count} bytes; at most {MAX_BYTES} are read");
-        return Err(Error::new(Kind::PictureTooLarge, message));
-    }
-    let format = format(bytes)?;
-    if format == ImageFormat::Jpeg {
-        check_jpeg(bytes)?;
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_ALLOCATION);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(unreadable)?;
-    let (width, height) = decoder.dimensions();
-    check(width, height)?;
-    check_sides(width as usize, height as usize)?;
-    // Damaged EXIF data is no reason to refuse the picture.
-    let orientation = decoder.orientation().ok();
-    let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
-    if let Some(orientation) = orientation {
-        image.apply_orientation(orientation);
-    }
-    let image = image.into_rgba8();
-    let (width, height) = image.dimensions();
-    let (pixels, _) = image.as_raw().as_chunks::<4>();
-    Picture::new(width as usize, height as usize, pixels.to_vec())
 }
 
 /// PNG or JPEG by the first bytes.

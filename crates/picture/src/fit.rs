@@ -95,11 +95,17 @@ fn stretch(drawing: &mut Grey) {
 /// mean of the area that it covers, and the lightest is white.
 pub(super) fn boxed(drawing: &Grey) -> Grey {
     let longest = drawing.width().max(drawing.height()).max(1);
-    let enlarged = drawing.enlarged(COARSE.div_ceil(longest));
-    let scale = BOX as f64 / enlarged.width().max(enlarged.height()).max(1) as f64;
-    let across = Covers::new(enlarged.width(), scale);
-    let down = Covers::new(enlarged.height(), scale);
-    let rows: Vec<Vec<f64>> = enlarged.rows().map(|row| across.mean(row)).collect();
+    let mut fitted = scaled(&drawing.enlarged(COARSE.div_ceil(longest)), BOX);
+    stretch(&mut fitted);
+    fitted
+}
+
+/// The picture with a longer side of `side` pixels, each of them the mean of the area that it covers.
+pub(super) fn scaled(picture: &Grey, side: usize) -> Grey {
+    let scale = side as f64 / picture.width().max(picture.height()).max(1) as f64;
+    let across = Covers::new(picture.width(), scale, side);
+    let down = Covers::new(picture.height(), scale, side);
+    let rows: Vec<Vec<f64>> = picture.rows().map(|row| across.mean(row)).collect();
     let mut sums = vec![vec![0.; across.cells()]; down.cells()];
     for (cell, sums) in sums.iter_mut().enumerate() {
         for (index, weight) in down.of(cell) {
@@ -110,9 +116,7 @@ pub(super) fn boxed(drawing: &Grey) -> Grey {
         }
     }
     let pixels = sums.into_iter().flatten().map(|sum: f64| sum.round() as u8);
-    let mut fitted = Grey::new(across.cells(), down.cells(), pixels.collect());
-    stretch(&mut fitted);
-    fitted
+    Grey::new(across.cells(), down.cells(), pixels.collect())
 }
 
 /// Which pixels of a line each cell covers, and how much of the cell each of them takes. The last
@@ -125,10 +129,10 @@ struct Covers {
 }
 
 impl Covers {
-    fn new(length: usize, scale: f64) -> Self {
+    fn new(length: usize, scale: f64, most: usize) -> Self {
         let scaled = length as f64 * scale;
-        // A length of 20 may come out as a little more.
-        let cells = ((scaled - 1e-6).ceil() as usize).clamp(1, BOX);
+        // A length of `most` may come out as a little more.
+        let cells = ((scaled - 1e-6).ceil() as usize).clamp(1, most);
         Self {
             length,
             scale,
@@ -223,12 +227,12 @@ mod tests {
     #[test]
     fn a_cell_is_the_mean_of_what_it_covers() {
         // Three pixels on two cells: each covers one and a half, the middle one in halves.
-        let covers = Covers::new(3, 2. / 3.);
+        let covers = Covers::new(3, 2. / 3., BOX);
         let cells = covers.mean(&[0, 30, 60]);
         assert_eq!(covers.cells(), 2);
         assert!((cells[0] - 10.).abs() < 1e-9 && (cells[1] - 50.).abs() < 1e-9);
         // Five pixels on two and a half cells.
-        let cells = Covers::new(5, 0.5).mean(&[100; 5]);
+        let cells = Covers::new(5, 0.5, BOX).mean(&[100; 5]);
         for (found, expected) in std::iter::zip(cells, [100., 100., 50.]) {
             assert!((found - expected).abs() < 1e-9, "{found}");
         }

@@ -1,5 +1,6 @@
-//! Pictures as people have them become MNIST's form: a photo, a scan or a drawing of a digit becomes
-//! 28x28 pixels, white on black, of the size and place that the network was trained on.
+//! Pictures as people have them become the network's images: 28x28 grey pixels. A [`Preparation`] says
+//! how; a network needs the one that the images of its training had. By `Ink`, a photo, a scan or a
+//! drawing of a digit gets MNIST's form, white on black, of the size and place of MNIST's digits:
 //!
 //! | step | made by | what |
 //! |---|---|---|
@@ -18,7 +19,7 @@
 //! the middle of pixel (14, 14), in columns and rows.
 //!
 //! ```
-//! use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+//! use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 //!
 //! // A stroke of ink, 6 x 60 pixels, in a corner of grey paper.
 //! let is_ink = |x: usize, y: usize| (10..16).contains(&x) && (5..65).contains(&y);
@@ -26,7 +27,7 @@
 //!     if is_ink(at % 100, at / 100) { [40, 40, 60, 255] } else { [190, 190, 180, 255] }
 //! });
 //! let picture = Picture::new(100, 80, pixels.collect())?;
-//! let Form::Digit(image) = to_mnist_form(&picture, Ink::Auto) else {
+//! let Form::Digit(image) = prepare(&picture, Preparation::Ink, Ink::Auto) else {
 //!     panic!("something is drawn");
 //! };
 //! // Twenty rows of two white pixels, in the middle.
@@ -45,13 +46,15 @@ mod flatten;
 mod grey;
 mod normalization;
 mod paper;
+mod preparation;
 mod row;
 mod strokes;
 
-pub use decode::{MAX_BYTES, decode};
+pub use decode::MAX_BYTES;
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;
+pub use preparation::{Preparation, STEPS, Step, prepare, prepare_by_steps};
 pub use row::{InRow, digits_in_row};
 
 use lenet_files::Kind;
@@ -162,49 +165,6 @@ pub enum Form {
     Digit([u8; IMAGE_PIXELS]),
     /// Nothing is drawn.
     Blank,
-}
-
-/// One step towards MNIST's form, to be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// What the step does, in a word or two.
-    pub name: &'static str,
-    /// The picture after it.
-    pub picture: Grey,
-}
-
-/// The names of the [`Step`]s, in their order.
-pub const STEPS: [&str; 6] = ["grey", "light on dark", "ink", "drawing", "20x20", "28x28"];
-
-/// Brings a picture of one digit into MNIST's form.
-pub fn to_mnist_form(picture: &Picture, ink: Ink) -> Form {
-    prepare(picture, ink, |_, _| {})
-}
-
-/// [`to_mnist_form`] with the picture after each step. The steps of a blank picture end when it is
-/// found to be blank; a picture that is taken as it is has no steps between.
-pub fn to_mnist_form_by_steps(picture: &Picture, ink: Ink) -> (Form, Vec<Step>) {
-    let mut steps = Vec::new();
-    let form = prepare(picture, ink, |name, picture| {
-        let picture = picture.clone();
-        steps.push(Step { name, picture });
-    });
-    (form, steps)
-}
-
-fn prepare(picture: &Picture, ink: Ink, mut see: impl FnMut(&'static str, &Grey)) -> Form {
-    let light = light_on_dark(picture, ink, &mut see);
-    if let Some(image) = as_it_is(&light.grey) {
-        see("28x28", &light.grey);
-        return Form::Digit(image);
-    }
-    let strokes = find_strokes(&light);
-    see("ink", &strokes.ink);
-    if strokes.parts.is_empty() {
-        return Form::Blank;
-    }
-    let all: Vec<usize> = (0..strokes.parts.len()).collect();
-    Form::Digit(image_of(strokes.only(&all), &mut see))
 }
 
 /// Light ink on a dark background.

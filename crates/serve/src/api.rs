@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
@@ -108,7 +108,7 @@ async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refu
 fn decode(bytes: &[u8]) -> Result<Option<Image>, Refusal> {
     let picture =
         Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(match to_mnist_form(&picture, Ink::Auto) {
+    Ok(match prepare(&picture, Preparation::Ink, Ink::Auto) {
         Form::Digit(image) => Some(Box::new(image.map(f32::from))),
         Form::Blank => None,
     })

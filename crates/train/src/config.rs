@@ -6,7 +6,7 @@ use lenet_data::Augmentation;
 use lenet_engine::engine::Precision;
 use lenet_files::{Error, Result};
 use lenet_model::{Activation, Architecture, Init, Padding};
-use lenet_picture::Normalization;
+use lenet_picture::{Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Optimizer;
@@ -36,6 +36,9 @@ pub struct Config {
     /// Use only this many of the remaining images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_train: Option<usize>,
+    /// How pictures of own data become images; without it, their looks decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<Preparation>,
     /// How pixels are scaled.
     pub scaling: Scaling,
     /// The first convolution's padding.
@@ -97,6 +100,7 @@ impl Default for Config {
             learning_rate: 1e-3,
             validation: 5_000,
             limit_train: None,
+            pictures: None,
             scaling: Scaling::Unit,
             padding: Padding::Same,
             activation: Activation::Relu,

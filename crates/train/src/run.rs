@@ -8,6 +8,7 @@ use lenet_data::{Dataset, Splits};
 use lenet_engine::{Isa, pool};
 use lenet_files::{Error, Kind, Result};
 use lenet_model::{LeNet5, Metadata, Weights};
+use lenet_picture::Preparation;
 use lenet_run::{
     Beginning, DataRecord, Environment, Event, EventLog, Inspection, MAX_FILE_BYTES, Observer,
     RunFolder, Summary, TestScores, name,
@@ -32,6 +33,8 @@ pub struct Images {
     pub validation: Dataset,
     /// The images of the final evaluation, never looked at before it.
     pub test: Dataset,
+    /// How pictures became these images.
+    pub preparation: Preparation,
 }
 
 impl Images {
@@ -40,7 +43,11 @@ impl Images {
     /// # Errors
     /// [`Kind::Usage`] if no image would remain to train on.
     pub fn divide(record: DataRecord, splits: Splits, config: &Config) -> Result<Self> {
-        let Splits { train, test } = splits;
+        let Splits {
+            train,
+            test,
+            preparation,
+        } = splits;
         if config.validation >= train.len() {
             return Err(Error::usage(format!(
                 "validation {}: must be less than the {} training images of {}",
@@ -55,6 +62,7 @@ impl Images {
             train: train.take(config.limit_train.unwrap_or(usize::MAX)),
             validation,
             test,
+            preparation,
         })
     }
 }
@@ -128,6 +136,7 @@ impl Run {
         let metadata = Metadata {
             dataset: Some(data.name.clone()),
             data_sha256: data.sha256.clone(),
+            preparation: Some(setup.images.preparation),
             ..Metadata::new(architecture, class_names, config.normalization())
         };
         let identity = identity(&setup);

@@ -5,7 +5,7 @@ use lenet_engine::Pixels;
 use lenet_engine::single::Single;
 use lenet_model::{pretrained, softmax};
 use lenet_picture::IMAGE_PIXELS;
-use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Error;
@@ -37,7 +37,7 @@ impl Classifier {
     }
 
     pub(crate) fn classify(&mut self, picture: &Picture, ink: Ink) -> Result<Answer, Error> {
-        let Form::Digit(image) = to_mnist_form(picture, ink) else {
+        let Form::Digit(image) = prepare(picture, Preparation::Ink, ink) else {
             return Ok(Answer::default());
         };
         let logits = self.single.logits(Pixels::Bytes(&image, &self.table));

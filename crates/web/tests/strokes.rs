@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 use lenet_web::{Answer, Network};
 
 /// A digit as it was drawn: its strokes, coordinates as parts of the sheet's side.
@@ -110,7 +110,11 @@ fn files_and_pixels_agree() {
     let pixels = network.classify_pixels(width, height, &rgba).unwrap();
     assert_eq!(label(&file), 7);
     assert_eq!(file.probabilities(), pixels.probabilities());
-    let Form::Digit(image) = to_mnist_form(&Picture::decode(&bytes).unwrap(), Ink::Auto) else {
+    let Form::Digit(image) = prepare(
+        &Picture::decode(&bytes).unwrap(),
+        Preparation::Ink,
+        Ink::Auto,
+    ) else {
         panic!("a seven is drawn");
     };
     assert_eq!(file.image(), image);

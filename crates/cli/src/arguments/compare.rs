@@ -27,6 +27,9 @@ pub struct Compare {
     /// package; MNIST is also embedded in the program].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
+    /// Refuse own data with pictures that cannot be read, instead of skipping these.
+    #[arg(long)]
+    pub strict: bool,
     #[command(flatten)]
     pub values: Values,
     /// The folder of the runs; with the folder of an interrupted comparison, the same command

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use lenet_data::{Source, registry};
+use lenet_picture::Preparation;
 use serde::Serialize;
 
 use super::train::recipe_names;
-use super::{DataArguments, Format, SourceParser, Split};
+use super::{DataArguments, Format, SourceParser, Split, preparation};
 
 #[derive(Debug, Args)]
 pub struct Data {
@@ -73,6 +74,9 @@ fn dataset_names() -> PossibleValuesParser {
 pub struct Show {
     #[command(flatten)]
     pub source: DataArguments,
+    /// How pictures of own data become images [default: their looks decide].
+    #[arg(long, value_name = "HOW", value_parser = preparation())]
+    pub pictures: Option<Preparation>,
     /// The images to draw from.
     #[arg(long, default_value = "train")]
     pub split: Split,

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
-use lenet_picture::Ink;
+use lenet_picture::{Ink, Preparation};
 
-use super::Hardware;
+use super::{Hardware, preparation};
 
 #[derive(Debug, Args)]
 pub struct Predict {
     /// PNG or JPEG files, folders searched with their subfolders, patterns such as 'scans/*.png', or
     /// - for a picture on standard input.
     #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
-    pub pictures: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
     /// A model.safetensors, or a run folder that holds one [default: the embedded network, which
     /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -21,7 +21,7 @@ pub struct Predict {
     /// Show the N most likely classes.
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub top_k: u16,
-    /// Whether the pictures are dark on light; auto decides by their borders.
+    /// Whether the pictures are dark on light; auto decides by their borders, for `--pictures ink`.
     #[arg(
         long,
         value_name = "WHETHER",
@@ -33,20 +33,14 @@ pub struct Predict {
     )]
     pub invert: Ink,
     /// Each picture shows several digits in a row, as a postcode does: read them from left to right.
-    #[arg(long, conflicts_with = "as_is")]
-    pub multi: bool,
-    /// The pictures are already what the network takes, 28x28 pixels and white on black: use them
-    /// unchanged.
     #[arg(long)]
-    pub as_is: bool,
+    pub multi: bool,
+    /// How pictures become images [default: as in the network's training, ink if that is not known].
+    #[arg(long, value_name = "HOW", value_parser = preparation())]
+    pub pictures: Option<Preparation>,
     /// Show every step from a picture to the network's input: one sheet for all if PATH ends in
     /// .png, else a folder with a sheet for each.
-    #[arg(
-        long,
-        value_name = "PATH",
-        value_hint = ValueHint::AnyPath,
-        conflicts_with_all = ["multi", "as_is"]
-    )]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "multi")]
     pub explain: Option<PathBuf>,
     #[command(flatten)]
     pub hardware: Hardware,

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
 use lenet_model::{Activation, Init, Padding};
+use lenet_picture::Preparation;
 use lenet_train::{Precision, RECIPES, Scaling};
 use serde::Serialize;
 
-use super::{DataArguments, Format, Hardware, activation, folder_name, named, padding};
+use super::{
+    DataArguments, Format, Hardware, activation, folder_name, named, padding, preparation,
+};
 
 /// Flags override the values of --config, which override those of the recipe.
 #[derive(Debug, Args)]
@@ -81,6 +84,9 @@ pub struct Values {
     /// Use only N training images.
     #[arg(long, value_name = "N")]
     pub limit_train: Option<usize>,
+    /// How pictures of own data become images [default: their looks decide].
+    #[arg(long, value_name = "HOW", value_parser = preparation())]
+    pub pictures: Option<Preparation>,
     /// How pixels are scaled.
     #[arg(long, value_parser = named::<Scaling>(&[
         ("unit", "To [0, 1]"),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::Search;
+use lenet_data::{Reading, Search};
 use lenet_files::{Error, write_atomic};
 use lenet_report::write_comparison;
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
@@ -44,7 +44,11 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         sets.push((source, resolved));
     }
     let search = Search::new(arguments.data_dir.clone());
-    let loaded = sets.iter().map(|(source, _)| source.load(&search));
+    let reading = Reading {
+        pictures: arguments.values.pictures,
+        strict: arguments.strict,
+    };
+    let loaded = sets.iter().map(|(source, _)| source.load(&search, reading));
     let loaded = loaded.collect::<Result<Vec<_>, _>>()?;
 
     let folder = match &arguments.output {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use lenet_data::download::{self, Options};
-use lenet_data::{DatasetSpec, Loaded, Origin, Search, Source, locate, registry};
+use lenet_data::{DatasetSpec, Loaded, Origin, Reading, Search, Source, locate, registry};
 use lenet_files::{Error, Kind};
 use serde::Serialize;
 
@@ -127,7 +127,7 @@ fn verify(source: &Source, search: &Search, format: Format) -> Outcome<()> {
         splits,
         origin,
         sha256,
-    } = source.load(search)?;
+    } = source.load(search, Reading::default())?;
     if origin == Origin::Embedded {
         verify_embedded()?;
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::arguments::{Eval, Format};
-use crate::commands::{check_classes, load_data, load_weights};
+use crate::commands::{check_classes, load_data, load_weights, preparation};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -29,7 +29,9 @@ pub fn run(arguments: &Eval) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
-    let (source, loaded) = load_data(&arguments.source, weights.metadata.dataset.as_deref())?;
+    let pictures = preparation(&weights.metadata, arguments.pictures);
+    let of_model = weights.metadata.dataset.as_deref();
+    let (source, loaded) = load_data(&arguments.source, of_model, pictures)?;
     let (split, dataset) = arguments.split.of(loaded.splits);
     check_classes(&source, &dataset, &weights)?;
     if dataset.class_names() != weights.metadata.class_names {

@@ -10,10 +10,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_files::{Error, Kind};
-use lenet_picture::{Form, Ink, MAX_BYTES, Picture, digits_in_row, to_mnist_form_by_steps};
+use lenet_picture::{
+    Form, MAX_BYTES, Picture, Preparation, digits_in_row, prepare, prepare_by_steps,
+};
 
 use crate::arguments::Predict;
-use crate::commands::load_weights;
+use crate::commands::{load_weights, preparation};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use classifier::Classifier;
@@ -24,19 +26,27 @@ pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
-    if weights.metadata.dataset.as_deref() == Some("fashion-mnist") && !arguments.as_is {
-        tracing::warn!("this network knows clothes: pass --as-is for pictures of its data set");
+    let pictures = preparation(&weights.metadata, arguments.pictures).unwrap_or_default();
+    if arguments.multi && pictures != Preparation::Ink {
+        let message = "--multi finds digits by their ink: it needs --pictures ink";
+        return Err(Failure::usage(message));
     }
     let explanation = arguments.explain.as_deref().map(Explanation::new);
     let mut explanation = explanation.transpose()?;
     let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
     let mut printer = Printer::new(arguments);
     let (mut seen, mut failed, mut blank) = (0_usize, 0_usize, 0_usize);
-    for input in inputs::all(&arguments.pictures) {
+    for input in inputs::all(&arguments.files) {
         seen += 1;
         let (file, answer) = match input {
             Ok(file) => {
-                let answer = answer(arguments, &file, &mut classifier, &mut explanation);
+                let answer = answer(
+                    arguments,
+                    pictures,
+                    &file,
+                    &mut classifier,
+                    &mut explanation,
+                );
                 (file, answer)
             }
             Err(error) => {
@@ -75,18 +85,12 @@ pub fn run(arguments: &Predict) -> Outcome {
 /// What the picture in a file shows.
 fn answer(
     arguments: &Predict,
+    pictures: Preparation,
     file: &Path,
     classifier: &mut Classifier,
     explanation: &mut Option<Explanation>,
 ) -> Outcome<Answer> {
     let bytes = read(file)?;
-    if arguments.as_is {
-        let mut image = lenet_picture::decode(&bytes).map_err(|error| error.at(file))?;
-        if arguments.invert == Ink::Dark {
-            image = image.map(|pixel| 255 - pixel);
-        }
-        return Ok(Answer::Digit(classifier.classify(&image)?));
-    }
     let picture = Picture::decode(&bytes).map_err(|error| error.at(file))?;
     let ink = arguments.invert;
     if arguments.multi {
@@ -103,9 +107,9 @@ fn answer(
         }
     };
     let reading = match explanation {
-        None => of_form(lenet_picture::to_mnist_form(&picture, ink))?,
+        None => of_form(prepare(&picture, pictures, ink))?,
         Some(explanation) => {
-            let (form, steps) = to_mnist_form_by_steps(&picture, ink);
+            let (form, steps) = prepare_by_steps(&picture, pictures, ink);
             let reading = of_form(form)?;
             explanation.add(file, &steps, reading.as_ref())?;
             reading

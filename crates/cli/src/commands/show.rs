@@ -30,7 +30,7 @@ pub fn run(arguments: &Show) -> Outcome {
     check_output(file, arguments.force)?;
     let flags = &arguments.augmentation;
     let augmentation = flags.augment.then(|| resolve(flags)).transpose()?;
-    let (source, loaded) = load_data(&arguments.source, None)?;
+    let (source, loaded) = load_data(&arguments.source, None, arguments.pictures)?;
     let (split, set) = arguments.split.of(loaded.splits);
     let sheet = match &augmentation {
         Some(augmentation) => before_and_after(arguments, &source, split, &set, augmentation),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Search, Source};
+use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_run::{
     DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, name, read_summary,
 };
@@ -49,7 +49,13 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         stop: StopFlag::install()?,
     };
     let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
-    let loaded = source.load(&Search::new(arguments.source.data_dir.clone()))?;
+    let loaded = {
+        let reading = Reading {
+            pictures: resolved.config.pictures,
+            strict: arguments.source.strict,
+        };
+        source.load(&Search::new(arguments.source.data_dir.clone()), reading)?
+    };
     let folder = || match (&arguments.resume, &arguments.output) {
         (Some(path), _) => RunFolder::open(path),
         (None, Some(path)) => RunFolder::create(path),

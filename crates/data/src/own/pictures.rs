@@ -4,8 +4,12 @@
 use std::path::Path;
 
 use super::entries::{Entry, list, printable};
-use crate::{Dataset, Error, Result};
-use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, MAX_BYTES, Picture, to_mnist_form};
+use super::{Found, sample};
+use crate::{Dataset, Error, Reading, Result};
+use lenet_picture::{Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, prepare};
+
+/// The most skipped pictures that a warning lists.
+const LISTED: usize = 10;
 
 /// How far below its class's folder a picture may be: a link back to its own folder would never end.
 const MAX_DEPTH: usize = 8;
@@ -15,7 +19,7 @@ const TRAIN: [&str; 2] = ["train", "training"];
 const TEST: [&str; 5] = ["test", "testing", "val", "valid", "validation"];
 
 /// Reads the pictures below a folder; none if none of its sub-folders has any.
-pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, Option<Dataset>)>> {
+pub(super) fn load(folder: &Path, entries: &[Entry], reading: Reading) -> Result<Option<Found>> {
     let named = |names: &[&str]| -> Option<&Entry> {
         names
             .iter()
@@ -33,7 +37,7 @@ pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, 
         if names.is_empty() {
             return Ok(None);
         }
-        return Ok(Some((read(folder, &names, true)?, None)));
+        return read_all(folder, None, &names, reading).map(Some);
     };
     let names = class_names(&train.path)?;
     if names.is_empty() {
@@ -43,8 +47,35 @@ pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, 
     if let Some(test) = test {
         tracing::info!("test split: {:?}", test.path);
     }
-    let test = test.map(|test| read(&test.path, &names, false));
-    Ok(Some((read(&train.path, &names, true)?, test.transpose()?)))
+    let test = test.map(|test| test.path.as_path());
+    read_all(&train.path, test, &names, reading).map(Some)
+}
+
+/// Reads both splits; the pictures to train on decide how all are prepared.
+fn read_all(
+    train: &Path,
+    test: Option<&Path>,
+    names: &[String],
+    reading: Reading,
+) -> Result<Found> {
+    let files = labelled(train, names, true)?;
+    let preparation = reading.pictures.unwrap_or_else(|| {
+        Preparation::suiting(sample(files.len(), |index| {
+            let (file, _) = files.get(index)?;
+            decode(&file.path).ok()
+        }))
+    });
+    let read = |folder: &Path, files: &[(Entry, usize)]| {
+        read(folder, files, names, preparation, reading.strict)
+    };
+    Ok(Found {
+        train: read(train, &files)?,
+        test: match test {
+            Some(test) => Some(read(test, &labelled(test, names, false)?)?),
+            None => None,
+        },
+        preparation,
+    })
 }
 
 /// The names of the sub-folders, sorted; none if no sub-folder has a picture.
@@ -63,10 +94,10 @@ fn class_name(entry: &Entry) -> String {
     printable(&entry.name.to_string_lossy())
 }
 
-/// The pictures of a split. Each class must have some in the split that the classes come from.
-fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    let mut taken = 0;
+/// The picture files of a split, each with its class. Each class must have some in the split that the
+/// classes come from.
+fn labelled(folder: &Path, names: &[String], all_classes: bool) -> Result<Vec<(Entry, usize)>> {
+    let mut all = Vec::new();
     for entry in list(folder)?.iter().filter(|entry| entry.is_dir) {
         let wrong = |reason| Error::input(reason).at(&entry.path);
         let label = (names.iter())
@@ -75,43 +106,60 @@ fn read(folder: &Path, names: &[String], all_classes: bool) -> Result<Dataset> {
         let files = files(&entry.path)?;
         if files.is_empty() && all_classes {
             return Err(wrong(
-                "no PNG or JPEG picture in the folder of a class: fill it, or remove it",
+                "no picture in the folder of a class: fill it, or remove it",
             ));
         }
-        for file in files {
-            let bytes = lenet_files::read(&file.path, MAX_BYTES)?;
-            let (image, as_it_is) = pixels_of(&bytes).map_err(|error| error.at(&file.path))?;
-            pixels.extend_from_slice(&image);
-            taken += usize::from(as_it_is);
-            labels.push(label as i32);
+        all.extend(files.into_iter().map(|file| (file, label)));
+    }
+    Ok(all)
+}
+
+/// The pictures of a split. Those that cannot be read, or on which nothing is drawn, are skipped with
+/// a warning that lists them, unless `strict`.
+fn read(
+    folder: &Path,
+    files: &[(Entry, usize)],
+    names: &[String],
+    preparation: Preparation,
+    strict: bool,
+) -> Result<Dataset> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let mut skipped = Vec::new();
+    for (file, label) in files {
+        match image_of(&file.path, preparation) {
+            Ok(image) => {
+                pixels.extend_from_slice(&image);
+                labels.push(*label as i32);
+            }
+            Err(error) if strict => return Err(error.at(&file.path)),
+            Err(error) => skipped.push(error.at(&file.path).to_string()),
         }
     }
-    if taken > 0 {
-        tracing::info!(
-            "{folder:?}: {taken} of {} pictures are grey and have 28x28 pixels, and are taken as they \
-             are; `lenet predict --as-is` does the same",
-            labels.len()
+    if !skipped.is_empty() {
+        let (count, all) = (skipped.len(), files.len());
+        let more = count.saturating_sub(LISTED);
+        skipped.truncate(LISTED);
+        let more = if more > 0 {
+            format!("\n  and {more} more")
+        } else {
+            String::new()
+        };
+        tracing::warn!(
+            "{folder:?}: {count} of {all} pictures are skipped; --strict refuses them:\n  {}{more}",
+            skipped.join("\n  ")
         );
     }
     Dataset::numbered(pixels, labels, 0, names).map_err(|error| error.at(folder))
 }
 
-/// The pixels of a picture, and whether it was taken as it is: a grey picture of 28x28 pixels is in
-/// the form of these data sets already. All others are prepared as a picture to classify is.
-fn pixels_of(picture: &[u8]) -> Result<([u8; IMAGE_PIXELS], bool)> {
-    let picture = Picture::decode(picture)?;
-    let grey = |&[red, green, blue, opacity]: &[u8; 4]| {
-        (red == green && green == blue && opacity == 255).then_some(red)
-    };
-    if [picture.width(), picture.height()] == [IMAGE_SIDE; 2] {
-        let pixels: Option<Vec<u8>> = picture.pixels().iter().map(grey).collect();
-        if let Some(pixels) = pixels.as_deref().and_then(|pixels| pixels.first_chunk()) {
-            return Ok((*pixels, true));
-        }
-    }
-    match to_mnist_form(&picture, Ink::Auto) {
-        Form::Digit(pixels) => Ok((pixels, false)),
-        Form::Blank => Err(Error::input("nothing is drawn on it; remove it")),
+fn decode(path: &Path) -> Result<Picture> {
+    Picture::decode(&lenet_files::read(path, MAX_BYTES)?)
+}
+
+fn image_of(path: &Path, preparation: Preparation) -> Result<[u8; IMAGE_PIXELS]> {
+    match prepare(&decode(path)?, preparation, Ink::Auto) {
+        Form::Digit(image) => Ok(image),
+        Form::Blank => Err(Error::input("nothing is drawn on it")),
     }
 }
 

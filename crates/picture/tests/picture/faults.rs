@@ -5,8 +5,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use lenet_files::Kind;
-use lenet_picture::{Form, Ink, MAX_BYTES, Picture, digits_in_row, to_mnist_form};
-use lenet_picture::{STEPS, to_mnist_form_by_steps};
+use lenet_picture::{Form, Ink, MAX_BYTES, Picture, Preparation, digits_in_row, prepare};
+use lenet_picture::{STEPS, prepare_by_steps};
 use proptest::prelude::*;
 
 use crate::golden;
@@ -58,10 +58,10 @@ fn d4_what_is_blank_is_told_so() {
     for (width, height) in [(1, 1), (28, 28), (1, 4096), (4096, 1), (300, 200)] {
         for grey in [0, 1, 128, 254, 255] {
             let picture = Picture::from_grey(width, height, &vec![grey; width * height]).unwrap();
-            assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
-            assert_eq!(to_mnist_form(&picture, Ink::Dark), Form::Blank);
+            assert_eq!(prepare(&picture, Preparation::Ink, Ink::Auto), Form::Blank);
+            assert_eq!(prepare(&picture, Preparation::Ink, Ink::Dark), Form::Blank);
             assert!(digits_in_row(&picture, Ink::Light).is_empty());
-            let (_, steps) = to_mnist_form_by_steps(&picture, Ink::Auto);
+            let (_, steps) = prepare_by_steps(&picture, Preparation::Ink, Ink::Auto);
             let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
             assert_eq!(names, STEPS[..3]);
         }
@@ -72,15 +72,15 @@ fn d4_what_is_blank_is_told_so() {
         .map(|at| 150 + (at % 200 / 4) as u8 + grain(at))
         .collect();
     let picture = Picture::from_grey(200, 200, &paper).unwrap();
-    assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
+    assert_eq!(prepare(&picture, Preparation::Ink, Ink::Auto), Form::Blank);
     // A single pixel is a speck.
     let mut speck = vec![255; 28 * 28];
     speck[300] = 0;
     let picture = Picture::from_grey(28, 28, &speck).unwrap();
-    assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Blank);
+    assert_eq!(prepare(&picture, Preparation::Ink, Ink::Auto), Form::Blank);
     // Fully transparent.
     let clear = Picture::new(28, 28, vec![[9, 9, 9, 0]; 784]).unwrap();
-    assert_eq!(to_mnist_form(&clear, Ink::Auto), Form::Blank);
+    assert_eq!(prepare(&clear, Preparation::Ink, Ink::Auto), Form::Blank);
 }
 
 #[test]
@@ -131,7 +131,10 @@ fn d6_text_is_never_decompressed() {
         let peak = line.unwrap().trim().strip_suffix(" kB").unwrap();
         assert!(peak.parse::<u64>().unwrap() < 512 << 10, "{peak} kB");
     }
-    assert!(matches!(to_mnist_form(&picture, Ink::Auto), Form::Digit(_)));
+    assert!(matches!(
+        prepare(&picture, Preparation::Ink, Ink::Auto),
+        Form::Digit(_)
+    ));
 }
 
 proptest! {
@@ -162,8 +165,8 @@ proptest! {
         }).collect();
         let picture = Picture::new(width, height, pixels).unwrap();
         for ink in [Ink::Auto, Ink::Dark, Ink::Light] {
-            let (form, steps) = to_mnist_form_by_steps(&picture, ink);
-            prop_assert_eq!(form, to_mnist_form(&picture, ink));
+            let (form, steps) = prepare_by_steps(&picture, Preparation::Ink, ink);
+            prop_assert_eq!(form, prepare(&picture, Preparation::Ink, ink));
             if let Form::Digit(image) = form {
                 prop_assert_eq!(steps.len(), STEPS.len());
                 prop_assert_eq!(*image.iter().max().unwrap(), 255);
@@ -194,7 +197,7 @@ proptest! {
             bytes[at] = byte;
         }
         if let Ok(picture) = Picture::decode(&bytes) {
-            to_mnist_form(&picture, Ink::Auto);
+            prepare(&picture, Preparation::Ink, Ink::Auto);
         }
     }
 }

@@ -3,7 +3,7 @@
 use image::GrayImage;
 use image::imageops::{self, FilterType};
 use lenet_data::embedded;
-use lenet_picture::{Form, Ink, Picture, to_mnist_form, to_mnist_form_by_steps};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare, prepare_by_steps};
 
 use crate::{difference, drawn, form, grey};
 
@@ -26,13 +26,22 @@ fn mnist_comes_out_unchanged() {
     let splits = embedded::mnist().unwrap();
     for (image, _) in splits.test.iter().chain(splits.train.iter()) {
         let picture = Picture::from_grey(28, 28, image).unwrap();
-        assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Digit(*image));
-        assert_eq!(to_mnist_form(&picture, Ink::Light), Form::Digit(*image));
+        assert_eq!(
+            prepare(&picture, Preparation::Ink, Ink::Auto),
+            Form::Digit(*image)
+        );
+        assert_eq!(
+            prepare(&picture, Preparation::Ink, Ink::Light),
+            Form::Digit(*image)
+        );
     }
     for (image, _) in splits.test.iter().take(1_000) {
         let negative = image.map(|pixel| 255 - pixel);
         let picture = Picture::from_grey(28, 28, &negative).unwrap();
-        assert_eq!(to_mnist_form(&picture, Ink::Auto), Form::Digit(*image));
+        assert_eq!(
+            prepare(&picture, Preparation::Ink, Ink::Auto),
+            Form::Digit(*image)
+        );
     }
 }
 
@@ -88,11 +97,14 @@ fn size_and_paper_make_little_difference() {
 #[test]
 fn drawn_digits_come_into_form() {
     for (name, digit) in digits() {
-        let (found, steps) = to_mnist_form_by_steps(&grey(&digit), Ink::Auto);
+        let (found, steps) = prepare_by_steps(&grey(&digit), Preparation::Ink, Ink::Auto);
         let Form::Digit(image) = found else {
             panic!("{name} is not blank")
         };
-        assert_eq!(to_mnist_form(&grey(&digit), Ink::Dark), Form::Digit(image));
+        assert_eq!(
+            prepare(&grey(&digit), Preparation::Ink, Ink::Dark),
+            Form::Digit(image)
+        );
         let boxed = &steps[4].picture;
         assert_eq!(boxed.width().max(boxed.height()), 20, "{name}");
         let mass: f64 = image.iter().map(|&pixel| f64::from(pixel)).sum();

@@ -8,7 +8,7 @@ mod png;
 
 use std::path::Path;
 
-use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 
 /// A drawn digit of the fixtures, as grey bytes black on white.
 fn drawn(name: &str) -> image::GrayImage {
@@ -25,7 +25,7 @@ fn golden() -> image::GrayImage {
 
 #[track_caller]
 fn form(picture: &Picture) -> [u8; 784] {
-    match to_mnist_form(picture, Ink::Auto) {
+    match prepare(picture, Preparation::Ink, Ink::Auto) {
         Form::Digit(image) => image,
         Form::Blank => panic!("blank"),
     }

@@ -37,7 +37,8 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
     let (dataset, figures) = match summary(arguments)? {
         Some(figures) => (described(&source(&arguments.source, of_model)?), figures),
         None => {
-            let (source, loaded) = load_data(&arguments.source, of_model)?;
+            let (source, loaded) =
+                load_data(&arguments.source, of_model, weights.metadata.preparation)?;
             let test = loaded.splits.test;
             check_classes(&source, &test, weights)?;
             let metrics = evaluate(

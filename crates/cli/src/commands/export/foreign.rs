@@ -58,5 +58,5 @@ pub fn load(arguments: &Export) -> Outcome<Weights> {
     }
     // A user who gives one of the flags has considered the others.
     metadata.assumed = false;
-    Ok(weights)
+    Ok(weights.folded()?)
 }

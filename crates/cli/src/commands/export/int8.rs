@@ -21,7 +21,14 @@ const COMPARED_IMAGES: usize = 2_000;
 const SEED: u64 = 42;
 
 pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
-    let (source, loaded) = load_data(&arguments.source, weights.metadata.dataset.as_deref())?;
+    let (source, loaded) = {
+        let metadata = &weights.metadata;
+        load_data(
+            &arguments.source,
+            metadata.dataset.as_deref(),
+            metadata.preparation,
+        )?
+    };
     let train = loaded.splits.train;
     check_classes(&source, &train, weights)?;
     let count = arguments.calibration_images.unwrap_or(CALIBRATION_IMAGES) as usize;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{GrayImage, Luma, RgbImage};
 
-use lenet_picture::{Form, Ink, Picture, to_mnist_form};
+use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 
 use super::{assert_refused, own};
 
@@ -110,7 +110,7 @@ fn pictures_of_every_size_and_colour() {
     assert_eq!(found(0)[..], as_it_is);
     for (label, file) in [(1, "large/0.png"), (2, "small/0.png")] {
         let picture = Picture::decode(&fs::read(root.path().join(file)).unwrap()).unwrap();
-        let Form::Digit(expected) = to_mnist_form(&picture, Ink::Auto) else {
+        let Form::Digit(expected) = prepare(&picture, Preparation::Ink, Ink::Auto) else {
             panic!("something is drawn");
         };
         assert_eq!(found(label), expected);
