@@ -29,6 +29,7 @@
 mod architecture;
 mod diagram;
 mod engine;
+mod familiarity;
 mod fused;
 mod init;
 mod lenet5;
@@ -40,6 +41,7 @@ mod summary;
 mod weights;
 
 pub use architecture::{Activation, Architecture, Padding};
+pub use familiarity::{Familiarity, Seen, roughness};
 pub use fused::Fused;
 pub use init::Init;
 pub use lenet_files::{Error, Kind, Result};

@@ -8,6 +8,7 @@ use lenet_picture::{Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Activation, Architecture, Padding};
+use crate::familiarity::Familiarity;
 use crate::lenet5::LeNet5;
 use crate::parameters::missing;
 use crate::store::{self, Contents};
@@ -50,6 +51,9 @@ pub struct Metadata {
     /// the answer is right. Guo et al. 2017, <https://arxiv.org/abs/1706.04599>.
     #[serde(default = "one")]
     pub temperature: f32,
+    /// Which images resemble those of the training, where that was fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub familiarity: Option<Familiarity>,
     /// The release of lenet that trained the network.
     pub lenet_version: String,
     /// The data set that it was trained on.
@@ -78,6 +82,7 @@ impl Metadata {
             preparation: None,
             input,
             temperature: one(),
+            familiarity: None,
             lenet_version: env!("CARGO_PKG_VERSION").to_owned(),
             dataset: None,
             data_sha256: BTreeMap::new(),
@@ -127,6 +132,14 @@ impl Metadata {
             return Err(Error::input(format!(
                 "the input scaling (mean {mean}, std {std}) is not finite or divides by 0"
             )));
+        }
+        let features = self.architecture.layers()?.features();
+        if let Some(familiarity) = &self.familiarity
+            && !familiarity.fits(classes, features)
+        {
+            return Err(Error::input(
+                "what it says of familiar images is of another network",
+            ));
         }
         let temperature = self.temperature;
         if !temperature.is_finite() || temperature <= 0. {

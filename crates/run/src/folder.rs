@@ -206,13 +206,14 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Finishes the run. The summary is the last of the files that cannot be made again: with it the
+    /// Finishes the run with the weights as they are to be used. The summary is the last of the files that cannot be made again: with it the
     /// run counts as finished. An inspection that cannot be written is warned of, because only the
     /// page needs it.
     ///
     /// # Errors
     /// [`Kind::Io`] if the summary cannot be written.
-    pub fn finish(&self, summary: &Summary, inspection: &Inspection) -> Result<()> {
+    pub fn finish(&self, weights: &[u8], summary: &Summary, inspection: &Inspection) -> Result<()> {
+        self.write(name::WEIGHTS, weights)?;
         let written = self.write_json(name::INSPECTION, serde_json::to_vec(inspection));
         if let Err(error) = written {
             tracing::warn!("no {} for this run: {error}", name::INSPECTION);

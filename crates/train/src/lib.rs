@@ -69,6 +69,7 @@ mod step;
 mod tensor_optimizer;
 
 mod average;
+mod calibrate;
 mod evaluate;
 mod fit;
 mod metrics;

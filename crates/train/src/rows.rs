@@ -54,6 +54,14 @@ impl<'a> Rows<'a> {
         labels.extend((0..self.rows.len()).map(|image| u32::from(self.get(image).1)));
     }
 
+    /// Shows each image's bytes.
+    pub(crate) fn each(&self, mut look: impl FnMut(&[u8; IMAGE_PIXELS])) {
+        let mut buffer = [0; IMAGE_PIXELS];
+        for image in 0..self.rows.len() {
+            look(self.bytes(image, &mut buffer));
+        }
+    }
+
     /// The images (B, 1, 28, 28) and their labels (B) on a device.
     pub(crate) fn tensors(&self, device: &Device) -> candle_core::Result<(Tensor, Tensor)> {
         let count = self.rows.len();

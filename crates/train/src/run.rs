@@ -15,6 +15,7 @@ use lenet_run::{
 };
 
 use crate::backend::Backend;
+use crate::calibrate::calibrate;
 use crate::checkpoint::{self, Identity, OtherTraining};
 use crate::config::Config;
 use crate::fit::{Ending, Training, Watch, fit};
@@ -219,18 +220,32 @@ impl Run {
         if let Some(best) = &self.progress.best {
             self.model.parameters().restore(&best.parameters)?;
         }
-        let normalization = setup.config.normalization();
-        let (tested, inspection) = inspect(
+        let images = &setup.images;
+        calibrate(
+            &mut self.files.metadata,
             &self.model,
             &setup.backend,
-            &setup.images.test,
-            normalization,
+            &setup.config,
+            [&images.train, &images.validation],
+        )?;
+        let weights = Weights {
+            model: self.model.clone(),
+            metadata: self.files.metadata.clone(),
+        };
+        let used = weights.folded()?;
+        let (tested, inspection) = inspect(
+            &used.model,
+            &setup.backend,
+            &images.test,
+            used.metadata.input,
         )?;
         let summary = self.summary(&tested);
         self.log.write(&Event::Summary {
             summary: Box::new(summary.clone()),
         });
-        self.files.folder.finish(&summary, &inspection)?;
+        self.files
+            .folder
+            .finish(&weights.to_bytes()?, &summary, &inspection)?;
         Ok((summary, inspection))
     }
 
