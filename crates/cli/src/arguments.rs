@@ -104,11 +104,25 @@ pub struct Eval {
     /// Exit with code 8 if the accuracy is below this fraction, such as 0.98.
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     pub min_accuracy: Option<f64>,
+    /// Write the misclassified images as PNG files, a list of them and the confusion matrix into
+    /// this folder, which must be new or empty.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub errors: Option<PathBuf>,
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the result on standard output.
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: EvalFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvalFormat {
+    /// For people.
+    Text,
+    /// One object.
+    Json,
+    /// The confusion matrix: a row for each true class, a column for each predicted one.
+    Csv,
 }
 
 #[derive(Debug, Args)]

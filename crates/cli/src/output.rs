@@ -1,7 +1,10 @@
 //! Results on standard output.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 
+use lenet_files::Error;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -40,6 +43,31 @@ pub fn table(
             }
         });
         line(cells.collect::<Vec<String>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Rows as CSV.
+pub fn csv(rows: impl IntoIterator<Item = impl Serialize>) -> Outcome<String> {
+    let failed = |error: csv::Error| Error::internal("cannot write CSV").caused_by(error);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(failed)?;
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| failed(error.into_error().into()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Creates a folder for results, or takes an empty one.
+pub fn empty_folder(path: &Path) -> Outcome<()> {
+    let first = fs::create_dir_all(path)
+        .and_then(|()| fs::read_dir(path))
+        .map_err(|source| Error::io("create", path, source))?
+        .next();
+    if first.is_some() {
+        return Err(Failure::usage(format!("{path:?} is not an empty folder")));
     }
     Ok(())
 }

@@ -70,6 +70,12 @@ fn enlarged(picture: &GrayImage, times: u32) -> GrayImage {
     imageops::resize(picture, width * times, height * times, FilterType::Nearest)
 }
 
+/// A PNG file of 28x28 pixels.
+pub fn of_pixels(pixels: &[u8]) -> Result<Vec<u8>> {
+    let side = IMAGE_SIDE as u32;
+    png(&GrayImage::from_raw(side, side, pixels.to_vec()).unwrap_or_default())
+}
+
 fn png(picture: &GrayImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     picture

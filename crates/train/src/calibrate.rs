@@ -7,7 +7,7 @@ use lenet_data::{Dataset, order};
 use lenet_engine::engine::{Engine, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_files::Result;
-use lenet_model::{Familiarity, LeNet5, Metadata, Seen, roughness};
+use lenet_model::{Familiarity, LeNet5, Metadata, Seen, Weights, roughness};
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -34,15 +34,7 @@ pub(crate) fn calibrate(
     config: &Config,
     [train, validation]: [&Dataset; 2],
 ) -> Result<()> {
-    let pool = match backend {
-        Backend::Fused(pool) => Arc::clone(pool),
-        Backend::Candle => Arc::clone(Pool::global()),
-    };
-    let engine = model.to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?;
-    let mut looking = Looking {
-        engine,
-        table: metadata.input.table(),
-    };
+    let mut looking = Looking::new(model, backend, metadata)?;
     let alteration = if validation.is_empty() {
         Alteration {
             augmentation: &config.augmentation,
@@ -72,6 +64,26 @@ pub(crate) fn calibrate(
     Ok(())
 }
 
+/// How many of the images are unlike any of the training; none if the weights do not say what is like
+/// them.
+///
+/// # Errors
+/// Those of the engine.
+pub fn unfamiliar(weights: &Weights, backend: &Backend, images: &Dataset) -> Result<Option<usize>> {
+    let Some(familiarity) = &weights.metadata.familiarity else {
+        return Ok(None);
+    };
+    let mut looking = Looking::new(&weights.model, backend, &weights.metadata)?;
+    let rows: Vec<u32> = (0..images.len() as u32).collect();
+    let looked = looking.look(images, &rows, Alteration::NONE)?;
+    let looked = looked.divided(weights.metadata.temperature);
+    let seen = looked.seen().into_iter();
+    Ok(Some(
+        seen.filter(|(seen, _)| !familiarity.is_familiar(*seen))
+            .count(),
+    ))
+}
+
 /// A network that looks at images.
 struct Looking {
     engine: Engine,
@@ -90,6 +102,17 @@ struct Looked {
 }
 
 impl Looking {
+    fn new(model: &LeNet5, backend: &Backend, metadata: &Metadata) -> Result<Self> {
+        let pool = match backend {
+            Backend::Fused(pool) => Arc::clone(pool),
+            Backend::Candle => Arc::clone(Pool::global()),
+        };
+        Ok(Self {
+            engine: model.to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?,
+            table: metadata.input.table(),
+        })
+    }
+
     fn look(&mut self, dataset: &Dataset, rows: &[u32], alteration: Alteration) -> Result<Looked> {
         let mut looked = Looked::default();
         let mut labels = Vec::new();

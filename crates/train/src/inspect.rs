@@ -16,6 +16,19 @@ use crate::rows::Rows;
 /// Bins of [`Calibration`]; 15 as in Guo et al.
 const BINS: usize = 15;
 
+/// What [`inspect`] finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tested {
+    /// What [`evaluate`](crate::evaluate) returns.
+    pub metrics: Metrics,
+    /// The images whose class is one of the two most probable.
+    pub top_two: u64,
+    /// All mistakes, in the order of the set, without their pixels.
+    pub mistakes: Vec<Mistake>,
+    /// What a page shows.
+    pub inspection: Inspection,
+}
+
 /// Runs the network over a set once: returns what [`evaluate`](crate::evaluate) returns, and what
 /// can be seen on the way. An image whose logits are not finite counts in the scores alone.
 ///
@@ -26,11 +39,12 @@ pub fn inspect(
     backend: &Backend,
     dataset: &Dataset,
     normalization: Normalization,
-) -> Result<(Metrics, Inspection)> {
+) -> Result<Tested> {
     let classes = model.architecture().classes;
     let mut bins = [Sums::default(); BINS];
     let mut mistakes = Vec::new();
     let mut first = None;
+    let mut top_two = 0;
     let mut index = 0;
     let mut look = |logits: &[f32], labels: &[u32]| {
         for (logits, &label) in std::iter::zip(logits.chunks(classes), labels) {
@@ -46,6 +60,9 @@ pub fn inspect(
                 continue;
             }
             let is_correct = predicted == label as usize;
+            let own = logits[label as usize];
+            let above = logits.iter().filter(|&&logit| logit > own).count();
+            top_two += u64::from(is_correct || above < 2);
             let bin = &mut bins[bin_of(confidence)];
             bin.count += 1;
             bin.confidence += confidence;
@@ -65,8 +82,8 @@ pub fn inspect(
     };
     let metrics = evaluate_with(model, backend, dataset, normalization, Some(&mut look))?;
 
-    let mut mistakes = worst(mistakes);
-    for mistake in &mut mistakes {
+    let mut shown = worst(mistakes.clone());
+    for mistake in &mut shown {
         mistake.pixels = pixels(dataset, mistake.index);
     }
     let sample = match first {
@@ -81,11 +98,16 @@ pub fn inspect(
     };
     let inspection = Inspection {
         calibration: calibration(&bins),
-        mistakes,
+        mistakes: shown,
         filters: maps("conv1", &model.parameters().layers()[0].0)?,
         sample,
     };
-    Ok((metrics, inspection))
+    Ok(Tested {
+        metrics,
+        top_two,
+        mistakes,
+        inspection,
+    })
 }
 
 /// What is added up over the images of a bin.

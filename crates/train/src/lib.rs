@@ -84,11 +84,12 @@ mod tensorboard;
 
 pub use average::Average;
 pub use backend::Backend;
+pub use calibrate::unfamiliar;
 pub use checkpoint::{Identity, OtherTraining};
 pub use config::{Config, Scaling};
 pub use evaluate::evaluate;
 pub use fit::{Ending, Training, Watch, fit};
-pub use inspect::inspect;
+pub use inspect::{Tested, inspect};
 pub use lenet_engine::engine::Precision;
 pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};

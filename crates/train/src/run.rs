@@ -233,20 +233,20 @@ impl Run {
             metadata: self.files.metadata.clone(),
         };
         let used = weights.folded()?;
-        let (tested, inspection) = inspect(
+        let tested = inspect(
             &used.model,
             &setup.backend,
             &images.test,
             used.metadata.input,
         )?;
-        let summary = self.summary(&tested);
+        let summary = self.summary(&tested.metrics);
         self.log.write(&Event::Summary {
             summary: Box::new(summary.clone()),
         });
         self.files
             .folder
-            .finish(&weights.to_bytes()?, &summary, &inspection)?;
-        Ok((summary, inspection))
+            .finish(&weights.to_bytes()?, &summary, &tested.inspection)?;
+        Ok((summary, tested.inspection))
     }
 
     fn summary(&self, tested: &Metrics) -> Summary {

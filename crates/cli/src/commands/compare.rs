@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::{Reading, Search};
-use lenet_files::{Error, write_atomic};
+use lenet_files::write_atomic;
 use lenet_report::write_comparison;
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
 use lenet_train::{Config, OtherTraining};
@@ -82,7 +82,10 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     }
     let rows = runs.iter().map(|run| Row::read(run));
     let rows = rows.collect::<Outcome<Vec<_>>>()?;
-    write_atomic(&folder.join("comparison.csv"), &csv(&rows)?)?;
+    write_atomic(
+        &folder.join("comparison.csv"),
+        output::csv(&rows)?.as_bytes(),
+    )?;
     let page = folder.join("comparison.html");
     write_comparison(&runs, &page)?;
     match arguments.format {
@@ -148,16 +151,6 @@ impl Row {
             images_per_second: summary.images_per_second,
         })
     }
-}
-
-fn csv(rows: &[Row]) -> Outcome<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let failed = |error: csv::Error| Error::internal("cannot write CSV").caused_by(error);
-    for row in rows {
-        writer.serialize(row).map_err(failed)?;
-    }
-    writer.flush().map_err(|error| failed(error.into()))?;
-    Ok(writer.into_inner().unwrap_or_default())
 }
 
 fn print(rows: &[Row]) -> Outcome<()> {

@@ -1,17 +1,17 @@
 //! `--explain`: every step from a picture to the network's input, on a sheet.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use lenet_files::{Error, check_output, write_atomic};
+use lenet_files::{check_output, write_atomic};
 use lenet_picture::{Grey, STEPS, Step};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet};
 
 use super::prediction::Reading;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
+use crate::output;
 
 /// Pixels of a side of each picture: two for one of the network's.
 const SIDE: usize = 56;
@@ -43,13 +43,7 @@ impl Explanation {
         if is_file {
             check_output(path, false)?;
         } else {
-            fs::create_dir_all(path)
-                .and_then(|()| fs::read_dir(path))
-                .map_err(|source| Error::io("create", path, source))?
-                .next()
-                .map_or(Ok(()), |_| {
-                    Err(Failure::usage(format!("{path:?} is not an empty folder")))
-                })?;
+            output::empty_folder(path)?;
         }
         Ok(Self {
             path: path.to_owned(),
