@@ -143,7 +143,9 @@ fn a_run_is_read_back_as_it_was_written() {
     assert_eq!(records.validation(), history[1].validation);
 
     assert!(!is_finished(folder.path()));
-    folder.finish(&summary(), &inspection()).unwrap();
+    folder
+        .finish(b"weights", &summary(), &inspection())
+        .unwrap();
     assert!(is_finished(folder.path()));
     let records = Records::read(folder.path()).unwrap();
     assert_eq!(records.config.as_deref(), Some("seed = 1\n"));
@@ -189,7 +191,9 @@ fn damaged_records_are_refused_by_name() {
     let none = Records::read(folder.path()).unwrap_err();
     assert!(none.to_string().contains("not a run folder"), "{none}");
     begin(&folder, "", &[epoch(1, None)]);
-    folder.finish(&summary(), &inspection()).unwrap();
+    folder
+        .finish(b"weights", &summary(), &inspection())
+        .unwrap();
     let heading = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,\
                    images_per_second\n";
     for (name, from, to, part) in [

@@ -132,7 +132,9 @@ fn confusion(metrics: &Metrics, class_names: &[String]) -> Outcome<String> {
         std::iter::once("true \\ predicted".to_owned()).chain(class_names.iter().cloned());
     let rows = std::iter::zip(class_names, metrics.confusion()).map(|(name, row)| {
         let counts = row.iter().map(u64::to_string);
-        std::iter::once(name.clone()).chain(counts).collect::<Vec<_>>()
+        std::iter::once(name.clone())
+            .chain(counts)
+            .collect::<Vec<_>>()
     });
     output::csv(std::iter::once(heading.collect()).chain(rows))
 }

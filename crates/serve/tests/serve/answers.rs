@@ -41,7 +41,7 @@ fn pictures_and_pixels_are_classified() {
     is_seven(&post(address, "image/jpeg", jpeg.get_ref()));
 
     let picture = lenet_picture::Picture::decode(&seven).unwrap();
-    let form = lenet_picture::prepare(&picture, Preparation::Ink, Default::default());
+    let form = lenet_picture::prepare(&picture, Default::default(), Default::default());
     let lenet_picture::Form::Digit(image) = form else {
         panic!("blank")
     };

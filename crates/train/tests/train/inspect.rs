@@ -18,7 +18,8 @@ fn learnt() -> (LeNet5, Dataset, Config) {
 }
 
 fn on_engine(model: &LeNet5, images: &Dataset, config: &Config) -> (Metrics, Inspection) {
-    inspect(model, &Backend::default(), images, config.normalization()).unwrap()
+    let tested = inspect(model, &Backend::default(), images, config.normalization()).unwrap();
+    (tested.metrics, tested.inspection)
 }
 
 fn tensor(images: &Dataset, config: &Config) -> Tensor {
@@ -113,7 +114,8 @@ fn the_worst_mistakes_are_sorted_and_show_their_images() {
     }
     // candle's operations see the same.
     let normalization = config.normalization();
-    let (_, candle) = inspect(&model, &Backend::Candle, &images, normalization).unwrap();
+    let candle = inspect(&model, &Backend::Candle, &images, normalization).unwrap();
+    let candle = candle.inspection;
     for (mistake, expected) in std::iter::zip(&candle.mistakes, &inspection.mistakes) {
         assert_eq!(mistake.index, expected.index);
     }

@@ -36,7 +36,7 @@ fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, l
 
 /// Every form of the graph, with what lenet computes for it.
 fn cases(folder: &Path) {
-    let Splits { train, test } = mnist();
+    let Splits { train, test, .. } = mnist();
     let labels: Vec<u8> = test.iter().take(IMAGES).map(|(_, label)| label).collect();
     fs::write(folder.join("labels"), labels).unwrap();
     for (network, weights) in [("embedded", embedded_network()), ("other", other_network())] {

@@ -10,21 +10,24 @@ mod registry;
 
 use std::path::Path;
 
-use lenet_data::{Loaded, Search, Source};
+use lenet_data::{Loaded, Reading, Search, Source};
 
 /// Own data that loads.
 #[track_caller]
 fn own(path: &Path) -> Loaded {
     let source = Source::parse(path.as_os_str()).unwrap();
     assert!(matches!(source, Source::Own(_)), "{source:?}");
-    source.load(&Search::default()).unwrap()
+    source.load(&Search::default(), Reading::default()).unwrap()
 }
 
 /// Own data does not load, and the message has these parts.
 #[track_caller]
 fn assert_refused(path: &Path, parts: &[&str]) {
     let source = Source::parse(path.as_os_str()).unwrap();
-    let message = source.load(&Search::default()).unwrap_err().to_string();
+    let message = source
+        .load(&Search::default(), Reading::default())
+        .unwrap_err()
+        .to_string();
     for part in parts {
         assert!(message.contains(part), "{part:?} in {message}");
     }

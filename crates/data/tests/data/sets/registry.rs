@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lenet_data::registry::{ALL, Known};
 use lenet_data::{
-    Dataset, DatasetSpec, FileSpec, Origin, Search, Sha256, Source, gzip as gz, load,
+    Dataset, DatasetSpec, FileSpec, Origin, Reading, Search, Sha256, Source, gzip as gz, load,
 };
 
 use crate::common::{COUNTS, Miniature, archive, class, gzip, miniature, only, pixel};
@@ -65,7 +65,9 @@ fn assert_set(spec: &DatasetSpec, set: &Dataset, count: usize) {
 #[track_caller]
 fn assert_loads(miniature: &Miniature, search: &Search, folder: &Path) {
     let spec = miniature.spec;
-    let loaded = Source::Known(spec).load(search).unwrap();
+    let loaded = Source::Known(spec)
+        .load(search, Reading::default())
+        .unwrap();
     assert_eq!(loaded.origin, Origin::Folder(folder.to_owned()));
     assert_set(spec, &loaded.splits.train, COUNTS[0]);
     assert_set(spec, &loaded.splits.test, COUNTS[1]);
