@@ -21,8 +21,11 @@ const MODULE: [&str; 2] = [
     "crates/serve/page/lenet_web.js",
     "crates/serve/page/lenet_web_bg.wasm",
 ];
+/// The page's network, for hosts of files; `lenet serve` serves its own by this name.
+const NETWORK: &str = "crates/serve/page/model.safetensors";
+const WEIGHTS: &str = "crates/model/weights/mnist.safetensors";
 const RECORD: &str = "crates/web/built.sha256";
-/// Bytes of the WebAssembly.
+/// Bytes of the WebAssembly, which holds no weights.
 const LIMIT: u64 = 1_100_000;
 
 /// `cargo xtask web [--check]`.
@@ -50,6 +53,8 @@ fn build(workspace: &Workspace) -> Result<()> {
     command.arg("--out-dir").arg(workspace.root.join(PAGE));
     checked(command.arg(build.join("lenet_web.wasm")))?;
 
+    let root = &workspace.root;
+    fs::copy(root.join(WEIGHTS), root.join(NETWORK))?;
     let rule = fs::read_to_string(build.join("liblenet_web.d"))?;
     let module = MODULE.map(|path| workspace.root.join(path));
     let mut record = String::new();
@@ -124,6 +129,11 @@ pub fn check(workspace: &Workspace) -> Result<()> {
             changed.join(" ")
         );
     }
+    let is_copy = digest(&workspace.root.join(NETWORK))? == digest(&workspace.root.join(WEIGHTS))?;
+    ensure!(
+        is_copy,
+        "{NETWORK} is not a copy of {WEIGHTS}: `cargo xtask web` copies it"
+    );
     let size = fs::metadata(workspace.root.join(MODULE[1]))?.len();
     println!("web: the module has {size} bytes, limit {LIMIT}");
     ensure!(size < LIMIT, "the module has {size} bytes, limit {LIMIT}");

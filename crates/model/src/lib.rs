@@ -49,4 +49,4 @@ pub use lenet5::{LeNet5, Outputs};
 pub use parameters::Parameters;
 pub use softmax::softmax;
 pub use summary::{Layer, Summary};
-pub use weights::{Metadata, Weights};
+pub use weights::{About, Metadata, Weights};

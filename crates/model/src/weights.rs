@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Device;
-use lenet_picture::{Normalization, Preparation};
+use lenet_engine::Pixels;
+use lenet_picture::{IMAGE_PIXELS, Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Activation, Architecture, Padding};
@@ -64,6 +65,17 @@ pub struct Metadata {
     /// and everything else is the default.
     #[serde(skip)]
     pub assumed: bool,
+}
+
+/// What a network says of itself to people: its metadata without the many numbers of
+/// [`Metadata::familiarity`].
+#[derive(Debug, Clone, Serialize)]
+pub struct About {
+    /// The number of trained parameters.
+    pub parameters: usize,
+    /// What its file says.
+    #[serde(flatten)]
+    pub metadata: Metadata,
 }
 
 /// The temperature that changes nothing.
@@ -171,7 +183,8 @@ impl Weights {
     ///
     /// # Errors
     /// A file that is not a LeNet-5, is damaged, or was written by a later release. Tensors are
-    /// compared both ways, by name, shape and type, and every value must be finite.
+    /// compared both ways, by name, shape and type, and every value must be finite, as must be the
+    /// logits of an image.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         refuse_other_kinds(bytes)?;
         let Contents { tensors, object } = store::decode(bytes, device)?;
@@ -191,7 +204,37 @@ impl Weights {
                 "the tensor {name} does not belong to LeNet-5"
             )));
         }
-        Ok(Self { model, metadata })
+        let weights = Self { model, metadata };
+        weights.check_logits()?;
+        Ok(weights)
+    }
+
+    /// Refuses finite parameters whose products are not.
+    fn check_logits(&self) -> Result<()> {
+        let table = self.metadata.input.table();
+        // Every pixel value, beside others at every place.
+        let image: [u8; IMAGE_PIXELS] = std::array::from_fn(|at| (37 * at) as u8);
+        let mut single = self.model.to_single()?;
+        let logits = single.logits(Pixels::Bytes(&image, &table));
+        match logits.iter().position(|logit| !logit.is_finite()) {
+            None => Ok(()),
+            Some(class) => Err(Error::input(format!(
+                "its logits are not finite: that of class {class} is {} for an ordinary image, so \
+                 its training diverged, or its parameters are damaged",
+                logits[class]
+            ))),
+        }
+    }
+
+    /// What the network says of itself.
+    pub fn about(&self) -> About {
+        About {
+            parameters: self.model.parameters().count(),
+            metadata: Metadata {
+                familiarity: None,
+                ..self.metadata.clone()
+            },
+        }
     }
 
     /// The same network with the deviation of its input and its temperature inside its parameters: it

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::header::{
+    ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue,
+};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 use serde::Serialize;
@@ -18,6 +20,9 @@ use crate::network::{Answer, Image};
 use crate::refusal::{Refusal, Response, answer, json};
 use crate::{App, page, pixels};
 
+/// The weights file. The page asks for it beside itself, where other hosts have it as a file.
+pub const MODEL: &str = "/api/model.safetensors";
+
 /// Answers a request by its path, and then by its method.
 ///
 /// # Errors
@@ -29,6 +34,7 @@ pub async fn route(app: &App, request: Request<Incoming>) -> Result<Response, Re
     match (path, page::find(path)) {
         ("/api/predict", _) if request.method() == Method::POST => predict(app, request).await,
         ("/api/model", _) if is_get => Ok(json(StatusCode::OK, &*app.classifier.about())),
+        (MODEL | "/model.safetensors", _) if is_get => Ok(model(app, request.headers())),
         ("/healthz", _) if is_get => text("text/plain; charset=utf-8", "ok\n".to_owned()),
         ("/metrics", _) if is_get => {
             let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,13 +42,24 @@ pub async fn route(app: &App, request: Request<Incoming>) -> Result<Response, Re
         }
         (_, Some(file)) if is_get => Ok(file.answer(request.headers())),
         ("/api/predict", _) => Ok(not_allowed("POST")),
-        ("/api/model" | "/healthz" | "/metrics", _) | (_, Some(_)) => Ok(not_allowed("GET,HEAD")),
+        ("/api/model" | MODEL | "/model.safetensors" | "/healthz" | "/metrics", _)
+        | (_, Some(_)) => Ok(not_allowed("GET,HEAD")),
         (_, None) => {
             let message = "no such page; the API has POST /api/predict, GET /api/model, \
-                           GET /healthz and GET /metrics";
+                           GET /api/model.safetensors, GET /healthz and GET /metrics";
             Err(Refusal::new(StatusCode::NOT_FOUND, message))
         }
     }
+}
+
+/// The weights that are served, as a file.
+fn model(app: &App, headers: &HeaderMap) -> Response {
+    let about = app.classifier.about();
+    let (file, tag) = &about.file;
+    let mut response = page::tagged(headers, tag, "application/octet-stream", file.clone());
+    let name = HeaderValue::from_static("attachment; filename=\"model.safetensors\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    response
 }
 
 fn not_allowed(methods: &'static str) -> Response {
@@ -61,6 +78,9 @@ struct Prediction<'a> {
     probability: Option<f32>,
     probabilities: BTreeMap<&'a str, f32>,
     blank: bool,
+    /// Whether the image resembles those of the training, if the model knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    familiar: Option<bool>,
 }
 
 async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refusal> {
@@ -81,7 +101,8 @@ async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refu
         // Decoding takes as long as the picture is large: threads of their own, one a core, do it.
         // The set drops a picture whose turn has not come if its client leaves.
         let mut decoding = JoinSet::new();
-        decoding.spawn_blocking(move || (decode(&bytes), waiting));
+        let preparation = app.classifier.about().preparation();
+        decoding.spawn_blocking(move || (decode(&bytes, preparation), waiting));
         let decoded = decoding.join_next().await;
         decoded.and_then(Result::ok).ok_or_else(Refusal::internal)?
     };
@@ -93,22 +114,27 @@ async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refu
         return Ok(json(StatusCode::OK, &blank));
     };
     let answer = app.classifier.classify(image).await;
-    let Answer { about, values } = answer.ok_or_else(Refusal::internal)?;
+    let Answer {
+        about,
+        values,
+        familiar,
+    } = answer.ok_or_else(Refusal::internal)?;
     let (label, probability) = about.likeliest(&values).unzip();
     let prediction = Prediction {
         label,
         probability,
         probabilities: about.by_name(&values).collect(),
         blank: false,
+        familiar,
     };
     Ok(json(StatusCode::OK, &prediction))
 }
 
-/// The picture in MNIST's form, if anything is drawn.
-fn decode(bytes: &[u8]) -> Result<Option<Image>, Refusal> {
+/// The picture as the network takes it, if anything is drawn.
+fn decode(bytes: &[u8], preparation: Preparation) -> Result<Option<Image>, Refusal> {
     let picture =
         Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(match prepare(&picture, Preparation::Ink, Ink::Auto) {
+    Ok(match prepare(&picture, preparation, Ink::Auto) {
         Form::Digit(image) => Some(Box::new(image.map(f32::from))),
         Form::Blank => None,
     })

@@ -68,7 +68,8 @@ fn caught<T>(
 
 /// A path as the metrics name it: clients must not be able to make new names.
 fn route(path: &str) -> &'static str {
-    let mut api = ["/api/predict", "/api/model", "/healthz", "/metrics"].into_iter();
+    let api = ["/api/predict", "/api/model", "/healthz", "/metrics"];
+    let mut api = api.into_iter().chain([api::MODEL]);
     api.find(|known| *known == path).unwrap_or("page")
 }
 

@@ -5,17 +5,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyper::body::Bytes;
 use lenet_engine::Pixels;
 use lenet_engine::engine::{Engine, Images, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
-use lenet_model::{Metadata, Weights, softmax};
-use lenet_picture::{IMAGE_PIXELS, Normalization};
+use lenet_model::{Familiarity, Seen, Weights, roughness, softmax};
+use lenet_picture::{IMAGE_PIXELS, Normalization, Preparation};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::limits::BATCH;
 use crate::metrics::Metrics;
+use crate::page;
 
 /// From this many images on the engine, which takes 16 at once, is faster than one after the other:
 /// 67 us for a block of 16 against 5.7 us for one, on AVX-512.
@@ -27,16 +29,22 @@ pub type Image = Box<[f32; IMAGE_PIXELS]>;
 /// What the API says of a model.
 #[derive(Debug, Serialize)]
 pub struct About {
-    /// The number of trained parameters.
-    parameters: usize,
     #[serde(flatten)]
-    metadata: Metadata,
+    model: lenet_model::About,
+    /// The weights file, with its entity tag.
+    #[serde(skip)]
+    pub file: (Bytes, String),
 }
 
 impl About {
+    /// How pictures become the model's images.
+    pub fn preparation(&self) -> Preparation {
+        self.model.metadata.preparation.unwrap_or_default()
+    }
+
     /// The classes' names with these values.
     pub fn by_name<'a>(&'a self, values: &[f32]) -> impl Iterator<Item = (&'a str, f32)> {
-        let names = self.metadata.class_names.iter().map(String::as_str);
+        let names = self.model.metadata.class_names.iter().map(String::as_str);
         std::iter::zip(names, values.iter().copied())
     }
 
@@ -51,14 +59,20 @@ impl About {
 #[derive(Debug)]
 pub struct Answer {
     pub values: Vec<f32>,
+    /// Whether the image resembles those of the training, if the model knows.
+    pub familiar: Option<bool>,
     pub about: Arc<About>,
 }
+
+/// The probability of each class, and [`Answer::familiar`].
+type Verdict = (Vec<f32>, Option<bool>);
 
 /// A model, ready to classify.
 #[derive(Debug)]
 pub struct Network {
     about: Arc<About>,
     normalization: Normalization,
+    familiarity: Option<Familiarity>,
     single: Single,
     engine: Engine,
 }
@@ -69,22 +83,37 @@ impl Network {
     /// # Errors
     /// Parameters that are not f32.
     pub fn new(weights: &Weights) -> lenet_files::Result<Self> {
+        let file = weights.to_bytes()?;
+        let tag = page::tag([file.as_slice()]);
         // The other cores have the connections and the pictures to care for.
         let pool = Arc::new(Pool::new(1));
         let model = &weights.model;
         Ok(Self {
             about: Arc::new(About {
-                parameters: model.parameters().count(),
-                metadata: weights.metadata.clone(),
+                model: weights.about(),
+                file: (file.into(), tag),
             }),
             normalization: weights.metadata.input,
+            familiarity: weights.metadata.familiarity.clone(),
             single: model.to_single()?,
             engine: model.to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?,
         })
     }
 
-    /// The probabilities of each image's classes.
-    fn classify(&mut self, images: &mut [Image]) -> Result<Vec<Vec<f32>>, lenet_engine::Error> {
+    /// The probabilities of each image's classes, and whether it is familiar.
+    fn classify(&mut self, images: &mut [Image]) -> Result<Vec<Verdict>, lenet_engine::Error> {
+        let familiarity = self.familiarity.as_ref();
+        let rough = |image: &Image| familiarity.map_or(0., |_| roughness(&image[..]));
+        let rough: Vec<f32> = images.iter().map(rough).collect();
+        let verdict = |logits: &[f32], features: &[f32], roughness: f32| {
+            let seen = Seen {
+                features,
+                logits,
+                roughness,
+            };
+            let familiar = familiarity.map(|familiarity| familiarity.is_familiar(seen));
+            (softmax(logits), familiar)
+        };
         let Normalization { mean, std } = self.normalization;
         for pixel in images.iter_mut().flat_map(|image| image.iter_mut()) {
             // The arithmetic of `Normalization::table`, so that whole numbers give its bits.
@@ -92,12 +121,19 @@ impl Network {
         }
         if images.len() < ENGINE_FROM {
             let single = &mut self.single;
-            let logits = |image: &Image| softmax(single.logits(Pixels::Floats(&**image)));
-            return Ok(images.iter().map(logits).collect());
+            let verdicts = std::iter::zip(images, rough).map(|(image, rough)| {
+                let logits = single.logits(Pixels::Floats(&**image)).to_vec();
+                verdict(&logits, &single.features(), rough)
+            });
+            return Ok(verdicts.collect());
         }
-        self.engine.forward(&Batch(images), images.len())?;
-        let rows = self.engine.logits();
-        Ok(rows.map(|row| softmax(&row.collect::<Vec<_>>())).collect())
+        let features = self.engine.features(&Batch(images), images.len())?;
+        let features: Vec<Vec<f32>> = features.map(<[f32]>::to_vec).collect();
+        let rows = self.engine.logits().zip(&features).zip(rough);
+        let verdicts = rows.map(|((logits, features), rough)| {
+            verdict(&logits.collect::<Vec<_>>(), features, rough)
+        });
+        Ok(verdicts.collect())
     }
 }
 
@@ -188,10 +224,14 @@ fn work(mut network: Network, jobs: &Receiver<Job>, current: &Mutex<Current>, me
         let answers = catch_unwind(AssertUnwindSafe(|| network.classify(&mut images)));
         match answers {
             Ok(Ok(answers)) => {
-                for (client, values) in clients.into_iter().zip(answers) {
+                for (client, (values, familiar)) in clients.into_iter().zip(answers) {
                     let about = Arc::clone(&network.about);
                     // The client may have disconnected by now.
-                    let _ = client.send(Answer { values, about });
+                    let _ = client.send(Answer {
+                        values,
+                        familiar,
+                        about,
+                    });
                 }
             }
             Ok(Err(error)) => tracing::error!("a batch could not be classified: {error}"),
@@ -232,6 +272,7 @@ mod tests {
         let mut network = network();
         let alone: Vec<Vec<f32>> = (0..BATCH)
             .flat_map(|seed| network.classify(&mut [image(seed)]).unwrap())
+            .map(|(values, _)| values)
             .collect();
         assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
         for count in [1, 2, ENGINE_FROM - 1, ENGINE_FROM, 16, 17, BATCH] {
@@ -239,7 +280,7 @@ mod tests {
             let together = network.classify(&mut batch).unwrap();
             assert_eq!(together.len(), count);
             for (together, alone) in std::iter::zip(&together, &alone) {
-                assert_close(count, together, alone);
+                assert_close(count, &together.0, alone);
             }
         }
     }
@@ -267,7 +308,7 @@ mod tests {
             let Some(mut client) = client else { continue };
             let answer = client.try_recv().unwrap();
             let alone = single.classify(&mut [image(seed)]).unwrap();
-            assert_close(seed, &answer.values, &alone[0]);
+            assert_close(seed, &answer.values, &alone[0].0);
             assert!(Arc::ptr_eq(&answer.about, &about), "{seed}");
         }
     }

@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::LazyLock;
 
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use hyper::{HeaderMap, StatusCode};
 
 use crate::refusal::{Response, answer};
@@ -40,13 +41,14 @@ const FILES: &[File] = files! {
 };
 
 /// The entity tag of every file: a digest of the whole page, which changes as one.
-static TAG: LazyLock<String> = LazyLock::new(|| {
+static TAG: LazyLock<String> = LazyLock::new(|| tag(FILES.iter().map(|file| file.bytes)));
+
+/// An entity tag: a digest of what it is for.
+pub fn tag<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = DefaultHasher::new();
-    for file in FILES {
-        file.bytes.hash(&mut hasher);
-    }
+    parts.into_iter().for_each(|part| part.hash(&mut hasher));
     format!("\"{:016x}\"", hasher.finish())
-});
+}
 
 /// The file that a path names; `/` names the first.
 pub fn find(path: &str) -> Option<&'static File> {
@@ -57,16 +59,25 @@ pub fn find(path: &str) -> Option<&'static File> {
 impl File {
     /// The file, unless the client has it already.
     pub fn answer(&self, headers: &HeaderMap) -> Response {
-        let tags = headers.get_all(IF_NONE_MATCH).iter();
-        let is_known = tags
-            .filter_map(|tags| tags.to_str().ok())
-            .any(|tags| tags.contains(TAG.as_str()) || tags == "*");
-        // Kept by the browser, but asked for each time: a new release has other files of these names.
-        let (tag, cache) = ((ETAG, TAG.as_str()), (CACHE_CONTROL, "no-cache"));
-        if is_known {
-            return answer(StatusCode::NOT_MODIFIED, [tag, cache], "");
-        }
-        let kind = (CONTENT_TYPE, self.kind);
-        answer(StatusCode::OK, [tag, cache, kind], self.bytes)
+        tagged(headers, &TAG, self.kind, Bytes::from_static(self.bytes))
     }
+}
+
+/// An answer with an entity tag, unless the client has it already.
+pub fn tagged(headers: &HeaderMap, tag: &str, kind: &'static str, bytes: Bytes) -> Response {
+    let tags = headers.get_all(IF_NONE_MATCH).iter();
+    let is_known = tags
+        .filter_map(|tags| tags.to_str().ok())
+        .any(|tags| tags.contains(tag) || tags == "*");
+    // Kept by the browser, but asked for each time: a new release has other files of these names, and
+    // the model may be replaced.
+    let cache = (CACHE_CONTROL, "no-cache");
+    let mut response = if is_known {
+        answer(StatusCode::NOT_MODIFIED, [cache], "")
+    } else {
+        answer(StatusCode::OK, [cache, (CONTENT_TYPE, kind)], bytes)
+    };
+    let tag = HeaderValue::from_str(tag).expect("a tag is a number in quotes");
+    response.headers_mut().insert(ETAG, tag);
+    response
 }

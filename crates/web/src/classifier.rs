@@ -3,9 +3,8 @@
 use candle_core::Device;
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
-use lenet_model::{pretrained, softmax};
-use lenet_picture::IMAGE_PIXELS;
-use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
+use lenet_model::{Familiarity, Seen, Weights, roughness, softmax};
+use lenet_picture::{Form, IMAGE_PIXELS, Ink, Picture, Preparation, prepare};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Error;
@@ -13,7 +12,9 @@ use crate::maps::Convs;
 
 /// The network, ready to classify pictures.
 pub(crate) struct Classifier {
-    class_names: Vec<String>,
+    about: String,
+    preparation: Preparation,
+    familiarity: Option<Familiarity>,
     table: [f32; 256],
     /// For the probabilities.
     single: Single,
@@ -22,33 +23,46 @@ pub(crate) struct Classifier {
 }
 
 impl Classifier {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let weights = pretrained::mnist(&Device::Cpu)?;
+    pub(crate) fn new(weights: &[u8]) -> Result<Self, Error> {
+        let weights = Weights::from_bytes(weights, &Device::Cpu)?.folded()?;
+        let about = serde_json::to_string(&weights.about()).unwrap_or_default();
+        let Weights { model, metadata } = weights;
         Ok(Self {
-            class_names: weights.metadata.class_names,
-            table: weights.metadata.input.table(),
-            single: weights.model.to_single()?,
-            convs: Convs::new(&weights.model)?,
+            about,
+            preparation: metadata.preparation.unwrap_or_default(),
+            table: metadata.input.table(),
+            single: model.to_single()?,
+            convs: Convs::new(&model)?,
+            familiarity: metadata.familiarity,
         })
     }
 
-    pub(crate) fn class_names(&self) -> &[String] {
-        &self.class_names
+    pub(crate) fn about(&self) -> &str {
+        &self.about
     }
 
     pub(crate) fn classify(&mut self, picture: &Picture, ink: Ink) -> Result<Answer, Error> {
-        let Form::Digit(image) = prepare(picture, Preparation::Ink, ink) else {
+        let Form::Digit(image) = prepare(picture, self.preparation, ink) else {
             return Ok(Answer::default());
         };
         let logits = self.single.logits(Pixels::Bytes(&image, &self.table));
-        let probabilities = softmax(logits);
+        let logits = logits.to_vec();
+        let probabilities = softmax(&logits);
+        let familiar = self.familiarity.as_ref().map(|familiarity| {
+            familiarity.is_familiar(Seen {
+                features: &self.single.features(),
+                logits: &logits,
+                roughness: roughness(&image),
+            })
+        });
         let input = image.map(|pixel| self.table[usize::from(pixel)]);
-        // (6, 28, 28) and (16, 10, 10)
+        // (6, 28, 28) and (16, 10, 10), or (6, 24, 24) and (16, 8, 8) without padding
         let maps = self.convs.maps(&input);
         Ok(Answer {
-            seen: Some(Seen {
+            seen: Some(Sight {
                 image,
                 probabilities,
+                familiar,
                 maps,
             }),
             picture: None,
@@ -61,15 +75,16 @@ impl Classifier {
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// `None` if the picture is blank.
-    seen: Option<Seen>,
+    seen: Option<Sight>,
     /// The picture itself, if it came from a file.
     picture: Option<Picture>,
 }
 
 #[derive(Debug, Clone)]
-struct Seen {
+struct Sight {
     image: [u8; IMAGE_PIXELS],
     probabilities: Vec<f32>,
+    familiar: Option<bool>,
     maps: Vec<Vec<f32>>,
 }
 
@@ -82,7 +97,7 @@ impl Answer {
     }
 
     /// A part of what was seen; empty if the picture is blank.
-    fn seen<T>(&self, part: impl Fn(&Seen) -> Vec<T>) -> Vec<T> {
+    fn seen<T>(&self, part: impl Fn(&Sight) -> Vec<T>) -> Vec<T> {
         self.seen.as_ref().map_or_else(Vec::new, part)
     }
 }
@@ -95,7 +110,7 @@ impl Answer {
         self.seen.is_none()
     }
 
-    /// The 28x28 pixels that the network sees, white on black.
+    /// The 28x28 pixels that the network sees.
     #[wasm_bindgen(getter)]
     pub fn image(&self) -> Vec<u8> {
         self.seen(|seen| seen.image.to_vec())
@@ -107,13 +122,20 @@ impl Answer {
         self.seen(|seen| seen.probabilities.clone())
     }
 
-    /// The six maps of the first convolution after its activation, 28x28 each.
+    /// Whether the picture resembles those of the training; `undefined` if the network does not know.
+    #[wasm_bindgen(getter)]
+    pub fn familiar(&self) -> Option<bool> {
+        self.seen.as_ref()?.familiar
+    }
+
+    /// The six maps of the first convolution after its activation: squares of 28x28, or 24x24 without
+    /// padding.
     #[wasm_bindgen(getter, js_name = firstMaps)]
     pub fn first_maps(&self) -> Vec<f32> {
         self.seen(|seen| seen.maps[0].clone())
     }
 
-    /// The sixteen maps of the second convolution after its activation, 10x10 each.
+    /// The sixteen maps of the second convolution after its activation: squares of 10x10, or 8x8.
     #[wasm_bindgen(getter, js_name = secondMaps)]
     pub fn second_maps(&self) -> Vec<f32> {
         self.seen(|seen| seen.maps[1].clone())

@@ -34,6 +34,10 @@ impl Drawing {
         self.pixels.fill(0);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pixels.iter().all(|&pixel| pixel == 0)
+    }
+
     /// Draws a line with round ends through points, whose coordinates are fractions of the side; a
     /// single point is a dot. Points with NaN or infinity are skipped.
     pub(crate) fn line(&mut self, points: &[[f32; 2]]) {

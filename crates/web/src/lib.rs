@@ -8,7 +8,7 @@
 //! | `error` | what went wrong, in JavaScript's terms |
 //!
 //! A picture becomes probabilities as in `lenet predict`: by the same functions with the same
-//! embedded weights. The crate does not know files and training; the browser only hands over bytes,
+//! weights file. The crate does not know files and training; the browser only hands over bytes,
 //! so that pictures are decoded and scaled alike in every browser.
 #![forbid(unsafe_code)]
 
@@ -35,22 +35,23 @@ pub struct Network {
 
 #[wasm_bindgen]
 impl Network {
-    /// The network with the embedded weights, and an empty sheet.
+    /// The network in the bytes of a weights file, and an empty sheet.
     ///
     /// # Errors
-    /// None with the weights that are embedded.
+    /// Bytes that are no network, or of a later release.
     #[wasm_bindgen(constructor)]
-    pub fn new() -> Result<Network, Error> {
+    pub fn new(weights: &[u8]) -> Result<Network, Error> {
         Ok(Self {
-            classifier: Classifier::new()?,
+            classifier: Classifier::new(weights)?,
             drawing: Drawing::new(),
         })
     }
 
-    /// The names of the classes, in the order of the probabilities.
-    #[wasm_bindgen(getter, js_name = classNames)]
-    pub fn class_names(&self) -> Vec<String> {
-        self.classifier.class_names().to_vec()
+    /// What the weights file says of the network, as `GET /api/model` of the server has it: an object
+    /// in JSON.
+    #[wasm_bindgen(getter)]
+    pub fn about(&self) -> String {
+        self.classifier.about().to_owned()
     }
 
     /// The width of the pen, as a fraction of the sheet's side.
@@ -76,12 +77,15 @@ impl Network {
         self.drawing.line(points.as_chunks().0);
     }
 
-    /// What the sheet shows.
+    /// What the sheet shows. An empty one is blank, however the network takes its pictures.
     ///
     /// # Errors
-    /// None with the weights that are embedded.
+    /// None: the sheet is a picture.
     #[wasm_bindgen(js_name = classifyDrawing)]
     pub fn classify_drawing(&mut self) -> Result<Answer, Error> {
+        if self.drawing.is_empty() {
+            return Ok(Answer::default());
+        }
         let picture = self.drawing.to_picture()?;
         self.classifier.classify(&picture, Ink::Light)
     }

@@ -3,6 +3,8 @@
 
 use std::io::Cursor;
 
+use candle_core::Device;
+use lenet_model::{Weights, pretrained};
 use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 use lenet_web::{Answer, Network};
 
@@ -24,6 +26,10 @@ fn recorded() -> Vec<Recorded> {
         .collect()
 }
 
+fn network() -> Network {
+    Network::new(pretrained::MNIST).unwrap()
+}
+
 fn drawn(network: &mut Network, strokes: &[Vec<f32>]) -> Answer {
     network.clear();
     strokes.iter().for_each(|stroke| network.draw(stroke));
@@ -39,7 +45,7 @@ fn label(answer: &Answer) -> usize {
 
 #[test]
 fn all_recorded_digits_are_right() {
-    let mut network = Network::new().unwrap();
+    let mut network = network();
     let digits = recorded();
     assert_eq!(digits.len(), 20);
     for (digit, strokes) in &digits {
@@ -53,7 +59,7 @@ fn all_recorded_digits_are_right() {
 
 #[test]
 fn an_answer_holds_all_that_the_page_shows() {
-    let mut network = Network::new().unwrap();
+    let mut network = network();
     let (_, strokes) = &recorded()[3];
     let answer = drawn(&mut network, strokes);
     assert!(!answer.blank());
@@ -65,12 +71,14 @@ fn an_answer_holds_all_that_the_page_shows() {
         assert!(maps.iter().all(|&value| value >= 0.));
         assert!(maps.iter().any(|&value| value > 0.));
     }
-    assert_eq!(network.class_names()[3], "3");
+    let about: serde_json::Value = serde_json::from_str(&network.about()).unwrap();
+    assert_eq!(about["class_names"][3], "3");
+    assert_eq!(about["parameters"], 61_706);
 }
 
 #[test]
 fn an_empty_sheet_is_blank() {
-    let mut network = Network::new().unwrap();
+    let mut network = network();
     let answer = network.classify_drawing().unwrap();
     assert!(answer.blank() && answer.image().is_empty() && answer.probabilities().is_empty());
     let (_, strokes) = &recorded()[0];
@@ -102,7 +110,7 @@ fn digit_seven() -> Vec<u8> {
 /// A file, its pixels from a canvas, and the library's own way give the same.
 #[test]
 fn files_and_pixels_agree() {
-    let mut network = Network::new().unwrap();
+    let mut network = network();
     let bytes = digit_seven();
     let file = network.classify_file(&bytes).unwrap();
     let (width, height) = (file.picture_width(), file.picture_height());
@@ -122,7 +130,7 @@ fn files_and_pixels_agree() {
 
 #[test]
 fn bad_files_have_an_error_with_a_name() {
-    let mut network = Network::new().unwrap();
+    let mut network = network();
     let mut error = |bytes: &[u8]| network.classify_file(bytes).unwrap_err();
     let gif = error(b"GIF89a");
     assert_eq!(gif.name(), "PictureFormat");
@@ -135,4 +143,24 @@ fn bad_files_have_an_error_with_a_name() {
     assert_eq!(error(png.get_ref()).name(), "PictureTooLarge");
     let error = network.classify_pixels(2, 2, &[0; 12]).unwrap_err();
     assert!(error.to_string().contains("2x2"), "{error}");
+}
+
+/// A network that takes 28x28 pixels as they are sees a picture that is no drawing, and a sheet; its
+/// empty sheet is blank nevertheless.
+#[test]
+fn pictures_are_prepared_as_the_network_says() {
+    let mut weights = Weights::from_bytes(pretrained::MNIST, &Device::Cpu).unwrap();
+    weights.metadata.preparation = Some(Preparation::AsIs);
+    let mut network = Network::new(&weights.to_bytes().unwrap()).unwrap();
+    assert!(network.about().contains("\"preparation\":\"as-is\""));
+    assert!(network.classify_drawing().unwrap().blank());
+    network.draw(&[0.5, 0.]);
+    // Half of the dot lies on the sheet, at its top, and is not centred.
+    let seen = network.classify_drawing().unwrap().image();
+    assert!(seen[14] > 200 && seen[28 * 14..].iter().all(|&pixel| pixel == 0));
+    let rgba = [90, 90, 90, 255].repeat(28 * 28);
+    let flat = network.classify_pixels(28, 28, &rgba).unwrap();
+    assert_eq!(flat.image(), [90; 28 * 28]);
+    let cut = Network::new(&pretrained::MNIST[..9_000]);
+    assert!(cut.is_err());
 }

@@ -4,6 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use lenet_picture::Preparation;
+
+use super::preparation;
 
 #[derive(Debug, Args)]
 #[command(after_help = SIGNALS)]
@@ -12,6 +15,9 @@ pub struct Serve {
     /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub model: Option<PathBuf>,
+    /// How pictures become images [default: as in the network's training, ink if that is not known].
+    #[arg(long, value_name = "HOW", value_parser = preparation())]
+    pub pictures: Option<Preparation>,
     /// Where to listen: ADDRESS:PORT, or a port on this machine only. Port 0 picks a free one. With
     /// the address 0.0.0.0, anyone who can reach this machine can use the server.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]

@@ -1,16 +1,16 @@
 //! `lenet serve`.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use candle_core::Device;
+use lenet_model::Weights;
 use lenet_serve::{Server, Settings};
 
 use crate::arguments::Serve;
-use crate::commands::load_weights;
+use crate::commands::{load_weights, preparation};
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::{StopFlag, unavailable};
@@ -24,10 +24,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn run(arguments: &Serve) -> Outcome {
     let stop = StopFlag::install()?;
     let reload = reload_flag()?;
-    let model = arguments.model.as_deref();
-    let weights = load_weights(model, &Device::Cpu)?;
     let server = Server::start(
-        &weights,
+        &model(arguments)?,
         &Settings {
             address: arguments.addr,
             hosts: arguments.host.clone(),
@@ -50,7 +48,7 @@ pub fn run(arguments: &Serve) -> Outcome {
     while !stop.is_raised() {
         thread::sleep(LOOKS);
         if reload.swap(false, Ordering::SeqCst) {
-            self::reload(&server, model);
+            self::reload(&server, arguments);
         }
     }
     tracing::info!("answering open requests, for at most {} s", DRAIN.as_secs());
@@ -70,9 +68,17 @@ fn reload_flag() -> Outcome<Arc<AtomicBool>> {
     Ok(raised)
 }
 
-fn reload(server: &Server, model: Option<&Path>) {
-    let replaced = load_weights(model, &Device::Cpu)
-        .and_then(|weights| server.replace(&weights).map_err(Failure::from));
+/// The weights to serve. They name the preparation that the server's pictures have, which is also
+/// that of the page.
+fn model(arguments: &Serve) -> Outcome<Weights> {
+    let mut weights = load_weights(arguments.model.as_deref(), &Device::Cpu)?;
+    weights.metadata.preparation = preparation(&weights.metadata, arguments.pictures);
+    Ok(weights)
+}
+
+fn reload(server: &Server, arguments: &Serve) {
+    let replaced =
+        model(arguments).and_then(|weights| server.replace(&weights).map_err(Failure::from));
     match replaced {
         Ok(()) => tracing::info!("reloaded the model"),
         Err(failure) => tracing::error!("keeping the old model: {failure}"),

@@ -152,11 +152,16 @@ fn lies_are_refused_with_a_reason() {
         change(&mut weights.metadata);
         weights.to_bytes().unwrap()
     };
+    // Finite parameters whose products overflow.
+    let mut huge = whole();
+    for (.., data) in &mut huge {
+        data.as_chunks_mut().0.fill(1e38_f32.to_le_bytes());
+    }
     let mut flipped = weights(10).to_bytes().unwrap();
     *flipped.last_mut().unwrap() ^= 1;
     let nested = [&100_000_u64.to_le_bytes()[..], &[b'['; 100_000]].concat();
 
-    let lies: [(Vec<u8>, &str); 18] = [
+    let lies: [(Vec<u8>, &str); 19] = [
         (plain(&missing), "there is no tensor conv2.bias"),
         (
             plain(&extra),
@@ -176,6 +181,10 @@ fn lies_are_refused_with_a_reason() {
             "the tensor fc1.bias holds the value NaN at index 3",
         ),
         (value(f32::NEG_INFINITY), "holds the value -inf at index 3"),
+        (
+            plain(&huge),
+            "its logits are not finite: that of class 0 is",
+        ),
         (flipped, "the tensors are damaged: SHA-256"),
         (
             metadata(&|m| m.class_names.truncate(9)),
@@ -192,8 +201,8 @@ fn lies_are_refused_with_a_reason() {
         ),
         // A9
         (
-            metadata(&|m| m.format = 2),
-            "written in format 2 by a later release of lenet; this one reads up to 1",
+            metadata(&|m| m.format = 3),
+            "written in format 3 by a later release of lenet; this one reads up to 2",
         ),
         // Other kinds of files, by their content.
         (
