@@ -27,7 +27,16 @@ export class Answer {
         return ret !== 0;
     }
     /**
-     * The six maps of the first convolution after its activation, 28x28 each.
+     * Whether the picture resembles those of the training; `undefined` if the network does not know.
+     * @returns {boolean | undefined}
+     */
+    get familiar() {
+        const ret = wasm.answer_familiar(this.__wbg_ptr);
+        return ret === 0xFFFFFF ? undefined : ret !== 0;
+    }
+    /**
+     * The six maps of the first convolution after its activation: squares of 28x28, or 24x24 without
+     * padding.
      * @returns {Float32Array}
      */
     get firstMaps() {
@@ -37,7 +46,7 @@ export class Answer {
         return v1;
     }
     /**
-     * The 28x28 pixels that the network sees, white on black.
+     * The 28x28 pixels that the network sees.
      * @returns {Uint8Array}
      */
     get image() {
@@ -83,7 +92,7 @@ export class Answer {
         return v1;
     }
     /**
-     * The sixteen maps of the second convolution after its activation, 10x10 each.
+     * The sixteen maps of the second convolution after its activation: squares of 10x10, or 8x8.
      * @returns {Float32Array}
      */
     get secondMaps() {
@@ -110,20 +119,27 @@ export class Network {
         wasm.__wbg_network_free(ptr, 0);
     }
     /**
-     * The names of the classes, in the order of the probabilities.
-     * @returns {string[]}
+     * What the weights file says of the network, as `GET /api/model` of the server has it: an object
+     * in JSON.
+     * @returns {string}
      */
-    get classNames() {
-        const ret = wasm.network_classNames(this.__wbg_ptr);
-        var v1 = getArrayJsValueFromWasm0(ret[0], ret[1]);
-        wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
-        return v1;
+    get about() {
+        let deferred1_0;
+        let deferred1_1;
+        try {
+            const ret = wasm.network_about(this.__wbg_ptr);
+            deferred1_0 = ret[0];
+            deferred1_1 = ret[1];
+            return getStringFromWasm0(ret[0], ret[1]);
+        } finally {
+            wasm.__wbindgen_free(deferred1_0, deferred1_1, 1);
+        }
     }
     /**
-     * What the sheet shows.
+     * What the sheet shows. An empty one is blank, however the network takes its pictures.
      *
      * # Errors
-     * None with the weights that are embedded.
+     * None: the sheet is a picture.
      * @returns {Answer}
      */
     classifyDrawing() {
@@ -197,13 +213,16 @@ export class Network {
         return ret >>> 0;
     }
     /**
-     * The network with the embedded weights, and an empty sheet.
+     * The network in the bytes of a weights file, and an empty sheet.
      *
      * # Errors
-     * None with the weights that are embedded.
+     * Bytes that are no network, or of a later release.
+     * @param {Uint8Array | number[]} weights
      */
-    constructor() {
-        const ret = wasm.network_new();
+    constructor(weights) {
+        const ptr0 = passArray8ToWasm0(weights, wasm.__wbindgen_malloc);
+        const len0 = WASM_VECTOR_LEN;
+        const ret = wasm.network_new(ptr0, len0);
         if (ret[2]) {
             throw takeFromExternrefTable0(ret[1]);
         }
@@ -234,11 +253,6 @@ function __wbg_get_imports() {
         __wbg_set_name_822e3903f3184979: function(arg0, arg1, arg2) {
             arg0.name = getStringFromWasm0(arg1, arg2);
         },
-        __wbindgen_generic_0000000000000001: function(arg0, arg1) {
-            // Cast intrinsic for `Ref(String) -> Externref`.
-            const ret = getStringFromWasm0(arg0, arg1);
-            return ret;
-        },
         __wbindgen_init_externref_table: function() {
             const table = wasm.__wbindgen_externrefs;
             table.set(0, undefined);
@@ -266,28 +280,9 @@ function getArrayF32FromWasm0(ptr, len) {
     return getFloat32ArrayMemory0().subarray(ptr / 4, ptr / 4 + len);
 }
 
-function getArrayJsValueFromWasm0(ptr, len) {
-    ptr = ptr >>> 0;
-    const mem = getDataViewMemory0();
-    const result = [];
-    for (let i = ptr; i < ptr + 4 * len; i += 4) {
-        result.push(wasm.__wbindgen_externrefs.get(mem.getUint32(i, true)));
-    }
-    wasm.__externref_drop_slice(ptr, len);
-    return result;
-}
-
 function getArrayU8FromWasm0(ptr, len) {
     ptr = ptr >>> 0;
     return getUint8ArrayMemory0().subarray(ptr / 1, ptr / 1 + len);
-}
-
-let cachedDataViewMemory0 = null;
-function getDataViewMemory0() {
-    if (cachedDataViewMemory0 === null || cachedDataViewMemory0.buffer.detached === true || (cachedDataViewMemory0.buffer.detached === undefined && cachedDataViewMemory0.buffer !== wasm.memory.buffer)) {
-        cachedDataViewMemory0 = new DataView(wasm.memory.buffer);
-    }
-    return cachedDataViewMemory0;
 }
 
 let cachedFloat32ArrayMemory0 = null;
@@ -352,7 +347,6 @@ function __wbg_finalize_init(instance, module) {
     wasmInstance = instance;
     wasm = instance.exports;
     wasmModule = module;
-    cachedDataViewMemory0 = null;
     cachedFloat32ArrayMemory0 = null;
     cachedUint8ArrayMemory0 = null;
     wasm.__wbindgen_start();

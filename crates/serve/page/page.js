@@ -1,5 +1,6 @@
 // The page: loads the network, and runs it whenever the sheet changes or a picture is opened.
 
+import { Corrections } from "./corrections.js";
 import { Sheet } from "./sheet.js";
 import { Views, giveUp, tell } from "./views.js";
 
@@ -12,6 +13,11 @@ const BROWSER_SIDE = 2048;
 const SHOWN_SIDE = 1024;
 
 let loads = 0;
+// The module's class, and the weights file that it is made of.
+let Network;
+let weights = null;
+// Counts weights files: answers of an earlier one are asked for again.
+let model = 0;
 // Null while it is being replaced.
 let network = null;
 // Whether there is a network, or a promise of that while it is being replaced.
@@ -21,6 +27,9 @@ let failures = 0;
 let maxBytes;
 let sheet;
 let views;
+// What the page shows.
+let shown;
+const corrections = new Corrections();
 let isDue = false;
 // Counts changes and files: a file that is still being read when the next comes is not shown.
 let latest = 0;
@@ -29,8 +38,28 @@ let latest = 0;
 async function load() {
   loads += 1;
   const module = await import(loads === 1 ? "./lenet_web.js" : `./lenet_web.js?${loads}`);
-  await module.default();
-  network = new module.Network();
+  [weights] = await Promise.all([weights ?? served(), module.default()]);
+  Network = module.Network;
+  network = new Network(weights);
+}
+
+/** The weights file beside the page; `lenet serve` has the network that it serves there. */
+async function served() {
+  const response = await fetch("model.safetensors");
+  if (!response.ok) {
+    throw new Error(`model.safetensors: ${response.status}`);
+  }
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Shows what the network says of itself; `source` is the file that it comes from, if any. */
+function present(source) {
+  const about = JSON.parse(network.about);
+  views = new Views(about, source);
+  const [none, ...others] = find("right").options;
+  others.forEach((option) => option.remove());
+  none.selected = true;
+  find("right").append(...about.class_names.map((name) => new Option(name)));
 }
 
 /** Whether the network itself failed: its memory may be in any state then. */
@@ -76,12 +105,23 @@ function ask(question) {
   const milliseconds = performance.now() - start;
   failures = 0;
   try {
-    const { blank, image, probabilities, firstMaps, secondMaps } = answer;
+    const { blank, image, probabilities, familiar, firstMaps, secondMaps } = answer;
     const picture = keptPicture(answer);
-    return { blank, image, probabilities, firstMaps, secondMaps, milliseconds, picture };
+    return { blank, image, probabilities, familiar, firstMaps, secondMaps, milliseconds, picture };
   } finally {
     answer.free();
   }
+}
+
+/** A picture for the sheet: the question, which another network may be asked too, and the answer. */
+const seen = (question, remark = "") => ({ question, remark, model, answer: ask(question) });
+
+function show(answer) {
+  shown = answer;
+  find("wrong").hidden = answer.blank && corrections.count === 0;
+  find("right").selectedIndex = 0;
+  find("keep").disabled = true;
+  views.show(answer);
 }
 
 /** The picture of an answer as a canvas of limited size, if there is one. */
@@ -117,7 +157,7 @@ function askSoon() {
     requestAnimationFrame(() => {
       isDue = false;
       if (sheet.opened === null) {
-        guarded(() => views.show(ask(() => network.classifyDrawing())));
+        guarded(() => show(ask(() => network.classifyDrawing())));
       }
     });
   }
@@ -139,11 +179,15 @@ function changed() {
   if (sheet.opened === null) {
     askSoon();
   } else {
-    views.show(sheet.opened.answer);
+    const { opened } = sheet;
+    if (opened.model !== model) {
+      guarded(() => Object.assign(opened, { model, answer: ask(opened.question) }));
+    }
+    show(opened.answer);
   }
 }
 
-/** Classifies a file that was dropped, pasted, opened or photographed. */
+/** Classifies a file that was dropped, pasted, opened or photographed; a weights file is a network. */
 async function open(file) {
   latest += 1;
   const own = latest;
@@ -157,9 +201,18 @@ async function open(file) {
     if (!(await ready) || own !== latest) {
       return;
     }
+    if (file.name.endsWith(".safetensors")) {
+      const next = new Network(bytes);
+      network.free();
+      [network, weights] = [next, bytes];
+      model += 1;
+      present(file.name);
+      changed();
+      return;
+    }
     let opened;
     try {
-      opened = { answer: ask(() => network.classifyFile(bytes)), remark: "" };
+      opened = seen(() => network.classifyFile(bytes));
     } catch (error) {
       if (error.name !== "PictureFormat" && error.name !== "PictureTooLarge") {
         throw error;
@@ -197,7 +250,7 @@ async function readByBrowser(file, reason) {
     throw reason;
   }
   const remark = "Read by the browser: the format or the size is not one of lenet's own.";
-  return { answer: ask(() => network.classifyPixels(width, height, data)), remark };
+  return seen(() => network.classifyPixels(width, height, data), remark);
 }
 
 /** Opens the first file of a clipboard or a drop; without one, says `otherwise`. */
@@ -227,7 +280,21 @@ function listen() {
       input.value = "";
     });
   }
+  find("right").addEventListener("change", () => {
+    find("keep").disabled = shown.blank || find("right").selectedIndex === 0;
+  });
+  find("keep").addEventListener("click", () => {
+    corrections.keep(shown.image, find("right").value);
+    const { count } = corrections;
+    find("download").hidden = false;
+    find("download").textContent = `Download ${count} corrected picture${count > 1 ? "s" : ""}`;
+    find("keep").disabled = true;
+  });
+  find("download").addEventListener("click", () => corrections.download());
   addEventListener("keydown", (event) => {
+    if (event.target === find("right")) {
+      return;
+    }
     const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z";
     if (isUndo || event.key === "Backspace") {
       event.preventDefault();
@@ -260,7 +327,7 @@ try {
   await load();
   ready = true;
   maxBytes = network.maxBytes;
-  views = new Views(network.classNames);
+  present();
   sheet = new Sheet(find("sheet"), network.pen);
   listen();
   changed();

@@ -1,4 +1,5 @@
-// What the page shows of an answer: bars, the picture that the network sees, and feature maps.
+// What the page shows: of an answer bars, the picture that the network sees, and feature maps; and
+// what the network says of itself.
 
 const find = (id) => document.getElementById(id);
 
@@ -35,42 +36,70 @@ function paint(canvas, values, colourOf) {
   context.putImageData(image, 0, 0);
 }
 
-/** Adds a canvas for each feature map. */
-function makeMaps(parent, count, side) {
-  return Array.from({ length: count }, () => {
-    const canvas = document.createElement("canvas");
-    canvas.width = side;
-    canvas.height = side;
-    parent.append(canvas);
-    return canvas;
-  });
-}
-
-/** Maps of a layer share one scale, so that weak ones look weak. */
-function paintMaps(canvases, values) {
-  const strongest = values.reduce((most, value) => Math.max(most, value), 1e-6);
-  const size = canvases[0].width ** 2;
-  canvases.forEach((canvas, index) => {
+/** Shows the feature maps of a layer. They share one scale, so that weak ones look weak. */
+function paintMaps(layer, count, values, origin) {
+  const most = (some) => some.reduce((largest, value) => Math.max(largest, value), 0);
+  const strongest = Math.max(most(values), 1e-6);
+  const size = values.length / count;
+  const side = Math.sqrt(size);
+  const maps = find(layer);
+  while (maps.children.length < count) {
+    maps.append(document.createElement("canvas"));
+  }
+  [...maps.children].forEach((canvas, index) => {
     const own = values.subarray(index * size, (index + 1) * size);
+    [canvas.width, canvas.height] = [side, side];
+    canvas.title = `Map ${index + 1} of ${count}: where ${origin} matches the pattern that this map looks for. `
+      + `Its strongest response is ${most(own).toFixed(2)}, that of all maps ${strongest.toFixed(2)}.`;
     paint(canvas, own.map((value) => value / strongest), colour);
   });
+  find(`${layer}-size`).textContent = `${count} maps of ${side}×${side}`;
+}
+
+/** How pictures become the 28x28 pixels, by the names that weights files have for it. */
+const PREPARED = {
+  ink: "its ink is found, made white on black, scaled and centred as MNIST’s digits are",
+  resize: "the whole picture in grey, resized with its aspect kept",
+  "as-is": "28×28 pixels as they are, in grey; pictures of other sizes are resized",
+};
+
+/** Bars at most; of more classes the most probable have one. */
+const BARS = 10;
+
+/** Shows what a network says of itself, and the file that it comes from, if any. */
+function describe(about, source) {
+  const { class_names: names, preparation, dataset, lenet_version: version, parameters } = about;
+  const isDigits = names.join("") === "0123456789";
+  const count = `${names.length} class${names.length === 1 ? "" : "es"}`;
+  const put = (id, text) => {
+    find(id).textContent = text;
+  };
+  put("lead", isDigits
+    ? "Draw a digit; LeNet-5 recognises it as you draw."
+    : `Draw or open a picture; LeNet-5 says which of its ${count} it is.`);
+  document.title = isDigits ? "lenet: draw a digit" : `lenet: ${dataset ?? count}`;
+  put("network", [source, dataset && `trained on ${dataset}`, count].filter(Boolean).join(", "));
+  put("parameters", parameters.toLocaleString("en"));
+  put("origin", dataset ? `${dataset}, by lenet ${version}` : "images that its file does not name");
+  put("classes", `${count}: ${names.join(", ")}`);
+  put("preparation", PREPARED[preparation ?? "ink"]);
 }
 
 export class Views {
   #rows;
-  #first = makeMaps(find("first"), 6, 28);
-  #second = makeMaps(find("second"), 16, 10);
   #names;
   #spoken;
 
-  constructor(names) {
-    this.#names = names;
-    this.#rows = names.map((name) => {
+  /** `about` is what the network says of itself, `source` the file that it was opened from. */
+  constructor(about, source) {
+    describe(about, source);
+    this.#names = about.class_names;
+    find("bars").replaceChildren();
+    this.#rows = this.#names.slice(0, BARS).map(() => {
       const row = document.createElement("li");
-      const part = (kind, text = "") => {
+      const part = (kind) => {
         const element = document.createElement("span");
         element.className = kind;
-        element.textContent = text;
         return element;
       };
       const track = document.createElement("div");
@@ -78,10 +107,10 @@ export class Views {
       track.className = "track";
       bar.className = "bar";
       track.append(bar);
-      const figure = part("part");
-      row.append(part("name", name), track, figure);
+      const [name, figure] = [part("name"), part("part")];
+      row.append(name, track, figure);
       find("bars").append(row);
-      return { row, bar, figure };
+      return { row, name, bar, figure };
     });
   }
 
@@ -90,8 +119,13 @@ export class Views {
     const probabilities = answer.blank ? this.#names.map(() => 0) : [...answer.probabilities];
     const ranked = probabilities.map((part, index) => ({ part, index }));
     ranked.sort((a, b) => b.part - a.part);
-    this.#rows.forEach(({ row, bar, figure }, index) => {
+    const isRanked = this.#names.length > BARS;
+    find("bars").classList.toggle("waiting", isRanked && answer.blank);
+    this.#rows.forEach(({ row, name, bar, figure }, place) => {
+      const index = isRanked ? ranked[place].index : place;
       const part = probabilities[index];
+      name.textContent = this.#names[index];
+      name.title = this.#names[index];
       row.classList.toggle("first", !answer.blank && index === ranked[0].index);
       row.dataset.probability = answer.blank ? "" : part;
       bar.style.transform = `translateX(${100 * (part - 1)}%)`;
@@ -107,15 +141,18 @@ export class Views {
       find("digit").textContent = best.name;
       const strong = document.createElement("b");
       strong.textContent = percent(best.part);
-      words.replaceChildren(strong, `then ${second.name}, ${percent(second.part)}`);
-      this.#say(`${best.name}, ${percent(best.part)}`);
+      const isStrange = answer.familiar === false;
+      const others = second ? `then ${second.name}, ${percent(second.part)}` : "";
+      words.replaceChildren(strong, isStrange ? "unlike any training image" : others);
+      find("digit").classList.toggle("strange", isStrange);
+      find("digit").classList.toggle("long", best.name.length > 2);
+      this.#say(`${best.name}, ${isStrange ? "unlike any training image" : percent(best.part)}`);
     }
-    const nothing = (length) => new Float32Array(length);
-    const image = answer.blank ? nothing(28 * 28) : Float32Array.from(answer.image);
-    paint(find("image"), image, (grey) => [grey, grey, grey]);
-    paintMaps(this.#first, answer.blank ? nothing(6 * 28 * 28) : answer.firstMaps);
-    paintMaps(this.#second, answer.blank ? nothing(16 * 10 * 10) : answer.secondMaps);
+    find("inside").classList.toggle("waiting", answer.blank);
     if (!answer.blank) {
+      paint(find("image"), Float32Array.from(answer.image), (grey) => [grey, grey, grey]);
+      paintMaps("first", 6, answer.firstMaps, "the image");
+      paintMaps("second", 16, answer.secondMaps, "a combination of the first maps");
       find("time").textContent = `The last prediction took ${answer.milliseconds.toFixed(1)} ms.`;
       find("time").dataset.milliseconds = answer.milliseconds;
     }

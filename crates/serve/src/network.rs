@@ -254,8 +254,33 @@ mod tests {
         Box::new(std::array::from_fn(pixel))
     }
 
+    /// One that knows some of the images.
     fn network() -> Network {
-        Network::new(&pretrained::mnist(&Device::Cpu).unwrap()).unwrap()
+        let mut weights = pretrained::mnist(&Device::Cpu).unwrap();
+        let table = weights.metadata.input.table();
+        let mut single = weights.model.to_single().unwrap();
+        let seen = (100..100 + BATCH).map(|seed| {
+            let image = image(seed);
+            let bytes = image.map(|pixel| pixel as u8);
+            let logits = single.logits(Pixels::Bytes(&bytes, &table)).to_vec();
+            (logits, single.features(), roughness(&image[..]))
+        });
+        let seen: Vec<_> = seen.collect();
+        let seen: Vec<_> = seen
+            .iter()
+            .map(|(logits, features, roughness)| {
+                let (features, roughness) = (features.as_slice(), *roughness);
+                let logits = logits.as_slice();
+                let seen = Seen {
+                    features,
+                    logits,
+                    roughness,
+                };
+                (seen, 3)
+            })
+            .collect();
+        weights.metadata.familiarity = Familiarity::fit(10, &seen, &seen);
+        Network::new(&weights).unwrap()
     }
 
     /// Tolerance: sums in another order differ by some 1e-7, another image by 1e-2.
@@ -270,17 +295,19 @@ mod tests {
     #[test]
     fn a_batch_says_what_each_image_says_alone() {
         let mut network = network();
-        let alone: Vec<Vec<f32>> = (0..BATCH)
+        let alone: Vec<Verdict> = (0..BATCH)
             .flat_map(|seed| network.classify(&mut [image(seed)]).unwrap())
-            .map(|(values, _)| values)
             .collect();
-        assert!(alone.windows(2).all(|pair| pair[0] != pair[1]));
+        assert!(alone.windows(2).all(|pair| pair[0].0 != pair[1].0));
+        let familiar = alone.iter().filter(|(_, familiar)| *familiar == Some(true));
+        assert!((1..BATCH).contains(&familiar.count()));
         for count in [1, 2, ENGINE_FROM - 1, ENGINE_FROM, 16, 17, BATCH] {
             let mut batch: Vec<Image> = (0..count).map(image).collect();
             let together = network.classify(&mut batch).unwrap();
             assert_eq!(together.len(), count);
             for (together, alone) in std::iter::zip(&together, &alone) {
-                assert_close(count, &together.0, alone);
+                assert_close(count, &together.0, &alone.0);
+                assert_eq!(together.1, alone.1);
             }
         }
     }
@@ -309,6 +336,7 @@ mod tests {
             let answer = client.try_recv().unwrap();
             let alone = single.classify(&mut [image(seed)]).unwrap();
             assert_close(seed, &answer.values, &alone[0].0);
+            assert_eq!(answer.familiar, alone[0].1);
             assert!(Arc::ptr_eq(&answer.about, &about), "{seed}");
         }
     }

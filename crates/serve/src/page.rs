@@ -33,6 +33,7 @@ const FILES: &[File] = files! {
     "index.html": "text/html; charset=utf-8",
     "page.css": "text/css; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "corrections.js": "text/javascript; charset=utf-8",
     "sheet.js": "text/javascript; charset=utf-8",
     "views.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",

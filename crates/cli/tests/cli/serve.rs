@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::Device;
 use lenet_model::{Init, LeNet5, Weights, pretrained};
+use lenet_picture::Preparation;
 use serde_json::Value;
 
 use crate::{contains_all, drawn_digits, fails, json, lenet};
@@ -256,7 +257,7 @@ fn e9_a_model_that_is_replaced() {
     let shape = trained.model.architecture();
     let untrained = Weights {
         model: LeNet5::new(shape, Init::default(), 1, &Device::Cpu).unwrap(),
-        metadata: trained.metadata,
+        metadata: trained.metadata.clone(),
     };
     fs::write(&model, untrained.to_bytes().unwrap()).unwrap();
     assert_eq!(serving.predict(&drawn()), first);
@@ -264,8 +265,50 @@ fn e9_a_model_that_is_replaced() {
     serving.says("reloaded the model");
     let second = serving.predict(&drawn());
     assert_ne!(second, first);
-    fs::write(&model, &pretrained::MNIST[..9_000]).unwrap();
-    serving.signal("HUP");
-    serving.says("keeping the old model");
-    assert_eq!(serving.predict(&drawn()), second);
+    // Finite, and so large that no logit is.
+    let parameters = trained.model.parameters();
+    let mut values = parameters.values().unwrap();
+    values.iter_mut().for_each(|values| values.fill(1e38));
+    let values = values.iter().map(Vec::as_slice);
+    parameters.set_values(values).unwrap();
+    let huge = Weights {
+        model: trained.model,
+        ..untrained
+    };
+    for (bad, why) in [
+        (pretrained::MNIST[..9_000].to_vec(), "keeping the old model"),
+        (huge.to_bytes().unwrap(), "logits are not finite"),
+    ] {
+        fs::write(&model, bad).unwrap();
+        serving.signal("HUP");
+        serving.says(why);
+        assert_eq!(serving.predict(&drawn()), second);
+    }
+    fails(root.path(), "predict --model . model.safetensors", 3);
+}
+
+/// A picture as the network's training had them, and otherwise by a flag, with a warning.
+#[test]
+fn pictures_are_prepared_as_the_network_says() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let mut weights = pretrained::mnist(&Device::Cpu).unwrap();
+    weights.metadata.preparation = Some(Preparation::AsIs);
+    fs::write(root.join("model.safetensors"), weights.to_bytes().unwrap()).unwrap();
+    let texture = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(9 * x + y) as u8]));
+    texture.save(root.join("a.png")).unwrap();
+    let picture = fs::read(root.join("a.png")).unwrap();
+    let mut answers = Vec::new();
+    for flag in ["", "--pictures ink"] {
+        let serving = Serving::start(root, &format!("{ANY} --model . {flag}"));
+        let served = serving.predict(&picture);
+        let predicted = json(root, &format!("predict a.png --model . {flag}")).remove(0);
+        assert_eq!(served["label"], predicted["label"]);
+        assert_eq!(served["probability"], predicted["probability"]);
+        if !flag.is_empty() {
+            serving.says("prepared as `as-is`, and --pictures says `ink`");
+        }
+        answers.push(served["probability"].clone());
+    }
+    assert_ne!(answers[0], answers[1]);
 }

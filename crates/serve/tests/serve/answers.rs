@@ -1,9 +1,10 @@
 //! What the routes answer.
 
 use candle_core::Device;
-use lenet_model::pretrained;
+use lenet_model::{Weights, pretrained};
+use lenet_picture::Preparation;
 
-use crate::{Answer, ask, drawn, get, json, metric, post, request, server};
+use crate::{Answer, ask, drawn, get, json, metric, post, request, server, serving};
 
 #[track_caller]
 fn is_seven(answer: &Answer) {
@@ -55,6 +56,73 @@ fn pictures_and_pixels_are_classified() {
     );
 }
 
+/// A network of whole pictures takes one whose ink would be something else; one that knows its own
+/// says what it does not.
+#[test]
+fn pictures_are_taken_as_the_model_says() {
+    let texture = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(9 * x + y) as u8]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    texture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let mut weights = pretrained::mnist(&Device::Cpu).unwrap();
+    let mut familiar = Vec::new();
+    for (preparation, threshold) in [
+        (Preparation::Ink, None),
+        (Preparation::AsIs, Some(-1e30)),
+        (Preparation::AsIs, Some(1e30)),
+    ] {
+        weights.metadata.preparation = Some(preparation);
+        weights.metadata.familiarity = threshold.map(|threshold| {
+            let parts = serde_json::json!({
+                "means": vec![vec![0; 84]; 10],
+                "variances": vec![1; 84],
+                "roughness": [0, 1],
+                "scales": [[0, 1], [0, 1], [0, 1]],
+                "threshold": threshold,
+            });
+            serde_json::from_value(parts).unwrap()
+        });
+        let server = serving(&weights);
+        let picture = post(server.address(), "image/png", png.get_ref()).json();
+        let pixels = json(texture.as_raw());
+        let pixels = post(server.address(), "application/json", &pixels).json();
+        let is_whole = preparation == Preparation::AsIs;
+        assert_eq!(picture == pixels, is_whole, "{picture} {pixels}");
+        familiar.push(pixels.get("familiar").cloned());
+    }
+    assert_eq!(familiar, [None, Some(true.into()), Some(false.into())]);
+}
+
+/// Under the API's name and the one that the page asks for.
+#[test]
+fn the_weights_file_is_the_model() {
+    let mut weights = pretrained::mnist(&Device::Cpu).unwrap();
+    weights.metadata.dataset = Some("own".to_owned());
+    let server = serving(&weights);
+    for path in ["/api/model.safetensors", "/model.safetensors"] {
+        let file = get(server.address(), path);
+        assert_eq!(
+            (file.status, &file.body),
+            (200, &weights.to_bytes().unwrap())
+        );
+        let read = Weights::from_bytes(&file.body, &Device::Cpu).unwrap();
+        assert_eq!(read.metadata, weights.metadata);
+        let disposition = file.header("content-disposition");
+        assert_eq!(
+            disposition,
+            Some("attachment; filename=\"model.safetensors\"")
+        );
+        let tag = file.header("etag").unwrap();
+        let known = request("GET", path, &format!("If-None-Match: {tag}\r\n"));
+        assert_eq!(ask(server.address(), &known).status, 304);
+        // Another model has another tag.
+        server
+            .replace(&pretrained::mnist(&Device::Cpu).unwrap())
+            .unwrap();
+        assert_eq!(ask(server.address(), &known).status, 200);
+        server.replace(&weights).unwrap();
+    }
+}
+
 #[test]
 fn the_model_describes_itself() {
     let server = server();
@@ -63,6 +131,7 @@ fn the_model_describes_itself() {
     let weights = pretrained::mnist(&Device::Cpu).unwrap();
     let expected = serde_json::to_string(&weights.metadata).unwrap();
     let mut expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    expected.as_object_mut().unwrap().remove("familiarity");
     expected["parameters"] = 61_706.into();
     assert_eq!(model, expected);
     let health = get(server.address(), "/healthz");

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use candle_core::Device;
-use lenet_model::pretrained;
+use lenet_model::{Weights, pretrained};
 use lenet_serve::{Server, Settings};
 
 /// After this time a server hangs; no machine is so slow.
@@ -27,12 +27,15 @@ fn nightly() -> bool {
 
 /// A server of its own for a test, on any free port.
 fn server() -> Server {
-    let weights = pretrained::mnist(&Device::Cpu).unwrap();
+    serving(&pretrained::mnist(&Device::Cpu).unwrap())
+}
+
+fn serving(weights: &Weights) -> Server {
     let settings = Settings {
         address: "127.0.0.1:0".parse().unwrap(),
         hosts: vec!["digits.example".to_owned()],
     };
-    Server::start(&weights, &settings).unwrap()
+    Server::start(weights, &settings).unwrap()
 }
 
 /// A socket that does not wait for ever.

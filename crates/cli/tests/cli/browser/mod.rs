@@ -2,6 +2,7 @@
 
 mod driver;
 mod files;
+mod models;
 mod page;
 mod traps;
 
@@ -23,7 +24,15 @@ struct Site {
 impl Site {
     /// `lenet serve`.
     fn served() -> Self {
-        let server = lenet(Path::new("."), "serve --quiet --addr 127.0.0.1:0");
+        Self::serving(Path::new("."), "")
+    }
+
+    /// `lenet serve` in a folder, with more arguments.
+    fn serving(folder: &Path, arguments: &str) -> Self {
+        let server = lenet(
+            folder,
+            &format!("serve --quiet --addr 127.0.0.1:0 {arguments}"),
+        );
         Self::start(server, |line| Some(line.trim().to_owned()))
     }
 
