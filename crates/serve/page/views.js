@@ -78,10 +78,11 @@ function describe(about, source) {
     ? "Draw a digit; LeNet-5 recognises it as you draw."
     : `Draw or open a picture; LeNet-5 says which of its ${count} it is.`);
   document.title = isDigits ? "lenet: draw a digit" : `lenet: ${dataset ?? count}`;
-  put("network", [source, dataset && `trained on ${dataset}`, count].filter(Boolean).join(", "));
+  const origin = [source, dataset && `trained on ${dataset}`, count].filter(Boolean).join(", ");
+  put("network", `Network: ${origin}`);
   put("parameters", parameters.toLocaleString("en"));
   put("origin", dataset ? `${dataset}, by lenet ${version}` : "images that its file does not name");
-  put("classes", `${count}: ${names.join(", ")}`);
+  put("classes", `${names.length}: ${names.join(", ")}`);
   put("preparation", PREPARED[preparation ?? "ink"]);
 }
 
@@ -128,6 +129,7 @@ export class Views {
       name.title = this.#names[index];
       row.classList.toggle("first", !answer.blank && index === ranked[0].index);
       row.dataset.probability = answer.blank ? "" : part;
+      bar.hidden = part === 0;
       bar.style.transform = `translateX(${100 * (part - 1)}%)`;
       figure.textContent = answer.blank ? "" : percent(part);
     });

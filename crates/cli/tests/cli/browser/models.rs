@@ -11,14 +11,23 @@ use serde_json::json;
 use super::files::{digit, give};
 use super::{Browser, Site, click, draw, is_clean, opened, opened_from, recorded};
 
-/// The file of an untrained network with these classes, which takes pictures as they are.
+/// The file of an untrained network with these classes, which takes pictures as they are and is
+/// familiar with none.
 fn untrained(names: &[&str]) -> Vec<u8> {
     let architecture = Architecture {
         classes: names.len(),
         ..Architecture::default()
     };
     let names = names.iter().map(|&name| name.to_owned()).collect();
+    let familiarity = json!({
+        "means": vec![vec![0; 84]; architecture.classes],
+        "variances": vec![1; 84],
+        "roughness": [0, 1],
+        "scales": [[0, 1], [0, 1], [0, 1]],
+        "threshold": 1e30,
+    });
     let metadata = Metadata {
+        familiarity: serde_json::from_value(familiarity).unwrap(),
         preparation: Some(Preparation::AsIs),
         dataset: Some("pets".to_owned()),
         ..Metadata::new(architecture.clone(), names, Normalization::default())
@@ -53,7 +62,10 @@ fn a_served_network_shows_its_own_classes() {
         return;
     };
     assert_eq!(bars(&browser), names);
-    assert_eq!(text(&browser, "network"), "trained on pets, 3 classes");
+    assert_eq!(
+        text(&browser, "network"),
+        "Network: trained on pets, 3 classes"
+    );
     assert!(text(&browser, "preparation").contains("as they are"));
     let texture = image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(9 * x + y) as u8]));
     texture.save(root.join("a.png")).unwrap();
@@ -65,6 +77,10 @@ fn a_served_network_shows_its_own_classes() {
     );
     let predicted = crate::json(root, "predict a.png --model model.safetensors").remove(0);
     assert_eq!(answer.digit, predicted["label"]);
+    assert!(
+        answer.words.ends_with("unlike any training image"),
+        "{answer:?}"
+    );
     for (name, part) in std::iter::zip(names, &answer.probabilities) {
         let other = predicted["probabilities"][name].as_f64().unwrap();
         assert!((part - other).abs() < 1e-5, "{answer:?} {predicted}");
@@ -84,7 +100,7 @@ fn a_served_network_shows_its_own_classes() {
     );
     assert_eq!(
         text(&browser, "network"),
-        "many.safetensors, trained on pets, 12 classes"
+        "Network: many.safetensors, trained on pets, 12 classes"
     );
     let cut = &pretrained::MNIST[..9_000];
     let answer = give(&browser, "drop", "cut.safetensors", cut);
