@@ -79,14 +79,20 @@ pub fn weights(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCo
         [only] if only == "--check" => true,
         _ => return Ok(usage_error("weights", "weights takes --check or nothing")),
     };
-    let run = workspace.empty_folder("weights")?.join("run");
-    let mut train = Command::new(workspace.build_program(PROFILE)?);
+    let folder = workspace.empty_folder("weights")?;
+    let (run, published) = (folder.join("run"), folder.join("mnist.safetensors"));
+    let program = workspace.build_program(PROFILE)?;
+    let mut train = Command::new(&program);
     train.args(["train", "--recipe", "best", "--seed", "42", "--output"]);
     checked(train.arg(&run))?;
+    // With scaling and temperature inside the parameters.
+    let mut export = Command::new(&program);
+    export.args(["export", "--format", "safetensors", "--model"]);
+    checked(export.arg(&run).arg("--output").arg(&published))?;
     let file = workspace
         .root
         .join("crates/model/weights/mnist.safetensors");
-    let trained = read(&run.join("model.safetensors"))?;
+    let trained = read(&published)?;
     if read(&file).is_ok_and(|embedded| embedded == trained) {
         println!("weights: {} bytes, as embedded", trained.len());
     } else if check {

@@ -36,14 +36,10 @@ pub(crate) fn load(path: &Path, reading: Reading) -> Result<(Splits, BTreeMap<St
         Found::of_images((csv::load_file(path)?, None), reading)?
     };
     if reading.pictures.is_none() {
-        let how = match preparation {
-            Preparation::Ink => "ink on a ground, brought into MNIST's form",
-            Preparation::Resize => "the whole picture in grey, resized to 28x28",
-            Preparation::AsIs => "28x28 grey pixels, taken unchanged",
-        };
         tracing::info!(
-            "{path:?} is read as `{}`: {how}; --pictures decides otherwise",
-            preparation.name()
+            "{path:?} is read as `{}`: {}; --pictures decides otherwise",
+            preparation.name(),
+            preparation.about()
         );
     }
     let (train, test) = match test {

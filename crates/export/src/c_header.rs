@@ -33,6 +33,10 @@ pub fn c_header(quantized: &Quantized) -> String {
     // The names come last: they may hold what looks like a placeholder.
     include_str!("lenet5.h")
         .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
+        .replace(
+            "@PICTURES@",
+            metadata.preparation.unwrap_or_default().about(),
+        )
         .replace("@ROM@", &rom.to_string())
         .replace("@CLASSES@", &classes.to_string())
         .replace("@SIDE@", &side.to_string())

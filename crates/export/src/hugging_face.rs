@@ -49,12 +49,13 @@ impl Figures {
     }
 }
 
-/// The files of the folder, by name: `model.safetensors`, `config.json` and the model card
+/// The files of the folder, with scaling and temperature inside the weights, by name: `model.safetensors`, `config.json` and the model card
 /// `README.md` with its YAML front matter. Equal arguments give equal bytes.
 ///
 /// # Errors
 /// Parameters that cannot be read from their device.
 pub fn hugging_face(weights: &Weights, card: &Card) -> Result<[(&'static str, Vec<u8>); 3]> {
+    let weights = weights.folded()?;
     let metadata = &weights.metadata;
     Ok([
         ("model.safetensors", weights.to_bytes()?),
@@ -81,6 +82,7 @@ fn config(metadata: &Metadata) -> String {
         "rescale_factor": 1. / 255.,
         "image_mean": [shortest(metadata.input.mean)],
         "image_std": [shortest(metadata.input.std)],
+        "preparation": metadata.preparation.unwrap_or_default(),
         "lenet_version": metadata.lenet_version,
     });
     format!("{config:#}\n")
@@ -103,9 +105,10 @@ fn readme(metadata: &Metadata, card: &Card) -> String {
         "# LeNet-5{data}\n\n\
          The network of LeCun, Bottou, Bengio and Haffner, [Gradient-based learning applied to \
          document recognition](https://doi.org/10.1109/5.726791) (1998), with average pooling, \
-         {} and {parameters} parameters. It takes grey pictures of 28x28 pixels, white on black, \
-         and tells {} classes apart: {}.\n\nTrained with lenet {}.\n",
+         {} and {parameters} parameters. It takes grey images of 28x28 pixels ({}) and tells {} \
+         classes apart: {}.\n\nTrained with lenet {}.\n",
         metadata.architecture.activation,
+        metadata.preparation.unwrap_or_default().about(),
         metadata.class_names.len(),
         metadata.class_names.join(", "),
         metadata.lenet_version,

@@ -4,7 +4,7 @@
  *     #include <stdio.h>
  *     #include <this file>
  *
- *     uint8_t pixels[784];               28 rows of 28 pixels, a white digit on black, as MNIST has
+ *     uint8_t pixels[784];               28 rows of 28 pixels, 0 to 255: @PICTURES@
  *     int32_t logits[LENET5_CLASSES];    in units of 1/65536
  *     puts(lenet5_class_names[lenet5_classify(pixels, logits)]);
  *

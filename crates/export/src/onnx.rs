@@ -18,19 +18,21 @@ const IR_VERSION: i64 = 8;
 /// The input of the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnnxInput {
-    /// f32, normalised as the network was trained: `(pixel / 255 - mean) / std`.
+    /// f32, pixels / 255, as everybody feeds images.
     #[default]
-    Normalized,
-    /// u8, the pixels 0 to 255 of a white digit on black; the graph normalises. The type differs
-    /// from that of normalised input, so that a runtime refuses one in place of the other.
+    Unit,
+    /// u8, the pixels as they are. The type differs from that of the other input, so that a runtime
+    /// refuses one in place of the other.
     Pixels,
 }
 
-/// The bytes of an ONNX file with the network in f32; equal arguments give equal bytes.
+/// The bytes of an ONNX file with the network in f32, scaling and temperature inside; equal arguments
+/// give equal bytes.
 ///
 /// # Errors
 /// Parameters that cannot be read from their device.
 pub fn onnx(weights: &Weights, input: OnnxInput) -> Result<Vec<u8>> {
+    let weights = &weights.folded()?;
     let architecture = weights.model.architecture();
     let mut graph = Graph::default();
     let mut x = start(&mut graph, &weights.metadata, input);
@@ -78,16 +80,19 @@ pub fn onnx_int8(quantized: &Quantized, input: OnnxInput) -> Result<Vec<u8>> {
     Ok(finish(graph, metadata, input, "int8"))
 }
 
-/// From the input to normalised images.
+/// From the input to images as the first convolution takes them. Where a mean is subtracted, it is
+/// here: a convolution that pads with 0 cannot have it in its parameters.
 fn start(graph: &mut Graph, metadata: &Metadata, input: OnnxInput) -> String {
-    if input == OnnxInput::Normalized {
-        return "input".to_owned();
+    let mut x = "input".to_owned();
+    let mut most = 1.;
+    if input == OnnxInput::Pixels {
+        let float = [("to", Attribute::Int(DataType::Float as i64))];
+        x = graph.node("input.float", "Cast", &["input"], &float);
+        most = 255.;
     }
-    let float = [("to", Attribute::Int(DataType::Float as i64))];
-    let mut x = graph.node("input.float", "Cast", &["input"], &float);
     let scaling = metadata.input;
     for (name, op_type, value, neutral) in [
-        ("input.unit", "Div", 255., 1.),
+        ("input.unit", "Div", most, 1.),
         ("input.centred", "Sub", scaling.mean, 0.),
         ("input.normalized", "Div", scaling.std, 1.),
     ] {
@@ -215,22 +220,12 @@ fn int8_parameters(graph: &mut Graph, layer: &Layer) -> [String; 2] {
 }
 
 fn finish(graph: Graph, metadata: &Metadata, input: OnnxInput, numbers: &str) -> Vec<u8> {
-    let scaling = metadata.input;
-    let (kind, about, input_name) = match input {
-        OnnxInput::Normalized => (
-            DataType::Float,
-            format!(
-                "white digits on black, (pixel / 255 - {}) / {}",
-                scaling.mean, scaling.std
-            ),
-            "normalized",
-        ),
-        OnnxInput::Pixels => (
-            DataType::Uint8,
-            "white digits on black, pixels of 0 to 255".to_owned(),
-            "pixels",
-        ),
+    let preparation = metadata.preparation.unwrap_or_default();
+    let (kind, scale, input_name) = match input {
+        OnnxInput::Unit => (DataType::Float, "pixels / 255", "unit"),
+        OnnxInput::Pixels => (DataType::Uint8, "pixels of 0 to 255", "pixels"),
     };
+    let about = format!("{scale}; {}", preparation.about());
     let input = batch_of(&[1, 28, 28], "input", kind, about);
     let about = "softmax gives probabilities; the classes are in the metadata".to_owned();
     let classes = metadata.architecture.classes;
@@ -239,8 +234,7 @@ fn finish(graph: Graph, metadata: &Metadata, input: OnnxInput, numbers: &str) ->
     let mut properties = vec![
         ("classes", names.to_string()),
         ("input", input_name.to_owned()),
-        ("input_mean", scaling.mean.to_string()),
-        ("input_std", scaling.std.to_string()),
+        ("preparation", preparation.name().to_owned()),
         ("numbers", numbers.to_owned()),
         ("lenet_version", metadata.lenet_version.clone()),
     ];

@@ -21,6 +21,7 @@ pub fn pytorch(metadata: &Metadata, file: &str) -> String {
     let scaled = match (metadata.input.mean, metadata.input.std) {
         (0., 1.) => "images / 255".to_owned(),
         (0., std) => format!("images / 255 / {std}"),
+        (mean, 1.) => format!("images / 255 - {mean}"),
         (mean, std) => format!("(images / 255 - {mean}) / {std}"),
     };
     // Python's strings escape as JSON's do.
@@ -33,7 +34,7 @@ net = nn.Sequential(collections.OrderedDict(
     conv2=nn.Conv2d(6, 16, 5), act2={activation}, pool2=nn.AvgPool2d(2), flatten=nn.Flatten(),
     fc1=nn.Linear({flat}, 120), act3={activation}, fc2=nn.Linear(120, 84), act4={activation}, fc3=nn.Linear(84, {classes})))
 net.load_state_dict(safetensors.torch.load_file({file}))
-logits = net({scaled})  # images (B, 1, 28, 28), float, 0 to 255, white on black
+logits = net({scaled})  # images (B, 1, 28, 28), float, 0 to 255
 "
     )
 }

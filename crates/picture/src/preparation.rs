@@ -33,6 +33,15 @@ impl Preparation {
         }
     }
 
+    /// What it makes of a picture, in prose.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Ink => "the ink on a ground, brought into MNIST's form: white on black",
+            Self::Resize => "the whole picture in grey, resized to 28x28 pixels",
+            Self::AsIs => "28x28 grey pixels, unchanged",
+        }
+    }
+
     /// The way that suits a set of pictures: `Ink` if at least 95 % of them are in MNIST's form
     /// already, or are ink on a ground; otherwise `AsIs` if all have 28x28 pixels, and `Resize` if
     /// not. `Ink` for no picture at all.

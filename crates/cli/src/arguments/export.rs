@@ -23,8 +23,8 @@ pub struct Export {
     /// Overwrite files that exist.
     #[arg(long)]
     pub force: bool,
-    /// For onnx and onnx-int8: the input is raw pixels, u8 from 0 to 255, normalised inside the
-    /// graph. Otherwise the input is f32 that you normalise as the file's metadata says.
+    /// For onnx and onnx-int8: the input is raw pixels, u8 from 0 to 255. Otherwise it is f32, the
+    /// pixels / 255. All else is inside the graph.
     #[arg(long)]
     pub normalize: bool,
     /// For onnx-int8 and c-header: N training images decide the scales of the integers [default:

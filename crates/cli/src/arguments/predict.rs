@@ -38,6 +38,9 @@ pub struct Predict {
     /// How pictures become images [default: as in the network's training, ink if that is not known].
     #[arg(long, value_name = "HOW", value_parser = preparation())]
     pub pictures: Option<Preparation>,
+    /// Leave out pictures that are unlike any of the network's training, and say how many.
+    #[arg(long)]
+    pub reject: bool,
     /// Show every step from a picture to the network's input: one sheet for all if PATH ends in
     /// .png, else a folder with a sheet for each.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "multi")]

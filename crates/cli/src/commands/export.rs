@@ -22,7 +22,7 @@ pub fn run(arguments: &Export) -> Outcome {
     let input = if arguments.normalize {
         OnnxInput::Pixels
     } else {
-        OnnxInput::Normalized
+        OnnxInput::Unit
     };
     let output = &arguments.output;
     let one = |bytes: Vec<u8>| vec![(output.clone(), bytes)];

@@ -35,7 +35,7 @@ pub fn run(arguments: &Predict) -> Outcome {
     let mut explanation = explanation.transpose()?;
     let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
     let mut printer = Printer::new(arguments);
-    let (mut seen, mut failed, mut blank) = (0_usize, 0_usize, 0_usize);
+    let (mut seen, mut failed, mut blank, mut rejected) = (0_usize, 0_usize, 0_usize, 0_usize);
     for input in inputs::all(&arguments.files) {
         seen += 1;
         let (file, answer) = match input {
@@ -66,7 +66,11 @@ pub fn run(arguments: &Predict) -> Outcome {
         };
         let prediction = Prediction::new(&file, answer);
         blank += usize::from(prediction.blank);
-        printer.print(prediction)?;
+        if arguments.reject && prediction.is_unfamiliar() {
+            rejected += 1;
+        } else {
+            printer.print(prediction)?;
+        }
     }
     printer.finish()?;
     if let Some(explanation) = explanation {
@@ -76,7 +80,11 @@ pub fn run(arguments: &Predict) -> Outcome {
         let message = format!("{failed} of {seen} pictures could not be read");
         return Err(Error::input(message).into());
     }
-    if seen > 1 {
+    if arguments.reject {
+        tracing::info!(
+            "{seen} pictures, {blank} of them blank; {rejected} unlike any training image are left out"
+        );
+    } else if seen > 1 {
         tracing::info!("{seen} pictures, {blank} of them blank");
     }
     Ok(ExitCode::SUCCESS)

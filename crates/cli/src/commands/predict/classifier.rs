@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
-use lenet_model::{Weights, softmax};
+use lenet_model::{Seen, Weights, roughness, softmax};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_train::Backend;
 
@@ -14,8 +14,10 @@ pub struct Classifier<'a> {
     weights: &'a Weights,
     device: &'a Device,
     table: [f32; 256],
-    /// The network on the engine, unless candle computes it.
-    single: Option<Single>,
+    /// The network on the engine.
+    single: Single,
+    /// Whether candle computes the logits.
+    is_candle: bool,
 }
 
 impl<'a> Classifier<'a> {
@@ -24,28 +26,35 @@ impl<'a> Classifier<'a> {
             weights,
             device,
             table: weights.metadata.input.table(),
-            single: match backend {
-                Backend::Fused(_) => Some(weights.model.to_single()?),
-                Backend::Candle => None,
-            },
+            single: weights.model.to_single()?,
+            is_candle: matches!(backend, Backend::Candle),
         })
     }
 
     /// The classes of an image.
     pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Reading> {
-        let probabilities = match &mut self.single {
-            Some(single) => softmax(single.logits(Pixels::Bytes(pixels, &self.table))),
-            None => {
-                let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
-                let shape = (1, 1, IMAGE_SIDE, IMAGE_SIDE);
-                let image = Tensor::from_slice(&input, shape, self.device)?;
-                let logits = self.weights.model.forward(&image)?.flatten_all()?;
-                softmax(&logits.to_vec1::<f32>()?)
-            }
-        };
+        let metadata = &self.weights.metadata;
+        let logits = self.single.logits(Pixels::Bytes(pixels, &self.table));
+        let mut probabilities = softmax(logits);
+        let logits = logits.to_vec();
+        let familiar = metadata.familiarity.as_ref().map(|familiarity| {
+            familiarity.is_familiar(Seen {
+                features: &self.single.features(),
+                logits: &logits,
+                roughness: roughness(pixels),
+            })
+        });
+        if self.is_candle {
+            let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
+            let shape = (1, 1, IMAGE_SIDE, IMAGE_SIDE);
+            let image = Tensor::from_slice(&input, shape, self.device)?;
+            let logits = self.weights.model.forward(&image)?.flatten_all()?;
+            probabilities = softmax(&logits.to_vec1::<f32>()?);
+        }
         Ok(Reading::new(
-            &self.weights.metadata.class_names,
+            &metadata.class_names,
             &probabilities,
+            familiar,
         ))
     }
 }

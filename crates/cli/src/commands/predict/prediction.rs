@@ -27,13 +27,16 @@ pub struct Reading {
     label: Option<String>,
     probability: Option<f32>,
     probabilities: BTreeMap<String, f32>,
+    /// Whether the image resembles those of the network's training, if the network tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub familiar: Option<bool>,
     #[serde(skip)]
     ranked: Vec<(String, f32)>,
 }
 
 impl Reading {
     /// From the probability of each class.
-    pub fn new(names: &[String], probabilities: &[f32]) -> Self {
+    pub fn new(names: &[String], probabilities: &[f32], familiar: Option<bool>) -> Self {
         let mut ranked: Vec<(String, f32)> =
             std::iter::zip(names.iter().cloned(), probabilities.iter().copied()).collect();
         let probabilities = ranked.iter().cloned().collect();
@@ -43,6 +46,7 @@ impl Reading {
             label,
             probability,
             probabilities,
+            familiar,
             ranked,
         }
     }
@@ -56,7 +60,11 @@ impl Reading {
     /// The most likely classes in a line.
     pub fn in_words(&self, count: usize) -> String {
         let words: Vec<String> = self.likeliest(count).map(|words| words.join(" ")).collect();
-        words.join(", ")
+        let words = words.join(", ");
+        match (&self.label, self.familiar) {
+            (Some(label), Some(false)) => format!("{label}? unlike any training image ({words})"),
+            _ => words,
+        }
     }
 }
 
@@ -85,6 +93,13 @@ struct InRow {
 }
 
 impl Prediction {
+    /// Whether the picture, or a digit of its row, is unlike any of the network's training.
+    pub fn is_unfamiliar(&self) -> bool {
+        let digits = self.digits.iter().flatten().map(|digit| &digit.reading);
+        let mut readings = std::iter::once(&self.reading).chain(digits);
+        readings.any(|reading| reading.familiar == Some(false))
+    }
+
     /// Of a picture, or of why it could not be read.
     pub fn new(file: &Path, answer: Result<Answer, String>) -> Self {
         let mut prediction = Self {
@@ -175,7 +190,11 @@ impl Printer {
 
     fn add_rows(&mut self, prediction: &Prediction) {
         let likeliest = |reading: &Reading| -> Vec<String> {
-            reading.likeliest(self.top_k).flatten().collect()
+            let mut cells: Vec<String> = reading.likeliest(self.top_k).flatten().collect();
+            if let (Some(label), Some(false)) = (cells.first_mut(), reading.familiar) {
+                label.push('?');
+            }
+            cells
         };
         let of_picture = if prediction.error.is_some() {
             vec!["unreadable".to_owned()]

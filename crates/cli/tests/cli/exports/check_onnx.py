@@ -38,7 +38,7 @@ def check_file(model, input_type, classes):
     assert (result.name, shape(result)) == ("logits", ["batch", classes]), result
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert len(json.loads(metadata["classes"])) == classes, metadata
-    float(metadata["input_mean"]), float(metadata["input_std"])
+    assert metadata["preparation"] in ("ink", "resize", "as-is"), metadata
     assert metadata["lenet_version"] and model.producer_version, metadata
 
 

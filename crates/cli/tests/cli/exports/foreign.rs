@@ -28,8 +28,9 @@ fn state_dict(weights: &Weights) -> Vec<u8> {
 fn weights_without_metadata() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let own = other_network();
-    fs::write(folder.join("torch.safetensors"), state_dict(&own)).unwrap();
+    let unfolded = other_network();
+    let own = unfolded.folded().unwrap();
+    fs::write(folder.join("torch.safetensors"), state_dict(&unfolded)).unwrap();
     let said = fails(folder, "summary --model torch.safetensors", 0);
     let file = "torch.safetensors";
     for words in [file, "padding valid, 11 classes", "Assumed: relu"] {

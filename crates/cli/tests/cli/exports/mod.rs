@@ -61,7 +61,7 @@ fn script(name: &str) -> std::path::PathBuf {
 
 /// The embedded network.
 fn embedded_network() -> Weights {
-    pretrained::mnist(&Device::Cpu).unwrap()
+    pretrained::mnist(&Device::Cpu).unwrap().folded().unwrap()
 }
 
 /// An untrained network that differs from it in everything that can differ.
@@ -74,13 +74,10 @@ fn other_network() -> Weights {
     let names = [
         "a\"b", "c\\d", "ö", "??/", "*/", "'", "{", "-", "#", "", " x ",
     ];
+    let names = names.map(str::to_owned).to_vec();
     Weights {
         model: LeNet5::new(&architecture, Init::PyTorch, 3, &Device::Cpu).unwrap(),
-        metadata: Metadata::new(
-            architecture,
-            names.map(str::to_owned).to_vec(),
-            Normalization::MNIST,
-        ),
+        metadata: Metadata::new(architecture, names, Normalization::MNIST),
     }
 }
 

@@ -17,14 +17,15 @@ use super::{
 /// Writes a case as check_onnx.py and tract read it: NAME.onnx, NAME.input, NAME.logits, and its
 /// line of cases.txt.
 fn case(folder: &Path, name: &str, kind: &str, file: &[u8], weights: &Weights, logits: &[f32]) {
-    let test = &mnist().test;
+    let pixels = pixels(&mnist().test, IMAGES);
     fs::write(folder.join(format!("{name}.onnx")), file).unwrap();
     fs::write(folder.join(format!("{name}.logits")), bytes_of(logits)).unwrap();
-    let images = normalized(weights, test, IMAGES);
     let (input, bytes) = if name.contains("pixels") {
-        ("u8", pixels(test, IMAGES))
+        ("u8", pixels)
     } else {
-        ("f32", bytes_of(&floats(&images)))
+        // What everybody feeds, whatever the recipe's scaling is.
+        let unit = pixels.into_iter().map(|pixel| f32::from(pixel) / 255.);
+        ("f32", bytes_of(&unit.collect::<Vec<_>>()))
     };
     fs::write(folder.join(format!("{name}.input")), bytes).unwrap();
     let list = folder.join("cases.txt");
@@ -39,7 +40,10 @@ fn cases(folder: &Path) {
     let Splits { train, test, .. } = mnist();
     let labels: Vec<u8> = test.iter().take(IMAGES).map(|(_, label)| label).collect();
     fs::write(folder.join("labels"), labels).unwrap();
-    for (network, weights) in [("embedded", embedded_network()), ("other", other_network())] {
+    for (network, mut unfolded) in [("embedded", embedded_network()), ("other", other_network())] {
+        unfolded.metadata.temperature = 0.7;
+        // What the command line computes with.
+        let weights = unfolded.folded().unwrap();
         let images = normalized(&weights, test, IMAGES);
         let logits = floats(&weights.model.forward(&images).unwrap());
         let calibration = normalized(&weights, train, 500);
@@ -49,11 +53,8 @@ fn cases(folder: &Path) {
             .flat_map(|(image, _)| quantized.logits(image))
             .map(|logit| logit as f32 / 65_536.)
             .collect();
-        for (input, form) in [
-            (OnnxInput::Normalized, "normalized"),
-            (OnnxInput::Pixels, "pixels"),
-        ] {
-            let file = onnx(&weights, input).unwrap();
+        for (input, form) in [(OnnxInput::Unit, "unit"), (OnnxInput::Pixels, "pixels")] {
+            let file = onnx(&unfolded, input).unwrap();
             let name = format!("{network}-{form}");
             case(folder, &name, "f32", &file, &weights, &logits);
             let file = onnx_int8(&quantized, input).unwrap();
@@ -90,7 +91,7 @@ fn the_command_writes_the_file() {
     let weights = embedded_network();
     let export = "export --format onnx --output a.onnx";
     for (flags, input) in [
-        ("", OnnxInput::Normalized),
+        ("", OnnxInput::Unit),
         ("--normalize --force", OnnxInput::Pixels),
     ] {
         succeeds(folder, &format!("{export} {flags}"));
