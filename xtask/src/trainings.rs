@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
-use crate::run::{PROFILE, Workspace, checked};
+use crate::run::{PROFILE, Workspace, checked, output};
 use crate::usage_error;
 
 /// Recipe, data set (a name, or a folder from the root), the folder that holds its files if it is
@@ -31,6 +32,10 @@ const CLAIMS: [(&str, &str, Option<&str>, &str); 3] = [
     ),
 ];
 
+/// What else the first of them keeps to on the test images: how far probabilities are from the truth,
+/// and the share of images that are taken for something unknown.
+const MOST: [(&str, f64); 2] = [("expected_calibration_error", 0.006), ("unfamiliar", 0.02)];
+
 /// Trains by each recipe and has `lenet eval` judge.
 pub fn accuracy(workspace: &Workspace) -> Result<()> {
     let program = workspace.build_program(PROFILE)?;
@@ -48,6 +53,14 @@ pub fn accuracy(workspace: &Workspace) -> Result<()> {
             lenet.current_dir(&workspace.root).args(line.split(' '));
             checked(lenet.arg(folder.join(recipe)))?;
         }
+    }
+    let mut eval = Command::new(&program);
+    eval.args(["eval", "--format", "json", "--model"]);
+    let figures: Value = serde_json::from_str(&output(eval.arg(folder.join(CLAIMS[0].0)))?)?;
+    for (figure, most) in MOST {
+        let found = figures[figure].as_f64().context("a figure is missing")?;
+        println!("accuracy: {figure} {found:.4}, at most {most}");
+        ensure!(found <= most, "{figure} {found}: at most {most}");
     }
     Ok(())
 }

@@ -174,7 +174,11 @@ impl Weights {
             .iter()
             .map(|(name, var)| (name.to_owned(), var.as_detached_tensor()))
             .collect();
-        store::encode(&tensors, &self.metadata)
+        let metadata = Metadata {
+            format: FORMAT,
+            ..self.metadata.clone()
+        };
+        store::encode(&tensors, &metadata)
     }
 
     /// Reads the bytes of a weights file. A file without lenet's metadata, such as a PyTorch
@@ -292,4 +296,37 @@ fn refuse_other_kinds(bytes: &[u8]) -> Result<()> {
         }
         _ => return Ok(()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Init;
+
+    /// A file of format 1 says nothing of preparation and temperature: it is used as it was.
+    #[test]
+    fn format_1_is_read() {
+        let architecture = Architecture::default();
+        let model = LeNet5::new(&architecture, Init::PyTorch, 7, &Device::Cpu).unwrap();
+        let names = (0..10).map(|class| class.to_string()).collect();
+        let metadata = Metadata::new(architecture, names, Normalization::MNIST);
+        let mut object = serde_json::to_value(&metadata).unwrap();
+        let members = object.as_object_mut().unwrap();
+        members.insert("format".to_owned(), 1.into());
+        members.remove("preparation");
+        members.remove("temperature");
+        let parameters = model.parameters().iter();
+        let tensors = parameters
+            .map(|(name, var)| (name.to_owned(), var.as_detached_tensor()))
+            .collect();
+        let bytes = store::encode(&tensors, &object).unwrap();
+        let read = Weights::from_bytes(&bytes, &Device::Cpu).unwrap();
+        assert_eq!(
+            read.metadata,
+            Metadata {
+                format: 1,
+                ..metadata
+            }
+        );
+    }
 }

@@ -10,6 +10,7 @@
 //! | rows, step | a batch, and one step on either engine | [`Backend`], [`TensorOptimizer`] |
 //! | fit, evaluate, metrics, progress | the loop: epochs, their validation, where it stands | [`fit`], [`evaluate`](evaluate()), [`Metrics`], [`Progress`] |
 //! | checkpoint | the progress on disk | [`checkpoint`] |
+//! | calibrate | what is fitted after a training: temperature, familiar images | [`unfamiliar`] |
 //! | inspect, run | from the configuration to the folder | [`Run`], [`inspect`](inspect()) |
 //! | tensorboard | an observer | [`TensorBoard`] |
 //!

@@ -69,6 +69,32 @@ fn what_is_written_is_read() {
     assert_eq!(weights(12).to_bytes().unwrap(), bytes);
 }
 
+/// The deviation and the temperature go into the parameters, the mean stays: the same logits, of
+/// which a softmax is the probability. The file says so, and nothing is folded twice.
+#[test]
+fn folded_weights_compute_the_same() {
+    let mut own = weights(12);
+    own.metadata.temperature = 0.5;
+    let folded = own.folded().unwrap();
+    let Metadata {
+        input, temperature, ..
+    } = &folded.metadata;
+    assert_eq!((input.mean, input.std, *temperature), (0.1307, 1., 1.));
+    let scaled = |weights: &Weights| {
+        let table = weights.metadata.input.table();
+        let pixels: Vec<f32> = (0..784).map(|at| table[at % 256]).collect();
+        let image = Tensor::from_vec(pixels, (1, 1, 28, 28), &Device::Cpu).unwrap();
+        let logits = weights.model.forward(&image).unwrap();
+        logits.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    for (found, expected) in std::iter::zip(scaled(&folded), scaled(&own)) {
+        // Forgetting either would change the logits by a factor of 2 or more.
+        assert!((found - expected / 0.5).abs() < 1e-5, "{found} {expected}");
+    }
+    let again = folded.folded().unwrap();
+    assert_eq!(again.to_bytes().unwrap(), folded.to_bytes().unwrap());
+}
+
 /// PyTorch's names and shapes, so that `load_state_dict` takes the file; and a `state_dict` without
 /// metadata is read by them.
 #[test]
