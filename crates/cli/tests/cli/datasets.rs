@@ -57,7 +57,7 @@ fn a_folder_of_pictures_from_training_to_prediction() {
     assert_eq!(evaluated["dataset"], "shapes");
     assert_eq!(evaluated["errors"], summary["test"]["errors"]);
     assert!(evaluated["accuracy"].as_f64().unwrap() > 0.9, "{evaluated}");
-    let predicted = &json(root, "predict --model run --as-is shapes/spot/05.png")[0];
+    let predicted = &json(root, "predict --model run shapes/spot/05.png")[0];
     assert_eq!(predicted["label"], "spot");
     let verified = &json(root, "data verify shapes")[0];
     assert_eq!(verified["sha256"], environment["data"]["sha256"]);

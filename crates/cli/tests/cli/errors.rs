@@ -18,7 +18,7 @@ const EXIT_CODES: &str = r#"2 | train --epochs 0 | epochs 0: must be between 1 a
 2 | train --force-config | --resume <RUN>
 2 | train --set epochs | it has no =
 2 | train --momentum 0.9 | unknown field `momentum`
-2 | predict --multi --as-is y | cannot be used with
+2 | predict --multi --pictures as-is y | needs --pictures ink
 2 | eval --min-accuracy 2 | must be between 0 and 1
 2 | data show --rotation 5 | --augment
 2 | frobnicate | unrecognized subcommand 'frobnicate'
