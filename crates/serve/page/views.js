@@ -144,7 +144,8 @@ export class Views {
       const strong = document.createElement("b");
       strong.textContent = percent(best.part);
       const isStrange = answer.familiar === false;
-      const others = second ? `then ${second.name}, ${percent(second.part)}` : "";
+      // A second class that would read 0.0 % is none.
+      const others = second?.part >= 0.0005 ? `then ${second.name}, ${percent(second.part)}` : "";
       words.replaceChildren(strong, isStrange ? "unlike any training image" : others);
       find("digit").classList.toggle("strange", isStrange);
       find("digit").classList.toggle("long", best.name.length > 2);
