@@ -17,7 +17,7 @@ pub struct Recipe {
 }
 
 /// The recipes; the first is the default.
-pub const RECIPES: [Recipe; 4] = [
+pub const RECIPES: [Recipe; 5] = [
     Recipe {
         name: "classic",
         about: "as the TensorFlow project: Adam, 10 epochs, nothing else",
@@ -37,6 +37,11 @@ pub const RECIPES: [Recipe; 4] = [
         name: "fashion",
         about: "for Fashion-MNIST: mirrored and shifted images, averaging over 30 epochs",
         text: include_str!("../recipes/fashion.toml"),
+    },
+    Recipe {
+        name: "small",
+        about: "for own data below 10,000 images, whose default it is: about 2,000 steps",
+        text: include_str!("../recipes/small.toml"),
     },
 ];
 
@@ -189,7 +194,7 @@ mod tests {
         }
         assert_eq!(config(RECIPES[0].name, &[]), Config::default());
         let error = Draft::recipe("slow").unwrap_err().to_string();
-        let expected = "there is no recipe \"slow\"; there are classic, fast, best, fashion";
+        let expected = "there is no recipe \"slow\"; there are classic, fast, best, fashion, small";
         assert_eq!(error, expected);
     }
 

@@ -54,7 +54,7 @@ pub struct Train {
 /// The values of the configuration. Serde's names are the keys of the configuration.
 #[derive(Debug, Clone, Default, Args, Serialize)]
 pub struct Values {
-    /// The recipe to start from [default: classic].
+    /// The recipe to start from [default: classic; small for own data below 10,000 images].
     #[arg(long, value_name = "NAME", value_parser = recipe_names())]
     pub recipe: Option<String>,
     /// Take values from a file such as the config.toml of a run.

@@ -48,15 +48,19 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         pictures: arguments.values.pictures,
         strict: arguments.strict,
     };
-    let loaded = sets.iter().map(|(source, _)| source.load(&search, reading));
-    let loaded = loaded.collect::<Result<Vec<_>, _>>()?;
+    let sets = sets.into_iter().map(|(source, resolved)| {
+        let loaded = source.load(&search, reading)?;
+        let resolved = resolved.fitted(source, &loaded, &arguments.values)?;
+        Ok((source, resolved, loaded))
+    });
+    let sets = sets.collect::<Outcome<Vec<_>>>()?;
 
     let folder = match &arguments.output {
         Some(folder) => folder.clone(),
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
     let runs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
-    for (((source, mut resolved), loaded), run) in sets.into_iter().zip(loaded).zip(&runs) {
+    for ((source, mut resolved, loaded), run) in sets.into_iter().zip(&runs) {
         let is_started = run.join(name::CONFIG).exists();
         if is_started {
             check_same(run, &resolved)?;
@@ -100,13 +104,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
 
 /// A run that an earlier command started must have the configuration that this one asks for.
 fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
-    let found = Config::read(&run.join(name::CONFIG))?;
-    let mut wanted = resolved.config.clone();
-    if !resolved.validation_is_stated {
-        // It may have been fitted to a small set.
-        wanted.validation = found.validation;
-    }
-    if found == wanted {
+    if Config::read(&run.join(name::CONFIG))? == resolved.config {
         return Ok(());
     }
     Err(Failure::usage(format!(

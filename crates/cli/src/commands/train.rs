@@ -37,9 +37,13 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     {
         return already_finished(folder, arguments.format);
     }
-    if arguments.print_config {
-        output::line(resolved.config.to_toml()?.trim_end())?;
-        return Ok(ExitCode::SUCCESS);
+    let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
+    let print_config = |config: &Config| -> Outcome {
+        output::line(config.to_toml()?.trim_end())?;
+        Ok(ExitCode::SUCCESS)
+    };
+    if arguments.print_config && !resolved.is_open(&source) {
+        return print_config(&resolved.config);
     }
     let context = Context {
         threads: set_threads(arguments.hardware.threads)?,
@@ -48,14 +52,16 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         verbosity,
         stop: StopFlag::install()?,
     };
-    let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
-    let loaded = {
-        let reading = Reading {
-            pictures: resolved.config.pictures,
-            strict: arguments.source.strict,
-        };
-        source.load(&Search::new(arguments.source.data_dir.clone()), reading)?
+    let search = Search::new(arguments.source.data_dir.clone());
+    let reading = Reading {
+        pictures: resolved.config.pictures,
+        strict: arguments.source.strict,
     };
+    let loaded = source.load(&search, reading)?;
+    let resolved = resolved.fitted(&source, &loaded, &arguments.values)?;
+    if arguments.print_config {
+        return print_config(&resolved.config);
+    }
     let folder = || match (&arguments.resume, &arguments.output) {
         (Some(path), _) => RunFolder::open(path),
         (None, Some(path)) => RunFolder::create(path),
@@ -152,16 +158,10 @@ pub fn train(
 
 /// The images, and what trains on them.
 fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded) -> Outcome<Setup> {
-    let Resolved {
-        mut config,
-        validation_is_stated,
-    } = resolved;
+    let config = resolved.config;
     let device = context.hardware.device.open()?;
     let backend = context.hardware.backend();
     backend.check(config.precision)?;
-    if !validation_is_stated {
-        config.validation = fitting_validation(source, &loaded, config.validation);
-    }
     let record = DataRecord {
         name: source.name(),
         title: source.title(),
@@ -182,21 +182,6 @@ fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded)
             ..Environment::here()
         },
     })
-}
-
-/// The recipe's number of validation images, made for sets of MNIST's size; a tenth of own data that
-/// is small.
-fn fitting_validation(source: &Source, loaded: &Loaded, of_recipe: usize) -> usize {
-    let images = loaded.splits.train.len();
-    if matches!(source, Source::Known(_)) || of_recipe <= images / 5 {
-        return of_recipe;
-    }
-    info!(
-        "{images} training images: {} are held out for validation, not {of_recipe}; --validation \
-         sets another number",
-        images / 10
-    );
-    images / 10
 }
 
 /// What is needed to judge a run comes first: what computes where, on what, with which settings.

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use lenet_data::Source;
+use lenet_data::{Loaded, Source};
 use lenet_files::read_text;
 use lenet_run::name;
 use lenet_train::{Config, Draft, RECIPES};
 use toml::{Table, Value};
+use tracing::info;
 
 use crate::arguments::Values;
 use crate::failure::{Failure, Outcome};
@@ -19,6 +20,67 @@ pub struct Resolved {
     pub config: Config,
     /// Whether the number of validation images was asked for, not only the recipe's.
     pub validation_is_stated: bool,
+    /// Whether the number of epochs was asked for.
+    pub epochs_are_stated: bool,
+    /// Whether no recipe was asked for.
+    pub recipe_is_default: bool,
+}
+
+/// Own data with fewer training images has another default recipe.
+const SMALL: usize = 10_000;
+
+/// The steps of the recipe `small`, which are at least so many epochs.
+const SMALL_STEPS: usize = 2_000;
+const SMALL_EPOCHS: usize = 20;
+
+impl Resolved {
+    /// Whether the default recipe depends on the data.
+    pub fn is_open(&self, source: &Source) -> bool {
+        let stated = self.epochs_are_stated || !self.recipe_is_default;
+        matches!(source, Source::Own(_)) && !stated
+    }
+
+    /// With what depends on the data: the recipe `small` for few images of one's own if nothing else
+    /// was asked for; its epochs; the number of validation images.
+    pub fn fitted(mut self, source: &Source, loaded: &Loaded, values: &Values) -> Outcome<Self> {
+        let images = loaded.splits.train.len();
+        if self.is_open(source) && images < SMALL {
+            let small = Values {
+                recipe: Some("small".to_owned()),
+                ..values.clone()
+            };
+            info!(
+                "{images} training images of one's own: the recipe is `small`; --recipe, --epochs or \
+                 --config decides otherwise"
+            );
+            self = resolve(None, Some(source), &small)?;
+        }
+        let config = &mut self.config;
+        if !self.validation_is_stated {
+            config.validation = fitting_validation(source, images, config.validation);
+        }
+        if !self.epochs_are_stated && config.recipe == "small" {
+            let trained = images.saturating_sub(config.validation);
+            let trained = trained.min(config.limit_train.unwrap_or(usize::MAX)).max(1);
+            let steps = trained.div_ceil(config.batch_size);
+            config.epochs = SMALL_STEPS.div_ceil(steps).max(SMALL_EPOCHS) as u32;
+        }
+        Ok(self)
+    }
+}
+
+/// The recipe's number of validation images, made for sets of MNIST's size; a tenth of own data that
+/// is small.
+fn fitting_validation(source: &Source, images: usize, of_recipe: usize) -> usize {
+    if matches!(source, Source::Known(_)) || of_recipe <= images / 5 {
+        return of_recipe;
+    }
+    info!(
+        "{images} training images: {} are held out for validation, not {of_recipe}; --validation \
+         sets another number",
+        images / 10
+    );
+    images / 10
 }
 
 /// The recipe, or the configuration of the run that is resumed; then the file of `--config`; then
@@ -57,13 +119,16 @@ pub fn resolve(
     for assignment in &values.set {
         draft.assign(assignment)?;
     }
-    let is_validation = |set: &String| set.trim_start().starts_with("validation");
+    let is_stated = |key: &str, flag: bool| {
+        let sets = values.set.iter();
+        let mut keys = sets.filter_map(|set| Some(set.split_once('=')?.0.trim()));
+        resumed.is_some() || flag || table.contains_key(key) || keys.any(|set| set == key)
+    };
     Ok(Resolved {
         config: draft.finish()?,
-        validation_is_stated: resumed.is_some()
-            || values.validation.is_some()
-            || table.contains_key("validation")
-            || values.set.iter().any(is_validation),
+        validation_is_stated: is_stated("validation", values.validation.is_some()),
+        epochs_are_stated: is_stated("epochs", values.epochs.is_some()),
+        recipe_is_default: resumed.is_none() && values.recipe.is_none() && values.config.is_none(),
     })
 }
 
