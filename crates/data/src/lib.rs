@@ -57,6 +57,6 @@ pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
 pub use digest::{Md5, Sha256};
 use lenet_files::{Error, Result};
-pub use order::order;
+pub use order::{balanced_order, order};
 pub use registry::{DatasetSpec, FileSpec};
 pub use source::{ENVIRONMENT, Loaded, Origin, Reading, Search, Source, load, locate};

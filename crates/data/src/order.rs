@@ -3,6 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
+use crate::Dataset;
+
 /// What random numbers are drawn for. Each purpose has its own stream, so that drawing more for one
 /// does not change the others.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,26 @@ pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: u32) -> ChaCha8Rng {
 /// orders on every machine and in every release, other arguments give unrelated ones.
 pub fn order(seed: u64, epoch: u32, n: usize) -> Vec<u32> {
     permutation(seed, Purpose::Order, epoch, n)
+}
+
+/// An order as long as the set in which every class is as frequent as any other: the images of a small
+/// one come several times, of a large one only some, other ones in other epochs. A pure function, as
+/// [`order`] is.
+pub fn balanced_order(seed: u64, epoch: u32, dataset: &Dataset) -> Vec<u32> {
+    let mut images = vec![Vec::new(); dataset.classes()];
+    for index in order(seed, epoch, dataset.len()) {
+        if let Some((_, label)) = dataset.get(index as usize) {
+            images[usize::from(label)].push(index);
+        }
+    }
+    images.retain(|images| !images.is_empty());
+    // One image of each class after the other.
+    let classes = images.len();
+    let image = |place: usize| {
+        let own = &images[place % classes];
+        own[place / classes % own.len()]
+    };
+    (0..dataset.len()).map(image).collect()
 }
 
 /// A permutation of `0..n` that the validation split is cut from.
@@ -79,6 +101,21 @@ mod tests {
         assert_ne!(order(7, 3, 1_000), order(7, 4, 1_000));
         assert_ne!(order(7, 3, 1_000), order(8, 3, 1_000));
         assert_ne!(order(7, 0, 1_000), split_order(7, 1_000));
+    }
+
+    #[test]
+    fn balanced_classes_are_equally_frequent() {
+        let labels: Vec<u8> = (0..90).map(|at| u8::from(at % 30 == 0)).collect();
+        let set = Dataset::new(vec![0; 90 * 784], labels, ["many", "few", "none"]).unwrap();
+        let drawn = balanced_order(7, 1, &set);
+        assert_eq!(drawn.len(), 90);
+        assert_eq!(drawn.iter().filter(|&&row| row % 30 == 0).count(), 45);
+        let others = balanced_order(7, 2, &set).into_iter().chain(drawn);
+        let mut seen: Vec<u32> = others.filter(|row| row % 30 != 0).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        // Another half of the many in another epoch.
+        assert!(seen.len() > 55, "{seen:?}");
     }
 
     /// Runs of this release must be repeatable by the next: the draw itself is pinned.

@@ -96,6 +96,8 @@ pub struct Engine {
     gradients: Lines,
     first_moments: Lines,
     second_moments: Lines,
+    /// The first number of the parameters that the optimiser changes.
+    first_trained: usize,
     /// Steps of the optimiser so far.
     step: u64,
     /// Counts the changes of the parameters.
@@ -140,6 +142,7 @@ impl Engine {
             gradients: Lines::floats(moments),
             first_moments: Lines::floats(moments),
             second_moments: Lines::floats(moments),
+            first_trained: 0,
             step: 0,
             version: 1,
             images: 0,
@@ -178,6 +181,13 @@ impl Engine {
     /// The parameters, in the order of [`Layers::parameters`].
     pub fn parameters(&self) -> impl Iterator<Item = &[f32]> {
         self.places.get(&self.parameters)
+    }
+
+    /// From now on the optimiser leaves the convolutions as they are.
+    pub fn freeze_convolutions(&mut self) {
+        // They lie before the linear layers.
+        let first = self.places.linears.first();
+        self.first_trained = first.map_or(0, |linear| linear.weight.offset);
     }
 
     /// The gradients of the last [`Engine::gradients`] or [`Engine::backward`], in the order of the

@@ -35,11 +35,11 @@ impl Engine {
         Ok(())
     }
 
-    /// The Euclidean norm of the last gradients, all parameters together. The sum runs in one order,
+    /// The Euclidean norm of the last gradients, all parameters together that are not frozen. The sum runs in one order,
     /// whatever the number of threads.
     pub fn gradient_norm(&self) -> f64 {
         let mut sums = [0.0_f64; LANES];
-        let (lines, _) = self.gradients.as_slice().as_chunks::<LANES>();
+        let (lines, _) = self.gradients.as_slice()[self.first_trained..].as_chunks::<LANES>();
         for line in lines {
             for (sum, &gradient) in std::iter::zip(&mut sums, line) {
                 *sum += f64::from(gradient) * f64::from(gradient);
@@ -61,7 +61,7 @@ impl Engine {
         let this = &*self;
         self.setup.pool.run(&|thread, threads| {
             let own = share(this.places.len / LANES, thread, threads);
-            let own = own.start * LANES..own.end * LANES;
+            let own = (own.start * LANES).max(this.first_trained)..own.end * LANES;
             for place in this.places.iter() {
                 let first = own.start.max(place.offset);
                 let end = own
