@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ..DataRecord::default()
     };
     let setup = Setup {
+        start: None,
         images: Images::divide(record, lenet_data::embedded::mnist()?, &config)?,
         config,
         backend: Backend::default(),

@@ -21,6 +21,9 @@ const FORMAT: u32 = 2;
 pub struct Identity {
     /// The configuration.
     pub config: Config,
+    /// SHA-256 of the weights that it started from.
+    #[serde(default)]
+    pub from_sha256: Option<String>,
     /// Number of images to train on.
     pub train_images: usize,
     /// Number of images held out.

@@ -39,6 +39,15 @@ pub struct Config {
     /// How pictures of own data become images; without it, their looks decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Preparation>,
+    /// The network to start from: a file, a run folder, or [`Config::BUILT_IN`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Whether the convolutions stay as they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub freeze: bool,
+    /// Whether each class is seen as often as any other.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub balance: bool,
     /// How pixels are scaled.
     pub scaling: Scaling,
     /// The first convolution's padding.
@@ -101,6 +110,9 @@ impl Default for Config {
             validation: 5_000,
             limit_train: None,
             pictures: None,
+            from: None,
+            freeze: false,
+            balance: false,
             scaling: Scaling::Unit,
             padding: Padding::Same,
             activation: Activation::Relu,
@@ -129,6 +141,8 @@ impl Config {
     pub const MAX_BATCH_SIZE: usize = 65_536;
     /// The largest seed: TOML has signed integers of 64 bits.
     pub const MAX_SEED: u64 = i64::MAX as u64;
+    /// The name of the network inside the program, which reads digits.
+    pub const BUILT_IN: &str = "built-in";
 
     /// Reads a file such as `config.toml`.
     ///
@@ -182,6 +196,11 @@ impl Config {
         Range::UpToOne.check("average", self.average)?;
         Range::UpToOne.check("augment_until", self.augment_until)?;
         Range::UpToOne.check("augment_end", self.augment_end)?;
+        if self.freeze && self.from.is_none() {
+            return Err(Error::usage(
+                "freeze keeps the convolutions of another network: name it with from",
+            ));
+        }
         if let Some(norm) = self.clip_norm {
             Range::Positive.check("clip_norm", norm)?;
         }

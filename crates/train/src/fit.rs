@@ -1,16 +1,18 @@
 //! The training loop.
 
 mod clock;
+mod divergence;
 mod epoch;
 
 use std::ops::ControlFlow;
 
-use lenet_data::{Dataset, order};
-use lenet_files::{Error, Kind, Result};
+use lenet_data::Dataset;
+use lenet_files::Result;
 use lenet_model::LeNet5;
 use lenet_run::{Event, Observer, Scores, Started, Untrained};
 
 use clock::Clock;
+use divergence::Recent;
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -75,8 +77,9 @@ impl<T: Observer> Watch for T {
 /// the best epoch, by [`lenet_run::is_better`].
 ///
 /// # Errors
-/// [`Kind::Diverged`] if the loss or a gradient is not finite, before it reaches a parameter, or if
-/// an epoch leaves a network whose outputs are not, before it is saved; [`Kind::Usage`] for a
+/// [`Kind::Diverged`](lenet_files::Kind::Diverged) if the loss or a gradient is not finite, before it
+/// reaches a parameter, if the loss stays far above that of guessing, or if an epoch leaves a network
+/// whose outputs are not finite, before it is saved; [`Kind::Usage`](lenet_files::Kind::Usage) for a
 /// configuration out of range; what [`Watch::save`] returns; candle's own.
 pub fn fit(
     training: &Training<'_>,
@@ -91,9 +94,11 @@ pub fn fit(
     let mut step = step::new(model, training.backend, config, state)?;
     let mut stop = begin(training, &plan, &table, progress, step.as_mut(), watch)?;
 
+    let mut recent = Recent::new(model.architecture().classes);
+
     while !plan.is_over(progress) {
         let epoch = progress.epochs_done + 1;
-        let order = order(config.seed, epoch, training.train.len());
+        let order = order(config, epoch, training.train);
         let mut clock = Clock::start(progress);
         let mut learning_rate = plan.learning_rate(progress);
 
@@ -114,7 +119,8 @@ pub fn fit(
                 },
             };
             let pass = step.gradients(&batch, progress.metrics(model.architecture().classes))?;
-            check_finite(&pass, step.as_ref(), model, progress, learning_rate)?;
+            recent.add(pass.loss);
+            recent.check(&pass, step.as_ref(), model, progress, learning_rate)?;
             step.update(learning_rate)?;
             progress.step += 1;
             progress.steps_done += 1;
@@ -145,9 +151,8 @@ pub fn fit(
             return Ok(Ending::Stopped);
         }
     }
-    if let Some(best) = &progress.best {
-        model.parameters().restore(&best.parameters)?;
-    }
+    let best = recent.check_best(progress, config)?;
+    model.parameters().restore(&best.parameters)?;
     Ok(Ending::Finished)
 }
 
@@ -175,9 +180,10 @@ fn begin(
             steps_done: progress.steps_done,
         }))
         .is_break();
-    let order = order(config.seed, 1, training.train.len());
+    let order = order(config, 1, training.train);
     if let Some(rows) = order.chunks(config.batch_size).next()
         && progress.steps_done == 0
+        && config.from.is_none()
     {
         let loss = step.loss(&Rows::plain(training.train, rows, table))?;
         let expected = (classes as f64).ln();
@@ -185,6 +191,15 @@ fn begin(
         stop |= watch.event(&untrained).is_break();
     }
     Ok(stop)
+}
+
+/// The order in which an epoch visits the images.
+fn order(config: &Config, epoch: u32, train: &Dataset) -> Vec<u32> {
+    if config.balance {
+        lenet_data::balanced_order(config.seed, epoch, train)
+    } else {
+        lenet_data::order(config.seed, epoch, train.len())
+    }
 }
 
 fn event(
@@ -214,39 +229,4 @@ fn scores(metrics: &Metrics) -> Scores {
         loss: metrics.loss().unwrap_or(0.),
         accuracy: metrics.accuracy().unwrap_or(0.),
     }
-}
-
-/// Stops a training whose loss or gradients are not finite, before they reach a parameter, and names
-/// the parameter with the largest gradient, or the first with NaN.
-fn check_finite(
-    pass: &Pass,
-    step: &dyn Step,
-    model: &LeNet5,
-    progress: &Progress,
-    learning_rate: f64,
-) -> Result<()> {
-    if pass.loss.is_finite() && pass.finite {
-        return Ok(());
-    }
-    let (mut name, mut largest) = ("no parameter", 0_f32);
-    for ((parameter, _), gradient) in
-        std::iter::zip(model.parameters().iter(), step.last_gradients()?)
-    {
-        for value in gradient.into_iter().map(f32::abs) {
-            if !largest.is_nan() && (value.is_nan() || value > largest) {
-                (name, largest) = (parameter, value);
-            }
-        }
-    }
-    Err(Error::new(
-        Kind::Diverged,
-        format!(
-            "the training diverged at epoch {}, step {}: loss {}, learning rate {learning_rate:?}, \
-             the gradient of {name} has {largest} as its largest value; a smaller learning rate may \
-             help",
-            progress.epochs_done + 1,
-            progress.step + 1,
-            pass.loss,
-        ),
-    ))
 }

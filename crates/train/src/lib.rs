@@ -80,6 +80,7 @@ pub mod checkpoint;
 
 mod inspect;
 mod run;
+mod start;
 
 mod tensorboard;
 
@@ -98,5 +99,6 @@ pub use progress::{Best, Progress};
 pub use recipe::{Draft, RECIPES, Recipe};
 pub use run::{Images, Run, Setup};
 pub use schedule::Schedule;
+pub use start::Start;
 pub use tensor_optimizer::TensorOptimizer;
 pub use tensorboard::TensorBoard;

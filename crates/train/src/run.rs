@@ -22,6 +22,7 @@ use crate::fit::{Ending, Training, Watch, fit};
 use crate::inspect::inspect;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
+use crate::start::Start;
 
 /// The images of a run.
 #[derive(Debug, Clone)]
@@ -73,6 +74,8 @@ impl Images {
 pub struct Setup {
     /// All that decides the result.
     pub config: Config,
+    /// The network to start from, which `config.from` names.
+    pub start: Option<Start>,
     /// The images.
     pub images: Images,
     /// What computes.
@@ -134,6 +137,9 @@ impl Run {
         let model = LeNet5::new(&architecture, config.init, config.seed, &setup.device)?;
         let data = &setup.images.record;
         let class_names = setup.images.train.class_names().to_vec();
+        if let Some(start) = &setup.start {
+            start.set_parameters(&model, &class_names)?;
+        }
         let metadata = Metadata {
             dataset: Some(data.name.clone()),
             data_sha256: data.sha256.clone(),
@@ -170,6 +176,11 @@ impl Run {
     /// The folder.
     pub fn folder(&self) -> &RunFolder {
         &self.files.folder
+    }
+
+    /// The images.
+    pub fn images(&self) -> &Images {
+        &self.setup.images
     }
 
     /// Where the training stands.
@@ -351,6 +362,7 @@ fn identity(setup: &Setup) -> Identity {
     }
     Identity {
         config: setup.config.clone(),
+        from_sha256: setup.start.as_ref().map(|start| start.sha256.clone()),
         train_images: setup.images.train.len(),
         validation_images: setup.images.validation.len(),
         data_sha256: setup.images.record.sha256.clone(),

@@ -24,6 +24,9 @@ pub struct Train {
     /// Print the configuration that would be used, and do nothing.
     #[arg(long)]
     pub print_config: bool,
+    /// Download the data set if it is not on this machine.
+    #[arg(long)]
+    pub download: bool,
     /// The run folder; it must not exist [default: runs/NAME-1, runs/NAME-2 ...].
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
@@ -87,6 +90,18 @@ pub struct Values {
     /// How pictures of own data become images [default: their looks decide].
     #[arg(long, value_name = "HOW", value_parser = preparation())]
     pub pictures: Option<Preparation>,
+    /// Start from the weights of this file or run folder, or of `built-in`, the network that is in
+    /// the program. Other classes get a new last layer.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub from: Option<String>,
+    /// Keep the convolutions of --from as they are.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub freeze: bool,
+    /// Show each class as often as any other, however many images it has.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub balance: bool,
     /// How pixels are scaled.
     #[arg(long, value_parser = named::<Scaling>(&[
         ("unit", "To [0, 1]"),

@@ -44,11 +44,11 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         sets.push((source, resolved));
     }
     let search = Search::new(arguments.data_dir.clone());
-    let reading = Reading {
-        pictures: arguments.values.pictures,
-        strict: arguments.strict,
-    };
     let sets = sets.into_iter().map(|(source, resolved)| {
+        let reading = Reading {
+            pictures: resolved.config.pictures,
+            strict: arguments.strict,
+        };
         let loaded = source.load(&search, reading)?;
         let resolved = resolved.fitted(source, &loaded, &arguments.values)?;
         Ok((source, resolved, loaded))

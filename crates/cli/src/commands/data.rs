@@ -3,6 +3,7 @@
 mod reporter;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lenet_data::download::{self, Options};
@@ -57,7 +58,12 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
                     Err(Failure::Error(error)) if error.kind() == Kind::Interrupted => {
                         return Ok(stop.exit_code());
                     }
-                    result => result?,
+                    Err(failure) => return Err(failure),
+                    Ok(folder) => output::line(format!(
+                        "{}: four genuine files in {}",
+                        spec.title,
+                        folder.display()
+                    ))?,
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -166,13 +172,14 @@ fn verify_embedded() -> Outcome<()> {
 const CHOOSE_FOLDER: &str =
     "name another folder with --data-dir or the environment variable LENET_DATA";
 
-fn download(
+/// Downloads a data set, and returns its folder.
+pub fn download(
     spec: &'static DatasetSpec,
     search: &Search,
     options: &Options,
     verbosity: &Verbosity,
     stop: &StopFlag,
-) -> Outcome<()> {
+) -> Outcome<PathBuf> {
     let folder = search.download_folder(spec).ok_or_else(|| {
         Failure::usage(format!(
             "there is no home folder to download to: {CHOOSE_FOLDER}"
@@ -188,11 +195,7 @@ fn download(
     );
     reporter.finish();
     result.map_err(with_choice_of_folder)?;
-    output::line(format!(
-        "{}: four genuine files in {}",
-        spec.title,
-        folder.display()
-    ))
+    Ok(folder)
 }
 
 /// If a folder cannot be created or written to, the user can choose another.

@@ -3,11 +3,13 @@
 pub mod configuration;
 
 use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Reading, Search, Source};
+use lenet_data::download::Options;
+use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
 use lenet_run::{
     DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, name, read_summary,
 };
@@ -15,6 +17,7 @@ use lenet_train::{Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard
 use tracing::{info, warn};
 
 use crate::arguments::{Format, Hardware, Train, Verbosity};
+use crate::commands::data;
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
 use crate::failure::Outcome;
@@ -57,6 +60,13 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         pictures: resolved.config.pictures,
         strict: arguments.source.strict,
     };
+    if let Source::Known(spec) = &source
+        && locate(spec, &search).is_err()
+        && (arguments.download || is_answered_yes(spec))
+    {
+        let options = Options::default();
+        data::download(spec, &search, &options, verbosity, &context.stop)?;
+    }
     let loaded = source.load(&search, reading)?;
     let resolved = resolved.fitted(&source, &loaded, &arguments.values)?;
     if arguments.print_config {
@@ -75,11 +85,25 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     if let Some((summary, run)) = train(&context, resolved, &source, loaded, resume, folder)? {
         match arguments.format {
             Format::Json => output::json(&summary)?,
-            Format::Text => print(&summary, run.folder())?,
+            Format::Text => print(&summary, &run)?,
         }
     }
     // A signal that came while the pictures were drawn still decides the exit code.
     Ok(context.stop.exit_code())
+}
+
+/// Asks on a terminal whether to download a data set.
+fn is_answered_yes(spec: &DatasetSpec) -> bool {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return false;
+    }
+    let question = format!("{} is not on this machine. Download it? [y/N] ", spec.title);
+    let asked = io::stderr().write_all(question.as_bytes());
+    let mut answer = String::new();
+    asked
+        .and_then(|()| io::stdin().read_line(&mut answer))
+        .is_ok()
+        && ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 /// What a training needs besides its configuration, data and folder.
@@ -162,6 +186,15 @@ fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded)
     let device = context.hardware.device.open()?;
     let backend = context.hardware.backend();
     backend.check(config.precision)?;
+    let images = &loaded.splits.train;
+    if let Some([(most, many), (fewest, few)]) = uneven(images) {
+        let hint = if config.balance {
+            "with --balance, each is shown as often"
+        } else {
+            "--balance shows each as often"
+        };
+        warn!("{many} training images of class {most:?} but {few} of {fewest:?}: {hint}");
+    }
     let record = DataRecord {
         name: source.name(),
         title: source.title(),
@@ -171,6 +204,7 @@ fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded)
     Ok(Setup {
         images: Images::divide(record, loaded.splits, &config)?,
         config,
+        start: resolved.start,
         backend,
         device,
         environment: Environment {
@@ -225,11 +259,34 @@ fn draw(folder: &RunFolder) {
     }
 }
 
-fn print(summary: &Summary, folder: &RunFolder) -> Outcome<()> {
-    let test = summary.test;
+/// How many times the images of one class another may have without a warning.
+const UNEVEN: usize = 10;
+
+/// The names of the classes with the most and the fewest images, with their numbers, if these are far
+/// apart.
+fn uneven(set: &Dataset) -> Option<[(&str, usize); 2]> {
+    let counts = std::iter::zip(set.class_names(), set.class_counts());
+    let counts = counts.map(|(name, count)| (name.as_str(), count));
+    let most = counts.clone().max_by_key(|(_, count)| *count)?;
+    let fewest = counts.min_by_key(|(_, count)| *count)?;
+    (most.1 >= UNEVEN * fewest.1).then_some([most, fewest])
+}
+
+fn print(summary: &Summary, run: &Run) -> Outcome<()> {
+    let (test, folder) = (summary.test, run.folder());
+    let recalls = summary.per_class.iter().filter_map(|class| class.recall);
+    let balanced = if uneven(&run.images().train).is_some() {
+        let mean = recalls.clone().sum::<f64>() / recalls.count() as f64;
+        format!(
+            " ({} if every class counts alike)",
+            output::percent(Some(mean))
+        )
+    } else {
+        String::new()
+    };
     let validation = summary.validation.map(|scores| scores.accuracy);
     output::line(format!(
-        "test accuracy {}, {} errors in {} images, loss {}\n\
+        "test accuracy {}{balanced}, {} errors in {} images, loss {}\n\
          best epoch {} of {}, validation accuracy {}\n\
          trained in {:.1} s, {:.0} images/s\n\
          weights, curves and report: {}",

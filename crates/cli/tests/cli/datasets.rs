@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{GrayImage, Luma};
 
-use crate::{contains_all, fails, json, read_json, succeeds};
+use crate::{contains_all, fails, json, mnist, read_json, succeeds};
 
 /// A white bar at a place that tells the class.
 fn picture(class: u32, at: u32) -> GrayImage {
@@ -85,6 +85,148 @@ fn a_folder_of_pictures_from_training_to_prediction() {
     picture(2, 39).save(added).unwrap();
     let message = fails(root, "train --resume run --epochs 13", 2);
     contains_all(&message, &["data"]);
+}
+
+/// A grey texture of a side: stripes, checks or dots, of any phase, with grain.
+fn texture(class: u32, at: u32, side: u32) -> GrayImage {
+    // A few digits of a product look random enough.
+    let drawn = |n: u32, most: u32| (at.wrapping_mul(7_919).wrapping_add(n * 104_729) >> 3) % most;
+    let period = (4 + drawn(1, 4)) * side / 28;
+    let (dx, dy, slope) = (drawn(2, period), drawn(3, period), drawn(4, 3));
+    GrayImage::from_fn(side, side, |x, y| {
+        let (x, y) = (x + dx, y + dy);
+        let half = |at: u32| at % period < period / 2;
+        let ink = match class {
+            0 => half(x + slope * y),
+            1 => half(x) != half(y),
+            _ => (x % period).abs_diff(period / 2) + (y % period).abs_diff(period / 2) < period / 3,
+        };
+        let grain = (x * 31 + y * 17 + x * y * 7 + at) % 23;
+        Luma([(100 + 50 * u32::from(ink) + grain + drawn(5, 40)) as u8])
+    })
+}
+
+/// 600 pictures that are no ink on paper, 28x28 and larger: trained without a flag, then predicted as
+/// they were trained on.
+#[test]
+fn textures_are_learnt_by_default_and_predicted_alike() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    for side in [28, 40] {
+        let set = format!("textures-{side}");
+        for (class, name) in ["stripes", "checks", "dots"].iter().enumerate() {
+            let folder = root.join(&set).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for at in 0..200 {
+                let file = folder.join(format!("{at:03}.png"));
+                texture(class as u32, at, side).save(file).unwrap();
+            }
+        }
+        let training = format!("train --dataset {set} --output run-{side}");
+        let log = fails(root, &training, 0);
+        contains_all(
+            &log,
+            &["480 training images of one's own: the recipe is `small`"],
+        );
+        let summary = read_json(&root.join(format!("run-{side}/summary.json")));
+        assert_eq!(summary["epochs"], 134);
+        assert!(
+            summary["test"]["errors"].as_u64().unwrap() <= 2,
+            "{summary}"
+        );
+        let predicted = json(root, &format!("predict --model run-{side} {set}"));
+        assert_eq!(predicted.len(), 600);
+        let is_wrong = |found: &&serde_json::Value| {
+            let file = Path::new(found["file"].as_str().unwrap());
+            let folder = file.parent().unwrap().file_name().unwrap().to_str();
+            found["label"].as_str() != folder
+        };
+        assert!(predicted.iter().filter(is_wrong).count() <= 6);
+        for split in ["train", "test"] {
+            let evaluated = &json(root, &format!("eval --model run-{side} --split {split}"))[0];
+            assert!(evaluated["errors"].as_u64().unwrap() <= 4, "{evaluated}");
+        }
+    }
+}
+
+/// Twenty images a class under other names suffice for a network that starts from the built-in one;
+/// a resumed training must start from the same.
+#[test]
+fn a_training_starts_from_another_network() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let mut counts = [0; 10];
+    for (index, (pixels, label)) in mnist().test.iter().enumerate() {
+        let count = &mut counts[usize::from(label)];
+        *count += 1;
+        if *count <= 30 {
+            let split = if *count <= 20 { "train" } else { "test" };
+            let folder = root.join(format!("digits/{split}/digit {label}"));
+            fs::create_dir_all(&folder).unwrap();
+            let picture = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
+            picture.save(folder.join(format!("{index}.png"))).unwrap();
+        }
+    }
+    let training = "train --dataset digits --from built-in --freeze --output run";
+    let log = fails(root, training, 0);
+    contains_all(
+        &log,
+        &[
+            "the last layer is a new one",
+            "from = \"built-in\", freeze = true",
+        ],
+    );
+    let summary = read_json(&root.join("run/summary.json"));
+    assert_eq!(summary["test"]["count"], 100);
+    assert!(
+        summary["test"]["errors"].as_u64().unwrap() <= 5,
+        "{summary}"
+    );
+    let message = fails(
+        root,
+        "train --dataset digits --from built-in --padding valid",
+        2,
+    );
+    contains_all(&message, &["those of the network to start from"]);
+
+    succeeds(
+        root,
+        "train --dataset digits --from run/model.safetensors --epochs 1 --output next",
+    );
+    let config = fs::read_to_string(root.join("next/config.toml")).unwrap();
+    contains_all(
+        &config,
+        &["from = \"run/model.safetensors\"", "pictures = \"ink\""],
+    );
+    fs::copy(
+        root.join("next/model.safetensors"),
+        root.join("run/model.safetensors"),
+    )
+    .unwrap();
+    let message = fails(root, "train --resume next --epochs 2", 2);
+    contains_all(&message, &["from_sha256"]);
+}
+
+/// A class with ten times another's images is warned of, and drawn as often as it.
+#[test]
+fn uneven_classes_are_balanced() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    pictures(&root.join("shapes"));
+    for at in 3..40 {
+        fs::remove_file(root.join(format!("shapes/spot/{at:02}.png"))).unwrap();
+    }
+    for balance in ["", "--balance"] {
+        let training = format!("train --dataset shapes --epochs 3 --batch-size 8 {balance}");
+        let output = crate::lenet(root, &training).output().unwrap();
+        let [log, printed] =
+            [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap());
+        contains_all(
+            &log,
+            &["32 training images of class \"across\" but 3 of \"spot\""],
+        );
+        contains_all(&printed, &["if every class counts alike)"]);
+    }
 }
 
 /// An IDX file of unsigned bytes.

@@ -4,7 +4,7 @@ use lenet_files::{Error, Kind, Result};
 use lenet_model::LeNet5;
 use lenet_run::{Epoch, Scores, is_better};
 
-use super::{Training, scores};
+use super::{Training, divergence, scores};
 use crate::evaluate::evaluate;
 use crate::progress::{Best, Progress};
 use crate::step::sum_of_squares;
@@ -28,8 +28,11 @@ pub(super) fn end(
     let validated = evaluate(model, training.backend, validation, normalization)?;
     let validated = (!validation.is_empty()).then(|| scores(&validated));
     check_outcome(model, epoch, validated)?;
+    let classes = model.architecture().classes;
+    let trained_scores = scores(progress.metrics(classes));
     let best = progress.best.as_ref();
-    let is_best = best.is_none_or(|best| is_better(validated, best.validation));
+    let is_best = trained_scores.loss <= divergence::limit(classes)
+        && best.is_none_or(|best| is_better(validated, best.validation));
     if is_best {
         progress.best = Some(Best {
             epoch,
@@ -40,10 +43,10 @@ pub(super) fn end(
     parameters.restore(&trained)?;
 
     let seconds = progress.epoch_seconds;
-    let metrics = progress.metrics(model.architecture().classes);
+    let metrics = progress.metrics(classes);
     let row = Epoch {
         epoch,
-        train: scores(metrics),
+        train: trained_scores,
         validation: validated,
         learning_rate,
         seconds,

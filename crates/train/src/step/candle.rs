@@ -46,10 +46,14 @@ impl Step for Candle<'_> {
         let (images, labels) = batch.tensors(self.model.device())?;
         let logits = self.model.forward(&images)?;
         let loss = smoothed(&logits, &labels, self.config.label_smoothing)?;
-        let gradients = loss.backward()?;
+        let mut gradients = loss.backward()?;
         let loss = metrics.add(&loss, &logits, &labels)?;
         let mut finite = true;
-        for (_, var) in self.model.parameters().iter() {
+        for (name, var) in self.model.parameters().iter() {
+            if self.config.freeze && name.starts_with("conv") {
+                // Without a gradient the optimiser leaves it as it is.
+                gradients.remove(var);
+            }
             if let Some(gradient) = gradients.get(var) {
                 finite &= sum_of_squares(gradient)?.is_finite();
             }

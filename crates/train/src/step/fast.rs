@@ -33,6 +33,9 @@ impl<'a> Fast<'a> {
         let precision = config.precision;
         let pool = Arc::clone(pool);
         let mut engine = model.to_engine(Purpose::Training, config.batch_size, precision, pool)?;
+        if config.freeze {
+            engine.freeze_convolutions();
+        }
         if let Some(state) = state {
             let first = values(&state.first_moments)?;
             let second = values(&state.second_moments)?;

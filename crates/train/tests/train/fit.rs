@@ -5,7 +5,7 @@ use lenet_files::Kind;
 use lenet_run::Event;
 use lenet_train::{Backend, Config, Ending, Progress, evaluate};
 
-use crate::{mnist, network, network_of, small, train, trained, values};
+use crate::{mnist, network, network_of, small, train, train_on, trained, values};
 
 #[test]
 fn learns_a_small_set_by_heart() {
@@ -191,6 +191,57 @@ fn a10_divergence_stops_before_it_reaches_a_parameter() {
     let start = "the training diverged at epoch 1, step ";
     assert!(message.starts_with(start), "{message}");
     assert!(message.contains("learning rate 1e30"), "{message}");
+}
+
+/// Finite, but far above guessing: within an epoch after a while, and at the end of a training that is
+/// shorter; no such epoch is the best.
+#[test]
+fn a10_a_loss_far_above_guessing_is_divergence() {
+    let (images, held_out, config) = small();
+    for (epochs, expected) in [(3, "in the last epoch"), (80, "in the last 100 steps")] {
+        let learning_rate = 50.;
+        let config = Config {
+            epochs,
+            learning_rate,
+            ..config.clone()
+        };
+        let mut progress = Progress::default();
+        let sets = (&images, &held_out);
+        let error = train(&network(&config), sets, &config, &mut progress, None);
+        let error = error.err().unwrap();
+        assert_eq!(error.kind(), Kind::Diverged);
+        let message = error.to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains("learning rate 50.0"), "{message}");
+        assert!(progress.steps_done < 320);
+        assert!(progress.history.iter().all(|row| !row.is_best));
+    }
+}
+
+/// On both engines, whatever the optimiser would do to them.
+#[test]
+fn frozen_convolutions_stay() {
+    let (images, held_out, config) = small();
+    let config = Config {
+        epochs: 1,
+        from: Some("elsewhere".to_owned()),
+        freeze: true,
+        clip_norm: Some(0.1),
+        ..config
+    };
+    let mut trained = Vec::new();
+    for backend in [Backend::default(), Backend::Candle] {
+        let model = network(&config);
+        let before = model.parameters().values().unwrap();
+        let (progress, sets) = (&mut Progress::default(), (&images, &held_out));
+        train_on(&backend, &model, sets, &config, progress, None).unwrap();
+        let after = model.parameters().values().unwrap();
+        assert!(before[..4] == after[..4] && before[4] != after[4]);
+        trained.push(after[4..].concat());
+    }
+    let [fused, candle] = trained.try_into().unwrap();
+    let near = std::iter::zip(fused, candle).all(|(a, b): (f32, f32)| (a - b).abs() < 1e-4);
+    assert!(near, "the engines clip to other norms");
 }
 
 /// A22: sets smaller than a batch, of one image, of one class, and with nothing held out.

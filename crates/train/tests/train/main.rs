@@ -63,6 +63,7 @@ fn golden() -> HashMap<String, Tensor> {
 fn identity(config: &Config) -> Identity {
     Identity {
         config: config.clone(),
+        from_sha256: None,
         train_images: 200,
         validation_images: 50,
         data_sha256: [("images".to_owned(), "00".to_owned())].into(),

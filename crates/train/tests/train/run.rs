@@ -38,6 +38,7 @@ fn setup(config: &Config) -> Setup {
     };
     Setup {
         config: config.clone(),
+        start: None,
         images: Images::divide(record, splits, config).unwrap(),
         backend: Backend::default(),
         device: Device::Cpu,

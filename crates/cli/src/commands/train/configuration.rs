@@ -5,7 +5,7 @@ use std::path::Path;
 use lenet_data::{Loaded, Source};
 use lenet_files::read_text;
 use lenet_run::name;
-use lenet_train::{Config, Draft, RECIPES};
+use lenet_train::{Config, Draft, RECIPES, Start};
 use toml::{Table, Value};
 use tracing::info;
 
@@ -18,6 +18,8 @@ const MAX_BYTES: usize = 1 << 20;
 /// What [`resolve`] returns.
 pub struct Resolved {
     pub config: Config,
+    /// The network to start from, whose form and scaling the configuration has.
+    pub start: Option<Start>,
     /// Whether the number of validation images was asked for, not only the recipe's.
     pub validation_is_stated: bool,
     /// Whether the number of epochs was asked for.
@@ -29,9 +31,9 @@ pub struct Resolved {
 /// Own data with fewer training images has another default recipe.
 const SMALL: usize = 10_000;
 
-/// The steps of the recipe `small`, which are at least so many epochs.
+/// The steps of the recipe `small`, and its least and most epochs.
 const SMALL_STEPS: usize = 2_000;
-const SMALL_EPOCHS: usize = 20;
+const SMALL_EPOCHS: [usize; 2] = [20, 500];
 
 impl Resolved {
     /// Whether the default recipe depends on the data.
@@ -63,7 +65,8 @@ impl Resolved {
             let trained = images.saturating_sub(config.validation);
             let trained = trained.min(config.limit_train.unwrap_or(usize::MAX)).max(1);
             let steps = trained.div_ceil(config.batch_size);
-            config.epochs = SMALL_STEPS.div_ceil(steps).max(SMALL_EPOCHS) as u32;
+            let [least, most] = SMALL_EPOCHS;
+            config.epochs = SMALL_STEPS.div_ceil(steps).clamp(least, most) as u32;
         }
         Ok(self)
     }
@@ -124,8 +127,23 @@ pub fn resolve(
         let mut keys = sets.filter_map(|set| Some(set.split_once('=')?.0.trim()));
         resumed.is_some() || flag || table.contains_key(key) || keys.any(|set| set == key)
     };
+    let mut config = draft.finish()?;
+    let start = config.from.as_deref().map(Start::load).transpose()?;
+    if let Some(start) = &start {
+        let stated = config.clone();
+        start.set_form(&mut config)?;
+        let is_other = values.padding.is_some() && stated.padding != config.padding
+            || values.activation.is_some() && stated.activation != config.activation
+            || values.scaling.is_some() && stated.scaling != config.scaling;
+        if is_other {
+            return Err(Failure::usage(
+                "--from: padding, activation and scaling are those of the network to start from",
+            ));
+        }
+    }
     Ok(Resolved {
-        config: draft.finish()?,
+        config,
+        start,
         validation_is_stated: is_stated("validation", values.validation.is_some()),
         epochs_are_stated: is_stated("epochs", values.epochs.is_some()),
         recipe_is_default: resumed.is_none() && values.recipe.is_none() && values.config.is_none(),
