@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as NameError, StringDeserializer};
 
 pub use compare::Compare;
-pub use data::{Data, DataCommand, Show, ShowAugmentation};
+pub use data::{Check, Data, DataCommand, Show, ShowAugmentation};
 pub use export::{Export, ExportFormat, Foreign};
 pub use predict::{Predict, PredictFormat};
 pub use serve::Serve;

@@ -1,5 +1,6 @@
 //! Images with their labels, as bytes.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::order::{split_order, test_order};
@@ -14,6 +15,8 @@ use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Preparation};
 pub struct Dataset {
     pixels: Arc<Vec<u8>>,
     labels: Arc<Vec<u8>>,
+    /// The files that the shared images come from; empty if each is not one.
+    files: Arc<Vec<PathBuf>>,
     /// Which images of the shared pixels this set holds.
     rows: Vec<u32>,
     class_names: Arc<[String]>,
@@ -90,6 +93,7 @@ impl Dataset {
             rows: (0..count as u32).collect(),
             pixels: Arc::new(pixels),
             labels: Arc::new(labels),
+            files: Arc::default(),
             class_names,
         })
     }
@@ -119,6 +123,37 @@ impl Dataset {
         let row = *self.rows.get(index)? as usize;
         let (images, _) = self.pixels.as_chunks::<IMAGE_PIXELS>();
         Some((&images[row], self.labels[row]))
+    }
+
+    /// The set of these files, one an image.
+    pub(crate) fn with_files(self, files: Vec<PathBuf>) -> Self {
+        let files = Arc::new(files);
+        Self { files, ..self }
+    }
+
+    /// The file that the image at an index comes from, if each has one.
+    pub fn file(&self, index: usize) -> Option<&Path> {
+        let file = self.files.get(*self.rows.get(index)? as usize)?;
+        Some(file)
+    }
+
+    /// The images of this set and of another with the same classes, whose pixels are copied.
+    ///
+    /// # Errors
+    /// Labels of the other set that are not classes of this one.
+    pub fn joined(&self, other: &Self) -> Result<Self> {
+        let pixels = self.iter().chain(other.iter()).flat_map(|(image, _)| image);
+        let labels = self.iter().chain(other.iter()).map(|(_, label)| label);
+        let joined = Self::new(
+            pixels.copied().collect(),
+            labels.collect(),
+            self.class_names(),
+        )?;
+        let file = |set: &Self, index| set.file(index).map(Path::to_owned);
+        let files = (0..self.len()).map(|index| file(self, index));
+        let files = files.chain((0..other.len()).map(|index| file(other, index)));
+        let files = files.collect::<Option<_>>().unwrap_or_default();
+        Ok(joined.with_files(files))
     }
 
     /// Every image with its label, in the order of the set.
@@ -194,7 +229,7 @@ impl Dataset {
     }
 
     /// The images without a flag, and those with one.
-    fn divide(&self, flags: &[bool]) -> (Self, Self) {
+    pub fn divide(&self, flags: &[bool]) -> (Self, Self) {
         let rows_where = |wanted: bool| {
             std::iter::zip(&self.rows, flags)
                 .filter(|&(_, &flag)| flag == wanted)

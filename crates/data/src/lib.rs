@@ -38,6 +38,7 @@ mod dataset;
 mod digest;
 #[cfg(feature = "download")]
 pub mod download;
+mod duplicates;
 #[cfg(feature = "embedded-mnist")]
 pub mod embedded;
 #[deny(clippy::indexing_slicing)]
@@ -56,6 +57,7 @@ pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
 pub use digest::{Md5, Sha256};
+pub use duplicates::near_duplicates;
 use lenet_files::{Error, Result};
 pub use order::{balanced_order, order};
 pub use registry::{DatasetSpec, FileSpec};

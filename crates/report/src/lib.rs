@@ -12,6 +12,7 @@ mod axis;
 mod bitmap;
 mod calibration;
 mod chart;
+mod check;
 mod colour;
 mod comparison;
 mod confusion;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use lenet_files::{Result, write_atomic};
 use lenet_run::{Records, name};
 
+pub use check::{Check, Section, Shown, write_check};
 pub use confusion::confusion_matrix;
 pub use curves::curves;
 pub use picture::Picture;

@@ -18,9 +18,10 @@ use crate::format;
 use crate::frame::Size;
 use crate::picture::Picture;
 
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
+    ("check.html", include_str!("../templates/check.html")),
     ("report.html", include_str!("../templates/report.html")),
     (
         "comparison.html",

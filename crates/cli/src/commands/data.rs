@@ -1,5 +1,6 @@
 //! `lenet data`.
 
+mod check;
 mod reporter;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub fn run(arguments: &Data, verbosity: &Verbosity) -> Outcome {
             }
             Ok(ExitCode::SUCCESS)
         }
+        DataCommand::Check(arguments) => check::run(arguments),
         DataCommand::Show(arguments) => show::run(arguments),
         DataCommand::Download {
             datasets,

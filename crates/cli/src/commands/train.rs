@@ -264,7 +264,7 @@ const UNEVEN: usize = 10;
 
 /// The names of the classes with the most and the fewest images, with their numbers, if these are far
 /// apart.
-fn uneven(set: &Dataset) -> Option<[(&str, usize); 2]> {
+pub fn uneven(set: &Dataset) -> Option<[(&str, usize); 2]> {
     let counts = std::iter::zip(set.class_names(), set.class_counts());
     let counts = counts.map(|(name, count)| (name.as_str(), count));
     let most = counts.clone().max_by_key(|(_, count)| *count)?;

@@ -149,6 +149,47 @@ fn textures_are_learnt_by_default_and_predicted_alike() {
     }
 }
 
+/// A dot among the stripes, a test image that is trained on, and a copy with another label.
+#[test]
+fn a_check_finds_what_was_planted() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let file = |path: &str| root.join("textures").join(path);
+    for (class, name) in ["stripes", "checks", "dots"].iter().enumerate() {
+        for at in 0..60 {
+            let split = if at < 48 { "train" } else { "test" };
+            fs::create_dir_all(file(&format!("{split}/{name}"))).unwrap();
+            let path = file(&format!("{split}/{name}/{at:02}.png"));
+            texture(class as u32, at, 28).save(path).unwrap();
+        }
+    }
+    texture(2, 500, 28).save(file("train/stripes/wrong.png")).unwrap();
+    fs::copy(file("train/dots/03.png"), file("test/dots/copy.png")).unwrap();
+    fs::copy(file("train/dots/05.png"), file("train/checks/other.png")).unwrap();
+    let found = &json(root, "data check textures")[0];
+    let suspects = found["suspected_labels"].as_array().unwrap();
+    let suspect = |name: &str| {
+        let is_it = |own: &&serde_json::Value| own["image"].as_str().unwrap().ends_with(name);
+        suspects.iter().any(|own| is_it(&own) && own["predicted"] == "dots")
+    };
+    assert!(suspect("wrong.png") && suspect("other.png"), "{found}");
+    assert!(suspects.len() <= 6, "{found}");
+    for (kind, image, like) in [
+        ("in_train_and_test", "test/dots/copy.png", "train/dots/03.png"),
+        ("duplicates", "train/dots/05.png", "train/checks/other.png"),
+    ] {
+        let own = found[kind].as_array().unwrap();
+        assert_eq!(own.len(), 1, "{found}");
+        let is = |key: &str, end: &str| own[0][key].as_str().unwrap().ends_with(end);
+        assert!(is("image", image) && is("like", like), "{found}");
+    }
+    let page = fs::read_to_string(root.join("textures-check.html")).unwrap();
+    contains_all(&page, &["Suspected wrong labels", "wrong.png", "data:image/png"]);
+    fails(root, "data check textures", 2);
+    let printed = succeeds(root, "data check textures --force");
+    contains_all(&printed, &["1 test images are in the training images", "looks like dots"]);
+}
+
 /// Twenty images a class under other names suffice for a network that starts from the built-in one;
 /// a resumed training must start from the same.
 #[test]
@@ -223,7 +264,7 @@ fn uneven_classes_are_balanced() {
             [output.stderr, output.stdout].map(|text| String::from_utf8(text).unwrap());
         contains_all(
             &log,
-            &["32 training images of class \"across\" but 3 of \"spot\""],
+            &["32 training images of class \"down\" but 3 of \"spot\""],
         );
         contains_all(&printed, &["if every class counts alike)"]);
     }

@@ -281,3 +281,21 @@ fn c13_offline() {
     let is_silent = !calls.contains("socket(") && !calls.contains("connect(");
     assert!(is_silent, "{calls}");
 }
+
+/// A training downloads what is absent if it is asked to; without a network it fails as a download.
+#[test]
+fn a_training_downloads_if_asked_to() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let training = "train --dataset kmnist --data-dir absent --output run";
+    let message = fails(root, training, 3);
+    contains_all(&message, &["kmnist is incomplete"]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let mut command = lenet(root, &format!("{training} --download"));
+    let output = command.env("ALL_PROXY", proxy).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{errors}");
+    assert!(!root.join("run").exists());
+}

@@ -123,13 +123,14 @@ fn read(
     preparation: Preparation,
     strict: bool,
 ) -> Result<Dataset> {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let (mut pixels, mut labels, mut paths) = (Vec::new(), Vec::new(), Vec::new());
     let mut skipped = Vec::new();
     for (file, label) in files {
         match image_of(&file.path, preparation) {
             Ok(image) => {
                 pixels.extend_from_slice(&image);
                 labels.push(*label as i32);
+                paths.push(file.path.clone());
             }
             Err(error) if strict => return Err(error.at(&file.path)),
             Err(error) => skipped.push(error.at(&file.path).to_string()),
@@ -149,7 +150,8 @@ fn read(
             skipped.join("\n  ")
         );
     }
-    Dataset::numbered(pixels, labels, 0, names).map_err(|error| error.at(folder))
+    let set = Dataset::numbered(pixels, labels, 0, names).map_err(|error| error.at(folder))?;
+    Ok(set.with_files(paths))
 }
 
 fn decode(path: &Path) -> Result<Picture> {

@@ -63,13 +63,28 @@ impl Resolved {
         }
         if !self.epochs_are_stated && config.recipe == "small" {
             let trained = images.saturating_sub(config.validation);
-            let trained = trained.min(config.limit_train.unwrap_or(usize::MAX)).max(1);
-            let steps = trained.div_ceil(config.batch_size);
-            let [least, most] = SMALL_EPOCHS;
-            config.epochs = SMALL_STEPS.div_ceil(steps).clamp(least, most) as u32;
+            let trained = trained.min(config.limit_train.unwrap_or(usize::MAX));
+            config.epochs = small_epochs(trained, config.batch_size);
         }
         Ok(self)
     }
+}
+
+/// The epochs of the recipe `small`.
+fn small_epochs(images: usize, batch_size: usize) -> u32 {
+    let [least, most] = SMALL_EPOCHS;
+    let steps = images.div_ceil(batch_size).max(1);
+    SMALL_STEPS.div_ceil(steps).clamp(least, most) as u32
+}
+
+/// A short training of so many images: the recipe `small`, or `fast` if there are enough for it.
+pub fn short(images: usize) -> Outcome<Config> {
+    let name = if images < SMALL { "small" } else { "fast" };
+    let mut config = Draft::recipe(name)?.finish()?;
+    if images < SMALL {
+        config.epochs = small_epochs(images, config.batch_size);
+    }
+    Ok(config)
 }
 
 /// The recipe's number of validation images, made for sets of MNIST's size; a tenth of own data that
