@@ -35,13 +35,6 @@ pub(crate) fn load(path: &Path, reading: Reading) -> Result<(Splits, BTreeMap<St
     } else {
         Found::of_images((csv::load_file(path)?, None), reading)?
     };
-    if reading.pictures.is_none() {
-        tracing::info!(
-            "{path:?} is read as `{}`: {}; --pictures decides otherwise",
-            preparation.name(),
-            preparation.about()
-        );
-    }
     let (train, test) = match test {
         Some(test) => (train, test),
         None => hold_out(path, &train)?,

@@ -234,6 +234,14 @@ fn announce(setup: &Setup, folder: &RunFolder) {
     );
     let data = &setup.images.record;
     info!("data set {}, {}", data.title, data.origin);
+    if DatasetSpec::find(&data.name).is_none() && setup.config.pictures.is_none() {
+        let pictures = setup.images.preparation;
+        info!(
+            "its pictures are taken as `{}`: {}; --pictures decides otherwise",
+            pictures.name(),
+            pictures.about()
+        );
+    }
     info!("{}", configuration::in_a_line(&setup.config));
     info!("run folder {}", folder.path().display());
 }

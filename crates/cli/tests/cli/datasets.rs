@@ -163,19 +163,27 @@ fn a_check_finds_what_was_planted() {
             texture(class as u32, at, 28).save(path).unwrap();
         }
     }
-    texture(2, 500, 28).save(file("train/stripes/wrong.png")).unwrap();
+    texture(2, 500, 28)
+        .save(file("train/stripes/wrong.png"))
+        .unwrap();
     fs::copy(file("train/dots/03.png"), file("test/dots/copy.png")).unwrap();
     fs::copy(file("train/dots/05.png"), file("train/checks/other.png")).unwrap();
     let found = &json(root, "data check textures")[0];
     let suspects = found["suspected_labels"].as_array().unwrap();
     let suspect = |name: &str| {
         let is_it = |own: &&serde_json::Value| own["image"].as_str().unwrap().ends_with(name);
-        suspects.iter().any(|own| is_it(&own) && own["predicted"] == "dots")
+        suspects
+            .iter()
+            .any(|own| is_it(&own) && own["predicted"] == "dots")
     };
     assert!(suspect("wrong.png") && suspect("other.png"), "{found}");
     assert!(suspects.len() <= 6, "{found}");
     for (kind, image, like) in [
-        ("in_train_and_test", "test/dots/copy.png", "train/dots/03.png"),
+        (
+            "in_train_and_test",
+            "test/dots/copy.png",
+            "train/dots/03.png",
+        ),
         ("duplicates", "train/dots/05.png", "train/checks/other.png"),
     ] {
         let own = found[kind].as_array().unwrap();
@@ -184,10 +192,19 @@ fn a_check_finds_what_was_planted() {
         assert!(is("image", image) && is("like", like), "{found}");
     }
     let page = fs::read_to_string(root.join("textures-check.html")).unwrap();
-    contains_all(&page, &["Suspected wrong labels", "wrong.png", "data:image/png"]);
+    contains_all(
+        &page,
+        &["Suspected wrong labels", "wrong.png", "data:image/png"],
+    );
     fails(root, "data check textures", 2);
     let printed = succeeds(root, "data check textures --force");
-    contains_all(&printed, &["1 test images are in the training images", "looks like dots"]);
+    contains_all(
+        &printed,
+        &[
+            "1 test images are in the training images",
+            "looks like dots",
+        ],
+    );
 }
 
 /// Twenty images a class under other names suffice for a network that starts from the built-in one;

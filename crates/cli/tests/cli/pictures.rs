@@ -6,7 +6,7 @@ use std::path::Path;
 use image::{GrayImage, Luma, imageops};
 use serde_json::Value;
 
-use crate::{contains_all, drawn_digits, fails, json, lenet, mnist, skipped, succeeds};
+use crate::{contains_all, drawn_digits, json, lenet, mnist, skipped, succeeds};
 
 /// The claim of the recipe best, whose weights are embedded.
 #[test]
