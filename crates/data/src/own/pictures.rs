@@ -1,7 +1,9 @@
 //! A folder with a sub-folder of pictures for each class, as torchvision's ImageFolder reads it:
 //! <https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html>.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use super::entries::{Entry, list, printable};
 use super::{Found, sample};
@@ -83,7 +85,7 @@ fn class_names(folder: &Path) -> Result<Vec<String>> {
     let mut folders = list(folder)?;
     folders.retain(|entry| entry.is_dir);
     for entry in &folders {
-        if !files(&entry.path)?.is_empty() {
+        if !files(&entry.path)?.pictures.is_empty() {
             return Ok(folders.iter().map(class_name).collect());
         }
     }
@@ -97,19 +99,24 @@ fn class_name(entry: &Entry) -> String {
 /// The picture files of a split, each with its class. Each class must have some in the split that the
 /// classes come from.
 fn labelled(folder: &Path, names: &[String], all_classes: bool) -> Result<Vec<(Entry, usize)>> {
-    let mut all = Vec::new();
+    let (mut all, mut left_out) = (Vec::new(), Vec::new());
     for entry in list(folder)?.iter().filter(|entry| entry.is_dir) {
         let wrong = |reason| Error::input(reason).at(&entry.path);
         let label = (names.iter())
             .position(|name| *name == class_name(entry))
             .ok_or_else(|| wrong("a class that the images to train on do not have"))?;
         let files = files(&entry.path)?;
-        if files.is_empty() && all_classes {
+        if files.pictures.is_empty() && all_classes {
             return Err(wrong(
-                "no picture in the folder of a class: fill it, or remove it",
+                "no PNG or JPEG picture in the folder of a class: fill it, or remove it",
             ));
         }
-        all.extend(files.into_iter().map(|file| (file, label)));
+        all.extend(files.pictures.into_iter().map(|file| (file, label)));
+        left_out.extend(files.others);
+    }
+    if let Some(first) = left_out.first() {
+        let count = left_out.len();
+        tracing::warn!("{folder:?}: {count} files are no PNG or JPEG pictures: {first:?} ...");
     }
     Ok(all)
 }
@@ -165,14 +172,22 @@ fn image_of(path: &Path, preparation: Preparation) -> Result<[u8; IMAGE_PIXELS]>
     }
 }
 
-/// The pictures in a folder and below it, by the ends of their names, in the order of the paths.
-fn files(folder: &Path) -> Result<Vec<Entry>> {
-    let mut files = Vec::new();
+/// The files of a class.
+#[derive(Default)]
+struct Files {
+    pictures: Vec<Entry>,
+    /// Those that are no pictures.
+    others: Vec<PathBuf>,
+}
+
+/// The files in a folder and below it, in the order of the paths.
+fn files(folder: &Path) -> Result<Files> {
+    let mut files = Files::default();
     collect(folder, MAX_DEPTH, &mut files)?;
     Ok(files)
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<Entry>) -> Result<()> {
+fn collect(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
     for entry in list(folder)? {
         if entry.is_dir {
             if depth == 0 {
@@ -181,15 +196,22 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<Entry>) -> Result<()> {
             }
             collect(&entry.path, depth - 1, files)?;
         } else if is_picture(&entry) {
-            files.push(entry);
+            files.pictures.push(entry);
+        } else {
+            files.others.push(entry.path);
         }
     }
     Ok(())
 }
 
+/// Whether a file is a picture by the end of its name or by its first bytes.
 fn is_picture(entry: &Entry) -> bool {
     let name = entry.lower();
+    let mut start = [0; 3];
     [".png", ".jpg", ".jpeg"]
         .iter()
         .any(|end| name.ends_with(end))
+        || entry.path.is_file()
+            && File::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+            && [*b"\x89PN", *b"\xff\xd8\xff"].contains(&start)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use image::{GrayImage, Luma, RgbImage};
 
+use lenet_data::{Reading, Search, Source};
 use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
 
 use super::{assert_refused, own};
@@ -29,6 +30,12 @@ fn a_folder_for_each_class() {
     let colour = RgbImage::from_pixel(28, 28, image::Rgb([7; 3]));
     colour.save(root.path().join("9/rgb.PNG")).unwrap();
     picture(&root.path().join("ten/deeper/still/0.png"), 77);
+    // A picture is one by its content, too.
+    fs::copy(
+        root.path().join("a b/3.png"),
+        root.path().join("a b/photo.dat"),
+    )
+    .unwrap();
     // What is no picture is passed over, and so is what is hidden.
     fs::write(root.path().join("9/notes.txt"), "x").unwrap();
     fs::write(root.path().join("9/.hidden.png"), "x").unwrap();
@@ -38,7 +45,7 @@ fn a_folder_for_each_class() {
     let loaded = own(root.path());
     let (train, test) = (&loaded.splits.train, &loaded.splits.test);
     assert_eq!(train.class_names(), ["10", "9", "a b", "ten"]);
-    assert_eq!(train.class_counts(), [8, 9, 8, 9]);
+    assert_eq!(train.class_counts(), [8, 9, 9, 9]);
     assert_eq!(test.class_counts(), [2; 4]);
     let by_tens = [1, 2, 3, 0];
     for (image, label) in train.iter().chain(test.iter()) {
@@ -80,7 +87,7 @@ fn train_and_test_of_such() {
     }
 }
 
-/// Grey pictures of 28x28 pixels are taken as they are, and all others as predict takes them.
+/// Ink on paper is taken as predict takes it, and a blank picture is skipped or refused.
 #[test]
 fn pictures_of_every_size_and_colour() {
     let root = tempfile::tempdir().unwrap();
@@ -106,9 +113,7 @@ fn pictures_of_every_size_and_colour() {
         let mut all = loaded.splits.train.iter().chain(loaded.splits.test.iter());
         *all.find(|(_, found)| *found == label).unwrap().0
     };
-    let as_it_is: Vec<u8> = grey.pixels().map(|pixel| pixel.0[0]).collect();
-    assert_eq!(found(0)[..], as_it_is);
-    for (label, file) in [(1, "large/0.png"), (2, "small/0.png")] {
+    for (label, file) in [(0, "grey/0.png"), (1, "large/0.png"), (2, "small/0.png")] {
         let picture = Picture::decode(&fs::read(root.path().join(file)).unwrap()).unwrap();
         let Form::Digit(expected) = prepare(&picture, Preparation::Ink, Ink::Auto) else {
             panic!("something is drawn");
@@ -118,7 +123,21 @@ fn pictures_of_every_size_and_colour() {
     }
     let blank = RgbImage::from_pixel(50, 50, image::Rgb([200; 3]));
     blank.save(root.path().join("large/1.png")).unwrap();
-    assert_refused(root.path(), &["large/1.png", "nothing is drawn on it"]);
+    let loaded = own(root.path());
+    assert_eq!(loaded.splits.train.len() + loaded.splits.test.len(), 5);
+    let strict = Reading {
+        strict: true,
+        ..Reading::default()
+    };
+    let source = Source::parse(root.path().as_os_str()).unwrap();
+    let refused = source
+        .load(&Search::default(), strict)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("large/1.png\": nothing is drawn on it"),
+        "{refused}"
+    );
 }
 
 #[test]
