@@ -123,17 +123,14 @@ fn pictures_of_every_size_and_colour() {
     }
     let blank = RgbImage::from_pixel(50, 50, image::Rgb([200; 3]));
     blank.save(root.path().join("large/1.png")).unwrap();
-    let loaded = own(root.path());
-    assert_eq!(loaded.splits.train.len() + loaded.splits.test.len(), 5);
-    let strict = Reading {
-        strict: true,
-        ..Reading::default()
-    };
     let source = Source::parse(root.path().as_os_str()).unwrap();
-    let refused = source
-        .load(&Search::default(), strict)
-        .unwrap_err()
-        .to_string();
+    let load = |strict| {
+        let pictures = Some(Preparation::Ink);
+        source.load(&Search::default(), Reading { pictures, strict })
+    };
+    let splits = load(false).unwrap().splits;
+    assert_eq!(splits.train.len() + splits.test.len(), 5);
+    let refused = load(true).unwrap_err().to_string();
     assert!(
         refused.contains("large/1.png\": nothing is drawn on it"),
         "{refused}"
