@@ -175,7 +175,7 @@ impl Weights {
             .map(|(name, var)| (name.to_owned(), var.as_detached_tensor()))
             .collect();
         let metadata = Metadata {
-            format: FORMAT,
+            format: self.metadata.format.max(FORMAT),
             ..self.metadata.clone()
         };
         store::encode(&tensors, &metadata)

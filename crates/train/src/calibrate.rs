@@ -169,7 +169,7 @@ impl Looked {
 /// The targets are those of Platt 1999, as if one image more had been seen of every other class: a
 /// network that answers all images right is not infinitely sure.
 fn temperature(images: &Looked) -> f32 {
-    const RANGE: [f64; 2] = [0.05, 20.];
+    const RANGE: [f64; 2] = [0.01, 100.];
     let count = images.labels.len() as f64;
     let spread = 1. / (count + 2.);
     let mut factor = 1_f64;

@@ -45,7 +45,7 @@ fn a_run_has_all_its_files_and_its_model_works() {
     let message = fails(root, "eval --model runs/train-1 --min-accuracy 0.999", 8);
     contains_all(&message, &["below --min-accuracy 99.90 %"]);
     let table = succeeds(root, "eval --model runs/train-1 --min-accuracy 0.5");
-    assert_eq!(table.lines().count(), 12);
+    assert_eq!(table.lines().count(), 13);
     assert!(succeeds(root, "summary --model runs/train-1").contains("61,706"));
 }
 
