@@ -259,7 +259,7 @@ mod tests {
         let mut weights = pretrained::mnist(&Device::Cpu).unwrap();
         let table = weights.metadata.input.table();
         let mut single = weights.model.to_single().unwrap();
-        let seen = (100..100 + BATCH).map(|seed| {
+        let seen = (100..1_100).map(|seed| {
             let image = image(seed);
             let bytes = image.map(|pixel| pixel as u8);
             let logits = single.logits(Pixels::Bytes(&bytes, &table)).to_vec();
