@@ -13,8 +13,9 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::rows::{Alteration, Rows};
 
-/// The most images of a kind that are looked at.
+/// The most images of a kind that are looked at, and what is looked at however short the training.
 const IMAGES: usize = 10_000;
+const LEAST: usize = 1_000;
 
 /// Images in a batch.
 const BATCH: usize = 256;
@@ -47,7 +48,9 @@ pub(crate) fn calibrate(
         Alteration::NONE
     };
     let mut rows = order(config.seed, config.epochs + 1, train.len());
-    rows.truncate(IMAGES);
+    // A tenth of what the training saw, so that one epoch is not followed by half as much again.
+    let seen = train.len() * config.epochs as usize;
+    rows.truncate((seen / 10).clamp(LEAST, IMAGES));
     let training = looking.look(train, &rows, alteration)?;
     let rows: Vec<u32> = (0..validation.len().min(IMAGES) as u32).collect();
     let validation = looking.look(validation, &rows, Alteration::NONE)?;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use lenet_files::{Error, Kind};
 use lenet_picture::{
-    Form, MAX_BYTES, Picture, Preparation, digits_in_row, prepare, prepare_by_steps,
+    Form, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row, prepare, prepare_by_steps,
 };
 
 use crate::arguments::Predict;
@@ -101,6 +101,10 @@ fn answer(
     let bytes = read(file)?;
     let picture = Picture::decode(&bytes).map_err(|error| error.at(file))?;
     let ink = arguments.invert;
+    let (width, height) = (picture.width(), picture.height());
+    if pictures == Preparation::AsIs && (width, height) != (IMAGE_SIDE, IMAGE_SIDE) {
+        tracing::info!("{file:?} has {width}x{height} pixels and is resized to 28x28");
+    }
     if arguments.multi {
         let digits = digits_in_row(&picture, ink).into_iter().map(|digit| {
             let reading = classifier.classify(&digit.image)?;
