@@ -19,7 +19,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use lenet_data::{Dataset, Loaded, Reading, Search, Source};
-use lenet_model::{Metadata, Weights, pretrained};
+use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
 
 use crate::arguments::DataArguments;
@@ -111,10 +111,5 @@ fn warn_of_assumptions(path: Option<&Path>, weights: &Weights) {
 
 /// As [`load_weights`], without a warning.
 fn read_weights(path: Option<&Path>, device: &Device) -> Outcome<Weights> {
-    let weights = match path {
-        Some(path) if path.is_dir() => Weights::load(&path.join("model.safetensors"), device)?,
-        Some(path) => Weights::load(path, device)?,
-        None => pretrained::mnist(device)?,
-    };
-    Ok(weights.folded()?)
+    Ok(lenet_train::read_weights(path, device)?.folded()?)
 }

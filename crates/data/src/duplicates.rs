@@ -1,6 +1,6 @@
 //! Images that are nearly the same.
 
-use lenet_picture::IMAGE_PIXELS;
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 use crate::Dataset;
 
@@ -10,7 +10,7 @@ const TOLERANCE: f64 = 0.05;
 
 /// The side of the squares whose sums are compared first.
 const SQUARE: usize = 4;
-const SQUARES: usize = 28 / SQUARE;
+const SQUARES: usize = IMAGE_SIDE / SQUARE;
 
 /// What is known of an image before its pixels are looked at.
 struct Sketch {
@@ -54,7 +54,7 @@ impl Sketch {
         let tolerance = (TOLERANCE * deviation.sum::<f64>()) as u32;
         let mut squares = [0; SQUARES * SQUARES];
         for (place, &pixel) in image.iter().enumerate() {
-            let (row, column) = (place / 28, place % 28);
+            let (row, column) = (place / IMAGE_SIDE, place % IMAGE_SIDE);
             squares[row / SQUARE * SQUARES + column / SQUARE] += u16::from(pixel);
         }
         Self {

@@ -51,9 +51,9 @@ pub(crate) fn calibrate(
     // A tenth of what the training saw, so that one epoch is not followed by half as much again.
     let seen = train.len() * config.epochs as usize;
     rows.truncate((seen / 10).clamp(LEAST, IMAGES));
-    let training = looking.look(train, &rows, alteration)?;
+    let mut training = looking.look(train, &rows, alteration)?;
     let rows: Vec<u32> = (0..validation.len().min(IMAGES) as u32).collect();
-    let validation = looking.look(validation, &rows, Alteration::NONE)?;
+    let mut validation = looking.look(validation, &rows, Alteration::NONE)?;
     let held_out = if validation.labels.is_empty() {
         &training
     } else {
@@ -61,9 +61,15 @@ pub(crate) fn calibrate(
     };
     let temperature = temperature(held_out);
     metadata.temperature = temperature;
-    let at_temperature = [&training, held_out].map(|images| images.divided(temperature));
-    let [training, held_out] = at_temperature.each_ref().map(Looked::seen);
-    metadata.familiarity = Familiarity::fit(metadata.architecture.classes, &training, &held_out);
+    training.divide(temperature);
+    validation.divide(temperature);
+    let (training, validation) = (training.seen(), validation.seen());
+    let held_out = if validation.is_empty() {
+        &training
+    } else {
+        &validation
+    };
+    metadata.familiarity = Familiarity::fit(metadata.architecture.classes, &training, held_out);
     Ok(())
 }
 
@@ -78,8 +84,8 @@ pub fn unfamiliar(weights: &Weights, backend: &Backend, images: &Dataset) -> Res
     };
     let mut looking = Looking::new(&weights.model, backend, &weights.metadata)?;
     let rows: Vec<u32> = (0..images.len() as u32).collect();
-    let looked = looking.look(images, &rows, Alteration::NONE)?;
-    let looked = looked.divided(weights.metadata.temperature);
+    let mut looked = looking.look(images, &rows, Alteration::NONE)?;
+    looked.divide(weights.metadata.temperature);
     let seen = looked.seen().into_iter();
     Ok(Some(
         seen.filter(|(seen, _)| !familiarity.is_familiar(*seen))
@@ -94,7 +100,7 @@ struct Looking {
 }
 
 /// What it made of some images, one row an image.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Looked {
     width: usize,
     features: Vec<f32>,
@@ -142,12 +148,10 @@ impl Looking {
 }
 
 impl Looked {
-    fn divided(&self, temperature: f32) -> Self {
-        let logits = self.logits.iter().map(|logit| logit / temperature);
-        Self {
-            logits: logits.collect(),
-            ..self.clone()
-        }
+    fn divide(&mut self, temperature: f32) {
+        self.logits
+            .iter_mut()
+            .for_each(|logit| *logit /= temperature);
     }
 
     fn seen(&self) -> Vec<(Seen<'_>, u32)> {

@@ -99,6 +99,6 @@ pub use progress::{Best, Progress};
 pub use recipe::{Draft, RECIPES, Recipe};
 pub use run::{Images, Run, Setup};
 pub use schedule::Schedule;
-pub use start::Start;
+pub use start::{Start, read_weights};
 pub use tensor_optimizer::TensorOptimizer;
 pub use tensorboard::TensorBoard;

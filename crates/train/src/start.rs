@@ -11,6 +11,18 @@ use lenet_run::name;
 
 use crate::config::{Config, Scaling};
 
+/// The weights in a file, or in a run folder; those inside the program without a path.
+///
+/// # Errors
+/// Those of [`Weights::load`].
+pub fn read_weights(path: Option<&Path>, device: &Device) -> Result<Weights> {
+    match path {
+        Some(path) if path.is_dir() => Weights::load(&path.join(name::WEIGHTS), device),
+        Some(path) => Weights::load(path, device),
+        None => pretrained::mnist(device),
+    }
+}
+
 /// The network that a training starts from.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -26,14 +38,8 @@ impl Start {
     /// # Errors
     /// Those of [`Weights::load`].
     pub fn load(from: &str) -> Result<Self> {
-        let path = Path::new(from);
-        let weights = if from == Config::BUILT_IN {
-            pretrained::mnist(&Device::Cpu)?
-        } else if path.is_dir() {
-            Weights::load(&path.join(name::WEIGHTS), &Device::Cpu)?
-        } else {
-            Weights::load(path, &Device::Cpu)?
-        };
+        let path = (from != Config::BUILT_IN).then_some(Path::new(from));
+        let weights = read_weights(path, &Device::Cpu)?;
         let sha256 = Sha256::of(&weights.to_bytes()?).to_string();
         Ok(Self { weights, sha256 })
     }
