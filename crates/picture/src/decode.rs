@@ -1,4 +1,4 @@
-//! The bytes of a PNG or JPEG file become a picture.
+//! The bytes of a PNG, JPEG or BMP file become a picture.
 
 use std::io::Cursor;
 
@@ -8,6 +8,9 @@ use lenet_files::Kind;
 
 use crate::{Error, MAX_SIDE, Picture, Result, check_sides, unreadable};
 
+/// How the names of picture files end, in lower case.
+pub const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+
 /// The most bytes that a picture file may have.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -16,7 +19,7 @@ pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 const MAX_ALLOCATION: u64 = 2 * 8 * (MAX_SIDE * MAX_SIDE) as u64;
 
 impl Picture {
-    /// Decodes a PNG or JPEG picture, recognised by its content. It is turned as its EXIF data says;
+    /// Decodes a PNG, JPEG or BMP picture, recognised by its content. It is turned as its EXIF data says;
     /// an animation becomes its first frame.
     ///
     /// # Errors
@@ -52,7 +55,7 @@ impl Picture {
     }
 }
 
-/// PNG or JPEG by the first bytes.
+/// PNG, JPEG or BMP by the first bytes.
 ///
 /// # Errors
 /// Another format, by its name if it is a common one.
@@ -60,7 +63,6 @@ fn format(bytes: &[u8]) -> Result<ImageFormat> {
     const KNOWN: &[(usize, &[u8], &str)] = &[
         (0, b"GIF8", "a GIF picture"),
         (8, b"WEBP", "a WebP picture"),
-        (0, b"BM", "a BMP picture"),
         (0, b"II*\0", "a TIFF picture"),
         (0, b"MM\0*", "a TIFF picture"),
         (0, b"\0\0\x01\0", "an icon"),
@@ -82,6 +84,9 @@ fn format(bytes: &[u8]) -> Result<ImageFormat> {
     if bytes.starts_with(b"\xff\xd8\xff") {
         return Ok(ImageFormat::Jpeg);
     }
+    if bytes.starts_with(b"BM") {
+        return Ok(ImageFormat::Bmp);
+    }
     let starts = |&&(at, magic, _): &&(usize, &[u8], &str)| {
         bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
     };
@@ -94,7 +99,7 @@ fn format(bytes: &[u8]) -> Result<ImageFormat> {
 }
 
 fn format_error(found: &str) -> Error {
-    let message = format!("{found}; only PNG and JPEG pictures are read");
+    let message = format!("{found}; only PNG, JPEG and BMP pictures are read");
     Error::new(Kind::PictureFormat, message)
 }
 

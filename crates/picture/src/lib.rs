@@ -4,7 +4,7 @@
 //!
 //! | step | made by | what |
 //! |---|---|---|
-//! | a file's bytes | [`Picture::decode`] | PNG or JPEG, upright, colours and transparency |
+//! | a file's bytes | [`Picture::decode`] | PNG, JPEG or BMP, upright, colours and transparency |
 //! | grey | `flatten` | composited on the background that the border suggests; luma |
 //! | light on dark | `paper` | the negative if the border is lighter than the ink |
 //! | ink | `paper`, `strokes` | without the shading and grain of the paper, without specks |
@@ -50,7 +50,7 @@ mod preparation;
 mod row;
 mod strokes;
 
-pub use decode::MAX_BYTES;
+pub use decode::{EXTENSIONS, MAX_BYTES};
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;

@@ -90,7 +90,7 @@ impl Network {
         self.classifier.classify(&picture, Ink::Light)
     }
 
-    /// What a PNG or JPEG file shows.
+    /// What a PNG, JPEG or BMP file shows.
     ///
     /// # Errors
     /// A file that is not such a picture, or is damaged or too large.

@@ -10,7 +10,7 @@ use super::{Hardware, preparation};
 
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// PNG or JPEG files, folders searched with their subfolders, patterns such as 'scans/*.png', or
+    /// PNG, JPEG or BMP files, folders searched with their subfolders, patterns such as 'scans/*.png', or
     /// - for a picture on standard input.
     #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,

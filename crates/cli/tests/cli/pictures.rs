@@ -133,7 +133,7 @@ fn bad_and_blank_pictures() {
     contains_all(
         &errors,
         &[
-            "\"mixed/gif.png\": a GIF picture; only PNG and JPEG pictures are read",
+            "\"mixed/gif.png\": a GIF picture; only PNG, JPEG and BMP pictures are read",
             "\"mixed/large.png\": a picture of 4097x1 pixels; no side may have more than 4096",
             "\"mixed/text.png\": a file of no known format",
             "\"mixed/torn.png\": ",

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use super::entries::{Entry, list, printable};
 use super::{Found, sample};
 use crate::{Dataset, Error, Reading, Result};
-use lenet_picture::{Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, prepare};
+use lenet_picture::{
+    EXTENSIONS, Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, prepare,
+};
 
 /// The most skipped pictures that a warning lists.
 const LISTED: usize = 10;
@@ -108,7 +110,7 @@ fn labelled(folder: &Path, names: &[String], all_classes: bool) -> Result<Vec<(E
         let files = files(&entry.path)?;
         if files.pictures.is_empty() && all_classes {
             return Err(wrong(
-                "no PNG or JPEG picture in the folder of a class: fill it, or remove it",
+                "no PNG, JPEG or BMP picture in the folder of a class: fill it, or remove it",
             ));
         }
         all.extend(files.pictures.into_iter().map(|file| (file, label)));
@@ -116,7 +118,7 @@ fn labelled(folder: &Path, names: &[String], all_classes: bool) -> Result<Vec<(E
     }
     if let Some(first) = left_out.first() {
         let count = left_out.len();
-        tracing::warn!("{folder:?}: {count} files are no PNG or JPEG pictures: {first:?} ...");
+        tracing::warn!("{folder:?}: {count} files are no PNG, JPEG or BMP pictures: {first:?} ...");
     }
     Ok(all)
 }
@@ -208,10 +210,10 @@ fn collect(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
 fn is_picture(entry: &Entry) -> bool {
     let name = entry.lower();
     let mut start = [0; 3];
-    [".png", ".jpg", ".jpeg"]
-        .iter()
-        .any(|end| name.ends_with(end))
-        || entry.path.is_file()
-            && File::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-            && [*b"\x89PN", *b"\xff\xd8\xff"].contains(&start)
+    EXTENSIONS.iter().any(|end| {
+        name.strip_suffix(end)
+            .is_some_and(|stem| stem.ends_with('.'))
+    }) || entry.path.is_file()
+        && File::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+        && [*b"\x89PN", *b"\xff\xd8\xff"].contains(&start)
 }

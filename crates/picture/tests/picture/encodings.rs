@@ -101,6 +101,9 @@ fn encodings() -> Vec<(&'static str, f64, Vec<u8>)> {
     all.push(("JPEG of a phone held upright", LOSSY, phone));
     all.push(("EXIF that is damaged", LOSSY, turned(&plain, 77)));
     all.push(("JPEG", LOSSY, plain));
+    let mut bmp = std::io::Cursor::new(Vec::new());
+    digit.write_to(&mut bmp, image::ImageFormat::Bmp).unwrap();
+    all.push(("BMP", 0., bmp.into_inner()));
     let progressive = include_bytes!("progressive.jpg").to_vec();
     all.push(("progressive JPEG", LOSSY, progressive));
     all

@@ -48,7 +48,7 @@ fn d3_other_formats_are_named() {
     ] {
         let error = Picture::decode(bytes).unwrap_err();
         assert_eq!(error.kind(), Kind::PictureFormat);
-        let message = format!("{name}; only PNG and JPEG pictures are read");
+        let message = format!("{name}; only PNG, JPEG and BMP pictures are read");
         assert_eq!(error.to_string(), message);
     }
 }

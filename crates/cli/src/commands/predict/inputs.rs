@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lenet_files::Error;
+use lenet_picture::EXTENSIONS;
 
 /// A file to read, or why one cannot be found.
 pub type Input = Result<PathBuf, Error>;
@@ -74,16 +75,14 @@ fn walk(root: PathBuf) -> impl Iterator<Item = Input> {
             }
         }
         // Reported once.
-        let nothing = "no file in this folder ends in .png, .jpg or .jpeg";
+        let nothing = "no file in this folder ends in .png, .jpg, .jpeg or .bmp";
         std::mem::take(&mut is_empty).then(|| Err(Error::input(nothing).at(&root)))
     })
 }
 
 fn is_picture(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    ["png", "jpg", "jpeg"]
-        .iter()
-        .any(|known| extension == *known)
+    EXTENSIONS.iter().any(|known| extension == *known)
 }
 
 #[cfg(test)]

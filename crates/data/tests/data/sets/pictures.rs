@@ -143,7 +143,7 @@ fn folders_that_are_no_classes() {
     fs::create_dir_all(root.path().join("a")).unwrap();
     assert_refused(root.path(), &["no data set: neither IDX files"]);
     picture(&root.path().join("b/0.png"), 0);
-    let none = "/a\": no PNG or JPEG picture in the folder of a class";
+    let none = "/a\": no PNG, JPEG or BMP picture in the folder of a class";
     assert_refused(root.path(), &[none]);
     fs::remove_dir(root.path().join("a")).unwrap();
     assert_refused(root.path(), &["only one image"]);
