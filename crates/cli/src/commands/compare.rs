@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Reading, Search};
+use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_files::write_atomic;
 use lenet_report::write_comparison;
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
@@ -49,7 +49,16 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
             pictures: resolved.config.pictures,
             strict: arguments.strict,
         };
-        let loaded = source.load(&search, reading)?;
+        Ok((source, resolved, source.load(&search, reading)?))
+    });
+    let sets = sets.collect::<Outcome<Vec<_>>>()?;
+    // What is compared has one recipe: `small` is the default only if it is that of every set.
+    let are_small = |(source, resolved, loaded): &(&Source, Resolved, Loaded)| {
+        resolved.is_small(source, loaded)
+    };
+    let all_are_small = sets.iter().all(are_small);
+    let sets = sets.into_iter().map(|(source, mut resolved, loaded)| {
+        resolved.recipe_is_default &= all_are_small;
         let resolved = resolved.fitted(source, &loaded, &arguments.values)?;
         Ok((source, resolved, loaded))
     });

@@ -42,11 +42,16 @@ impl Resolved {
         matches!(source, Source::Own(_)) && !stated
     }
 
-    /// With what depends on the data: the recipe `small` for few images of one's own if nothing else
-    /// was asked for; its epochs; the number of validation images.
+    /// Whether the default recipe is `small`: for few images of one's own, if nothing else was asked
+    /// for.
+    pub fn is_small(&self, source: &Source, loaded: &Loaded) -> bool {
+        self.is_open(source) && loaded.splits.train.len() < SMALL
+    }
+
+    /// With what depends on the data: the recipe `small` for few images of one's own; its epochs; the number of validation images.
     pub fn fitted(mut self, source: &Source, loaded: &Loaded, values: &Values) -> Outcome<Self> {
         let images = loaded.splits.train.len();
-        if self.is_open(source) && images < SMALL {
+        if self.is_small(source, loaded) {
             let small = Values {
                 recipe: Some("small".to_owned()),
                 ..values.clone()
