@@ -1,5 +1,6 @@
 //! The program `lenet`: arguments become a configuration, errors become messages and exit codes.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod arguments;
 mod commands;

@@ -3,7 +3,6 @@
 //! Members are only looked up by their whole name and read into memory: no name in an archive ever
 //! becomes a path. An archive may lie about a member; its digest decides.
 
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
@@ -79,7 +78,7 @@ impl Member {
 /// Those of [`Member::find`] and [`Member::unpack`].
 pub(crate) fn read_member(path: &Path, name: &str, limit: usize) -> Result<Vec<u8>> {
     let failed = |error| Error::io("read", path, error);
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = lenet_files::open(path)?;
     let member = Member::find(BufReader::new(&file), name).map_err(|error| error.at(path))?;
     let length = member.range.end - member.range.start;
     if length > limit as u64 {

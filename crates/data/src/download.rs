@@ -20,7 +20,7 @@ use ureq::http::{HeaderMap, StatusCode, Uri, header, response::Parts};
 
 use crate::archive::Member;
 use crate::{DatasetSpec, Error, FileSpec, Result, gzip};
-use lenet_files::Kind;
+use lenet_files::{Kind, open_as};
 
 /// A .gz file may exceed the decompressed size by this many bytes: gzip adds 5 bytes to each 32 KiB of
 /// noise, and these files are not noise.
@@ -276,12 +276,7 @@ impl<'a> Session<'a> {
     /// lock file stays: if it were removed, two processes could lock a file each.
     fn lock(&mut self) -> Result<(File, bool)> {
         let path = self.folder.join(".lock");
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let file = file.map_err(|error| Error::io("create", &path, error))?;
+        let file = open_as("create", &path, File::options().write(true).create(true))?;
         let (start, mut waited, mut reported) = (Instant::now(), false, false);
         loop {
             match file.try_lock() {
@@ -404,9 +399,7 @@ impl<'a> Session<'a> {
         let verified = unpacked.and_then(|packed| file.check(&packed).map(|_| packed));
         match verified {
             // The member is now unpacked.
-            Ok(packed) if member.is_some() => {
-                fs::write(part, packed).map_err(|error| Error::io("write", part, error).into())
-            }
+            Ok(packed) if member.is_some() => Ok(lenet_files::write_atomic(part, &packed)?),
             Ok(_) => Ok(()),
             Err(error) => {
                 remove(part)?;
@@ -449,14 +442,7 @@ impl<'a> Session<'a> {
         };
         self.info(format!("{name} from {address}{found}"));
         (self.progress)(Progress::Started(name, bytes));
-        let mut out = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(part);
-        let out = out
-            .as_mut()
-            .map_err(|error| Error::io("create", part, io::Error::from(error.kind())))?;
+        let mut out = open_as("create", part, File::options().write(true).create(true))?;
         out.set_len(here).map_err(failed)?;
         out.seek(SeekFrom::End(0)).map_err(failed)?;
         let stall = self.options.stall_timeout;
@@ -671,8 +657,8 @@ impl<'a> Session<'a> {
             file.check(&content)?;
             let mut packed = flate2::write::GzEncoder::new(Vec::new(), Default::default());
             (packed.write_all(&content).and_then(|()| packed.finish()))
-                .and_then(|packed| fs::write(&part, packed))
-                .map_err(|error| Error::io("write", &part, error))?;
+                .map_err(|error| Error::io("write", &part, error))
+                .and_then(|packed| lenet_files::write_atomic(&part, &packed))?;
             let bytes = place(&part, &self.folder.join(&name))?;
             (self.progress)(Progress::Ended(&name));
             self.info(format!("{name}: {bytes} bytes, verified"));
@@ -684,10 +670,7 @@ impl<'a> Session<'a> {
 /// Gives a part, which is the whole file now, its final name; returns its size.
 fn place(part: &Path, target: &Path) -> Result<u64> {
     let failed = |operation| move |error| Error::io(operation, target, error);
-    let file = File::options()
-        .append(true)
-        .open(part)
-        .map_err(failed("open"))?;
+    let file = open_as("open", part, File::options().append(true))?;
     file.sync_all().map_err(failed("sync"))?;
     let bytes = file.metadata().map_err(failed("sync"))?.len();
     fs::rename(part, target).map_err(failed("rename to"))?;

@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 // In modules that read bytes from outside, an index out of range must be an error message.
 #[deny(clippy::indexing_slicing)]
 mod archive;

@@ -10,6 +10,7 @@
 //! tools too: [`pytorch`] is the code that loads it. The functions return bytes and text; the caller
 //! writes files.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod c_header;
 mod graph;

@@ -19,5 +19,5 @@ mod read;
 mod write;
 
 pub use error::{Error, Kind, Result};
-pub use read::{read, read_text};
+pub use read::{open, open_as, read, read_text};
 pub use write::{check_output, sync_folder_of, write_atomic};

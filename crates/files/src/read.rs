@@ -1,39 +1,69 @@
-//! Reading whole files, with a bound on their size.
+//! Opening regular files, and reading whole ones with a bound on their size.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Reads a regular file of at most `limit` bytes.
+/// Opens a regular file to read it.
 ///
-/// The path is looked at before it is opened: opening a pipe would wait for its writer, and a
+/// # Errors
+/// Those of [`open_as`].
+pub fn open(path: &Path) -> Result<File> {
+    open_as("read", path, File::options().read(true))
+}
+
+/// Opens a regular file for an operation (`read`, `create` ...), or creates it if the options say so.
+///
+/// The path is looked at before it is opened: opening a pipe would wait for its other end, and a
 /// device may never end.
 ///
 /// # Errors
-/// [`Kind::Io`](crate::Kind::Io) if the file cannot be read; [`Kind::Input`](crate::Kind::Input) if
-/// it is not a regular file or is larger than the limit.
+/// [`Kind::Io`](crate::Kind::Io) if the file cannot be opened;
+/// [`Kind::Input`](crate::Kind::Input) if it is not a regular file.
+pub fn open_as(operation: &str, path: &Path, options: &OpenOptions) -> Result<File> {
+    let failed = |source| Error::io(operation, path, source);
+    match fs::metadata(path) {
+        Ok(metadata) => check_regular(&metadata).map_err(|error| Error::input(error).at(path))?,
+        // The options may create it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    options.open(path).map_err(failed)
+}
+
+/// What is wrong with anything but a regular file.
+pub(crate) fn check_regular(metadata: &Metadata) -> Result<(), String> {
+    let kind = if metadata.is_file() {
+        return Ok(());
+    } else if metadata.is_dir() {
+        "a folder"
+    } else if metadata.is_symlink() {
+        "a link"
+    } else {
+        "a pipe or a device"
+    };
+    Err(format!("{kind}, not a regular file"))
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// Those of [`open`]; [`Kind::Input`](crate::Kind::Input) if it is larger than the limit.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
     let failed = |source| Error::io("read", path, source);
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        let kind = if metadata.is_dir() {
-            "a folder"
-        } else {
-            "a pipe or a device"
-        };
-        return Err(Error::input(format!("{kind}, not a regular file")).at(path));
-    }
     let too_large =
         |found: u64| Error::input(format!("{found} bytes, at most {limit} are read")).at(path);
-    if metadata.len() > limit as u64 {
-        return Err(too_large(metadata.len()));
+    let file = open(path)?;
+    let length = file.metadata().map_err(failed)?.len();
+    if length > limit as u64 {
+        return Err(too_large(length));
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let mut bytes = Vec::with_capacity(length as usize);
     // The file may have grown since.
-    File::open(path)
-        .and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes))
+    file.take(limit as u64 + 1)
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() > limit {
         return Err(too_large(bytes.len() as u64));

@@ -25,6 +25,7 @@
 //! # Ok::<(), lenet_model::Error>(())
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod architecture;
 mod diagram;

@@ -37,6 +37,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 // Sizes come from files: an index out of range must be an error message, never a panic.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 

@@ -7,6 +7,7 @@
 //!
 //! This crate knows no tensor and no training: it reads what [`lenet_run`] records.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod axis;
 mod bitmap;

@@ -1,7 +1,7 @@
 //! `environment.json`: what computed a run, where and on what.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -76,14 +76,18 @@ impl Environment {
 
 /// This machine's name, if it can be found out without unsafe code.
 pub fn host_name() -> Option<String> {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = system_file("/proc/sys/kernel/hostname");
     let name = name.or_else(|| std::env::var("COMPUTERNAME").ok())?;
     Some(name.trim().to_owned())
 }
 
+fn system_file(path: &str) -> Option<String> {
+    lenet_files::read_text(Path::new(path), 16 << 20).ok()
+}
+
 /// The operating system, with its release if it names one.
 fn system() -> String {
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let release = system_file("/etc/os-release").unwrap_or_default();
     release
         .lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="))
@@ -95,7 +99,7 @@ fn system() -> String {
 
 /// The processor's model, if the system tells without unsafe code.
 fn processor() -> Option<String> {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let info = system_file("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_model = matches!(name.trim(), "model name" | "Model" | "cpu model");

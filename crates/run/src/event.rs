@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use lenet_files::{Error, Result};
+use lenet_files::{Error, Result, open_as};
 use serde::{Deserialize, Serialize};
 
 use crate::json;
@@ -141,7 +141,9 @@ impl EventLog {
     /// # Errors
     /// [`Kind::Io`](lenet_files::Kind::Io) if it cannot be opened.
     pub fn append_to(path: &Path) -> Result<Self> {
-        let file = open_at_line_start(path).map_err(|error| Error::io("create", path, error))?;
+        let mut options = File::options();
+        let mut file = open_as("create", path, options.read(true).append(true).create(true))?;
+        cut_after_last_line(&mut file).map_err(|error| Error::io("create", path, error))?;
         Ok(Self {
             path: path.to_owned(),
             file: Some(BufWriter::new(file)),
@@ -175,14 +177,9 @@ impl Observer for EventLog {
     }
 }
 
-/// Opens a file to append to and cuts it after its last line ending, which is looked for from the
-/// end, because the file may be large.
-fn open_at_line_start(path: &Path) -> io::Result<File> {
-    let mut file = File::options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)?;
+/// Cuts a file after its last line ending, which is looked for from the end, because the file may be
+/// large.
+fn cut_after_last_line(file: &mut File) -> io::Result<()> {
     let mut end = file.seek(SeekFrom::End(0))?;
     let mut block = [0; 4096];
     while end > 0 {
@@ -196,6 +193,5 @@ fn open_at_line_start(path: &Path) -> io::Result<File> {
         }
         end = start;
     }
-    file.set_len(end)?;
-    Ok(file)
+    file.set_len(end)
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use lenet_files::{Error, Kind, Result, read_text, sync_folder_of, write_atomic};
+use lenet_files::{Error, Kind, Result, open_as, read_text, sync_folder_of, write_atomic};
 
 use crate::json::read_json;
 use crate::{Environment, Epoch, Inspection, Summary, host_name, results_csv};
@@ -110,13 +110,9 @@ impl RunFolder {
 
     fn lock(path: PathBuf) -> Result<Self> {
         let lock_path = path.join(name::LOCK);
-        let mut lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(io_error("create", &lock_path))?;
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true);
+        let mut lock = open_as("create", &lock_path, options)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

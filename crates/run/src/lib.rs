@@ -15,6 +15,7 @@
 //! kill at any moment; [`Records`] reads all of it back; [`is_better`] is the one rule for which
 //! epoch is the best.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod environment;
 mod epoch;

@@ -241,6 +241,48 @@ fn damaged_records_are_refused_by_name() {
     assert!(read_results(&path).is_err());
 }
 
+/// A pipe never opens, and a device never ends.
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_in_place_of_records_are_refused_at_once() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    begin(&folder, "", &[]);
+    folder
+        .finish(b"weights", &summary(), &inspection())
+        .unwrap();
+    let path = folder.path().to_owned();
+    drop(folder);
+    let read = |path: &Path| Records::read(path).map(drop);
+    let lock = |path: &Path| RunFolder::open(path).map(drop);
+    let log = |path: &Path| EventLog::append_to(&path.join(name::EVENTS)).map(drop);
+    let cases: [(&str, &dyn Fn(&Path) -> lenet_files::Result<()>); 7] = [
+        (name::RESULTS, &read),
+        (name::SUMMARY, &read),
+        (name::INSPECTION, &read),
+        (name::ENVIRONMENT, &read),
+        (name::CONFIG, &read),
+        (name::LOCK, &lock),
+        (name::EVENTS, &log),
+    ];
+    for (name, open) in cases {
+        let (file, kept) = (path.join(name), path.join("kept"));
+        // There is no log before the first event.
+        let _ = fs::rename(&file, &kept);
+        let pipe = std::process::Command::new("mkfifo").arg(&file).status();
+        assert!(pipe.unwrap().success());
+        for _ in ["a pipe", "a device"] {
+            let error = open(&path).unwrap_err();
+            assert_eq!((error.kind(), error.path()), (Kind::Input, Some(&*file)));
+            assert!(error.to_string().contains("not a regular file"), "{error}");
+            fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+        }
+        fs::remove_file(&file).unwrap();
+        let _ = fs::rename(&kept, &file);
+    }
+}
+
 #[test]
 fn the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss() {
     let best = |rows: &[Option<(f64, f64)>]| {

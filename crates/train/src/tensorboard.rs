@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use lenet_files::{Error, Result};
+use lenet_files::{Result, open_as};
 use lenet_run::{Epoch, Event, Observer, Started, Step, host_name};
 
 const PREFIX: &str = "events.out.tfevents.";
@@ -55,7 +55,11 @@ impl TensorBoard {
     /// [`Kind::Io`](lenet_files::Kind::Io) if it cannot be created.
     pub fn create(folder: &Path) -> Result<Self> {
         let path = folder.join(file_name(&events_files(folder), now()));
-        let file = File::create_new(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = open_as(
+            "create",
+            &path,
+            File::options().write(true).create_new(true),
+        )?;
         let mut board = Self {
             path,
             file: Some(BufWriter::new(file)),

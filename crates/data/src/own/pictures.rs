@@ -1,7 +1,6 @@
 //! A folder with a sub-folder of pictures for each class, as torchvision's ImageFolder reads it:
 //! <https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html>.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -213,7 +212,6 @@ fn is_picture(entry: &Entry) -> bool {
     EXTENSIONS.iter().any(|end| {
         name.strip_suffix(end)
             .is_some_and(|stem| stem.ends_with('.'))
-    }) || entry.path.is_file()
-        && File::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
+    }) || lenet_files::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
         && [*b"\x89PN", *b"\xff\xd8\xff"].contains(&start)
 }
