@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM: the first asks for an orderly end, the second ends the process at once.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,6 +56,15 @@ impl StopFlag {
     /// Whether a signal has come.
     pub fn is_raised(&self) -> bool {
         self.signal.load(Ordering::SeqCst) != 0
+    }
+
+    /// Stops what is watched once a signal has come.
+    pub fn control_flow(&self) -> ControlFlow<()> {
+        if self.is_raised() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// The exit code of an orderly end: 128 + the signal that asked for it, or 0.

@@ -12,6 +12,7 @@
 //! | checkpoint | the progress on disk | [`checkpoint`] |
 //! | calibrate | what is fitted after a training: temperature, familiar images | [`unfamiliar`] |
 //! | inspect, run | from the configuration to the folder | [`Run`], [`inspect`](inspect()) |
+//! | out_of_fold | each image judged by a network that has not seen it | [`out_of_fold`](out_of_fold()) |
 //! | tensorboard | an observer | [`TensorBoard`] |
 //!
 //! The loop without a folder; `examples/own_observer.rs` makes a whole run:
@@ -80,6 +81,7 @@ mod progress;
 pub mod checkpoint;
 
 mod inspect;
+mod out_of_fold;
 mod run;
 mod start;
 
@@ -96,8 +98,9 @@ pub use inspect::{Tested, inspect};
 pub use lenet_engine::engine::Precision;
 pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};
+pub use out_of_fold::out_of_fold;
 pub use progress::{Best, Progress};
-pub use recipe::{Draft, RECIPES, Recipe};
+pub use recipe::{Draft, RECIPES, Recipe, SMALL, small_epochs};
 pub use run::{Images, Run, Setup};
 pub use schedule::Schedule;
 pub use start::{Start, read_weights};

@@ -45,6 +45,20 @@ pub const RECIPES: [Recipe; 5] = [
     },
 ];
 
+/// The recipe `small` is for fewer training images than these.
+pub const SMALL: usize = 10_000;
+
+/// The steps of the recipe `small`, and its least and most epochs.
+const SMALL_STEPS: usize = 2_000;
+const SMALL_EPOCHS: [usize; 2] = [20, 500];
+
+/// The epochs of the recipe `small` for so many training images: about 2,000 steps.
+pub fn small_epochs(images: usize, batch_size: usize) -> u32 {
+    let [least, most] = SMALL_EPOCHS;
+    let steps = images.div_ceil(batch_size).max(1);
+    SMALL_STEPS.div_ceil(steps).clamp(least, most) as u32
+}
+
 /// A configuration in the making: a recipe, then what overrides it, value by value.
 #[derive(Debug, Clone)]
 pub struct Draft(Table);

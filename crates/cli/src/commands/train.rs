@@ -4,7 +4,6 @@ pub mod configuration;
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -144,13 +143,7 @@ pub fn train(
             .inspect_err(|error| warn!("no event file for TensorBoard: {error}"))
             .ok()
     });
-    let mut stop_on_signal = |_: &Event| {
-        if context.stop.is_raised() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
+    let mut stop_on_signal = |_: &Event| context.stop.control_flow();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut console, &mut stop_on_signal];
     observers.extend(board.as_mut().map(|board| board as &mut dyn Observer));
     let fitted = run.fit(&mut observers);

@@ -1,28 +1,22 @@
 //! `lenet data check`.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use candle_core::Device;
-use lenet_data::{Dataset, Loaded, Reading, Search, near_duplicates, order};
-use lenet_model::LeNet5;
+use lenet_data::{Dataset, Loaded, Reading, Search, near_duplicates};
 use lenet_report::{Section, Shown, write_check};
 use lenet_run::{Event, Mistake, Pixels};
-use lenet_train::{Backend, Ending, Progress, Training, fit, inspect};
+use lenet_train::out_of_fold;
 use serde::Serialize;
 use tracing::info;
 
 use crate::arguments::{Check, Format};
 use crate::commands::short_name;
-use crate::commands::train::{configuration, uneven};
+use crate::commands::train::uneven;
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::signals::StopFlag;
-
-/// Parts of the set, each judged by a network that has not seen it.
-const PARTS: usize = 5;
 
 /// The probability of another class from which a label is suspected.
 const SURE: f64 = 0.8;
@@ -89,9 +83,14 @@ pub fn run(arguments: &Check) -> Outcome {
         set: splits.train.joined(&splits.test)?,
         train: splits.train.len(),
     };
-    let Some((mistakes, errors)) = judge(&all.set, &arguments.hardware.backend(), &stop)? else {
+    let mut watch = |_: &Event| stop.control_flow();
+    let backend = arguments.hardware.backend();
+    let Some(mut mistakes) = out_of_fold(&all.set, &backend, &mut watch)? else {
         return Ok(stop.exit_code());
     };
+    let errors = mistakes.len();
+    mistakes.retain(|found| found.predicted_probability >= SURE);
+    mistakes.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
     info!("looking for duplicates");
     let (in_both, duplicates) = near_duplicates(&all.set)
         .into_iter()
@@ -112,58 +111,6 @@ pub fn run(arguments: &Check) -> Outcome {
         Format::Text => findings.print(&all.set)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The mistakes that networks are sure of on images that they have not seen, the surest first, and the
-/// number of all mistakes; `None` if a signal came.
-fn judge(
-    set: &Dataset,
-    backend: &Backend,
-    stop: &StopFlag,
-) -> Outcome<Option<(Vec<Mistake>, usize)>> {
-    let (mut sure, mut errors) = (Vec::new(), 0);
-    let mut parts = vec![0; set.len()];
-    for (place, image) in order(0, 0, set.len()).into_iter().enumerate() {
-        parts[image as usize] = place % PARTS;
-    }
-    for part in 0..PARTS {
-        let held_out: Vec<bool> = parts.iter().map(|&own| own == part).collect();
-        let (train, rest) = set.divide(&held_out);
-        if train.is_empty() || rest.is_empty() {
-            continue;
-        }
-        info!("training {} of {PARTS}: {} images", part + 1, train.len());
-        let config = configuration::short(train.len())?;
-        let architecture = config.architecture(set.classes());
-        let model = LeNet5::new(&architecture, config.init, config.seed, &Device::Cpu)?;
-        let training = Training {
-            model: &model,
-            backend,
-            config: &config,
-            train: &train,
-            validation: &train.take(0),
-        };
-        let mut watch = |_: &Event| {
-            if stop.is_raised() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        if fit(&training, &mut Progress::default(), &mut watch)? == Ending::Stopped {
-            return Ok(None);
-        }
-        let tested = inspect(&model, backend, &rest, config.normalization())?;
-        errors += tested.mistakes.len();
-        let places: Vec<usize> = (0..set.len()).filter(|&image| held_out[image]).collect();
-        let mistakes = tested.mistakes.into_iter().map(|found| Mistake {
-            index: places[found.index],
-            ..found
-        });
-        sure.extend(mistakes.filter(|found| found.predicted_probability >= SURE));
-    }
-    sure.sort_by(|a, b| a.label_probability.total_cmp(&b.label_probability));
-    Ok(Some((sure, errors)))
 }
 
 /// Both splits, of which the first has so many images.

@@ -5,7 +5,7 @@ use std::path::Path;
 use lenet_data::{Loaded, Source};
 use lenet_files::read_text;
 use lenet_run::name;
-use lenet_train::{Config, Draft, RECIPES, Start};
+use lenet_train::{Config, Draft, RECIPES, SMALL, Start, small_epochs};
 use toml::{Table, Value};
 use tracing::info;
 
@@ -27,13 +27,6 @@ pub struct Resolved {
     /// Whether no recipe was asked for.
     pub recipe_is_default: bool,
 }
-
-/// Own data with fewer training images has another default recipe.
-const SMALL: usize = 10_000;
-
-/// The steps of the recipe `small`, and its least and most epochs.
-const SMALL_STEPS: usize = 2_000;
-const SMALL_EPOCHS: [usize; 2] = [20, 500];
 
 impl Resolved {
     /// Whether the default recipe depends on the data.
@@ -73,23 +66,6 @@ impl Resolved {
         }
         Ok(self)
     }
-}
-
-/// The epochs of the recipe `small`.
-fn small_epochs(images: usize, batch_size: usize) -> u32 {
-    let [least, most] = SMALL_EPOCHS;
-    let steps = images.div_ceil(batch_size).max(1);
-    SMALL_STEPS.div_ceil(steps).clamp(least, most) as u32
-}
-
-/// A short training of so many images: the recipe `small`, or `fast` if there are enough for it.
-pub fn short(images: usize) -> Outcome<Config> {
-    let name = if images < SMALL { "small" } else { "fast" };
-    let mut config = Draft::recipe(name)?.finish()?;
-    if images < SMALL {
-        config.epochs = small_epochs(images, config.batch_size);
-    }
-    Ok(config)
 }
 
 /// The recipe's number of validation images, made for sets of MNIST's size; a tenth of own data that
