@@ -96,13 +96,20 @@ fn warn_of_assumptions(path: Option<&Path>, weights: &Weights) {
     let Metadata {
         assumed,
         architecture,
+        layer_names,
         ..
     } = &weights.metadata;
     if let (true, Some(path)) = (assumed, path) {
+        let layers = if layer_names.is_empty() {
+            String::new()
+        } else {
+            format!(", and which tensors are its five layers: those of {layer_names:?}")
+        };
         tracing::warn!(
-            "{path:?} has no lenet metadata. Its shapes tell: padding {}, {} classes. Assumed: relu, \
-             pixels scaled to [0, 1], classes named by their numbers. If that is wrong, state it with \
-             --activation, --mean, --std or --class-names of `lenet export --format safetensors`",
+            "{path:?} has no lenet metadata. Its shapes tell: padding {}, {} classes{layers}. Assumed: \
+             relu, average pooling, pixels scaled to [0, 1], classes named by their numbers. If that \
+             is wrong, state it with --activation, --mean, --std or --class-names of `lenet export \
+             --format safetensors`; a network trained with max-pooling cannot be used",
             architecture.padding,
             architecture.classes
         );

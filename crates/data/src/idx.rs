@@ -9,6 +9,7 @@
 use std::cmp::Ordering;
 
 use crate::{Error, Result};
+use lenet_files::Format;
 use lenet_picture::IMAGE_SIDE;
 
 /// Bytes before the first pixel of an image file.
@@ -90,10 +91,11 @@ fn parse<'a, const N: usize>(
     let (magic, mut rest) = bytes.split_first_chunk::<4>().ok_or_else(too_short)?;
     let &[zero_0, zero_1, element, dimensions] = magic;
     if [zero_0, zero_1] != [0, 0] {
-        return Err(Error::input(format!(
-            "not an IDX file: it starts with {magic:02x?}{}",
-            guess(bytes)
-        )));
+        let found = match Format::of(bytes) {
+            Some(format) => format!(" but {format}"),
+            None => format!(": it starts with {magic:02x?}"),
+        };
+        return Err(Error::input(format!("not an IDX file{found}")));
     }
     if element != wanted.code {
         return Err(Error::input(format!(
@@ -133,26 +135,4 @@ fn parse<'a, const N: usize>(
     Err(Error::input(format!(
         "the header claims {claimed} bytes in all, the file has {found}: {difference}"
     )))
-}
-
-/// What bytes that are not an IDX file look like, as the end of a sentence.
-fn guess(bytes: &[u8]) -> &'static str {
-    let text: Vec<u8> = bytes
-        .trim_ascii_start()
-        .iter()
-        .take(15)
-        .map(u8::to_ascii_lowercase)
-        .collect();
-    match bytes {
-        [0x89, b'P', b'N', b'G', ..] => ", as a PNG picture does",
-        [0xff, 0xd8, 0xff, ..] => ", as a JPEG picture does",
-        [b'P', b'K', 3, 4, ..] => ", as a zip archive does: unpack it first",
-        [0x1f, 0x8b, ..] => ", as a gzip stream does",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ", as a Zstandard stream does: decompress it first",
-        [1 | 3, 8, 0, 0, ..] => ", as an IDX file in the wrong byte order would",
-        _ if text.starts_with(b"<!doctype html") || text.starts_with(b"<html") => {
-            ": it is a web page, perhaps a server's error message"
-        }
-        _ => "",
-    }
 }

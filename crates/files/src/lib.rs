@@ -1,5 +1,5 @@
 //! Reading with a bound, writing atomically, and one error type: what every crate of lenet that
-//! touches the file system shares. It knows no format.
+//! touches the file system shares. It knows formats by their first bytes only.
 //!
 //! ```
 //! let folder = std::env::temp_dir();
@@ -15,9 +15,11 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod format;
 mod read;
 mod write;
 
 pub use error::{Error, Kind, Result};
+pub use format::{Format, Tally};
 pub use read::{open, open_as, read, read_text};
 pub use write::{check_output, sync_folder_of, write_atomic};

@@ -6,12 +6,14 @@
 //! itself and the tensors, because the format has no checksum: a flipped bit would otherwise become
 //! a slightly different network.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -69,6 +71,7 @@ pub fn encode(tensors: &Tensors, object: &impl Serialize) -> Result<Vec<u8>> {
 /// Bytes that are not a safetensors file, tensors that are not f32 or hold NaN or an infinity, and
 /// contents that differ from their digest.
 pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
+    check_unique_names(bytes)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_safetensors)?;
     let file = SafeTensors::deserialize(bytes).map_err(not_safetensors)?;
     let views: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
@@ -87,6 +90,35 @@ pub fn decode(bytes: &[u8], device: &Device) -> Result<Contents> {
         tensors.insert(name.to_owned(), tensor(name, &view, device)?);
     }
     Ok(Contents { tensors, object })
+}
+
+/// Refuses a header that names a tensor twice: which of the two was meant?
+fn check_unique_names(bytes: &[u8]) -> Result<()> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of tensors")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut seen = BTreeSet::new();
+            while let Some((name, IgnoredAny)) = map.next_entry::<String, _>()? {
+                if let Some(twice) = seen.replace(name) {
+                    return Err(A::Error::custom(format!(
+                        "the name {twice:?} is there twice"
+                    )));
+                }
+            }
+            Ok(())
+        }
+    }
+    let (length, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let header = rest.get(..u64::from_le_bytes(*length) as usize);
+    serde_json::Deserializer::from_slice(header.unwrap_or_default())
+        .deserialize_map(Names)
+        .map_err(|error| Error::input("not a safetensors file").caused_by(error))
 }
 
 /// Refuses an object whose member `format` is newer than this release reads.

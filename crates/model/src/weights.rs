@@ -5,6 +5,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use lenet_engine::Pixels;
+use lenet_files::Format;
 use lenet_picture::{IMAGE_PIXELS, Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,9 @@ pub struct Metadata {
     /// and everything else is the default.
     #[serde(skip)]
     pub assumed: bool,
+    /// What the file calls the five layers, if it has other names for them.
+    #[serde(skip)]
+    pub layer_names: Vec<String>,
 }
 
 /// What a network says of itself to people: its metadata without the many numbers of
@@ -99,6 +103,7 @@ impl Metadata {
             dataset: None,
             data_sha256: BTreeMap::new(),
             assumed: false,
+            layer_names: Vec::new(),
         }
     }
 
@@ -191,13 +196,22 @@ impl Weights {
     /// logits of an image.
     pub fn from_bytes(bytes: &[u8], device: &Device) -> Result<Self> {
         refuse_other_kinds(bytes)?;
-        let Contents { tensors, object } = store::decode(bytes, device)?;
+        let Contents {
+            mut tensors,
+            object,
+        } = store::decode(bytes, device)?;
         let metadata = match object {
             Some(object) => {
                 store::check_format(&object, FORMAT)?;
                 serde_json::from_value(object).map_err(store::unreadable)?
             }
-            None => Metadata::by_shapes(&tensors)?,
+            None => {
+                let layer_names = rename(&mut tensors);
+                Metadata {
+                    layer_names,
+                    ..Metadata::by_shapes(&tensors)?
+                }
+            }
         };
         metadata.check()?;
         let model =
@@ -281,21 +295,68 @@ impl Weights {
     }
 }
 
+/// Gives tensors the names of LeNet-5 if their shapes and layers are its own: PyTorch's wrappers put
+/// `module.`, `_orig_mod.` or `model.` before them, and a `Sequential` has numbers. Returns what the
+/// five layers were called, nothing if the names stay.
+fn rename(tensors: &mut store::Tensors) -> Vec<String> {
+    let shapes = Architecture::default().parameter_shapes();
+    if tensors.len() != shapes.len() || shapes.iter().all(|(name, _)| tensors.contains_key(*name)) {
+        return Vec::new();
+    }
+    // No two of the five weights have the same shape, whatever the padding and the classes are.
+    let found = shapes.iter().step_by(2).map(|(own, shape)| {
+        let fits = |dims: &[usize]| match *own {
+            "fc1.weight" => matches!(dims, [120, 256 | 400]),
+            "fc3.weight" => matches!(dims, [_, 84]),
+            _ => dims == shape,
+        };
+        let mut layers = tensors.iter().filter_map(|(name, tensor)| {
+            let layer = name.strip_suffix(".weight")?;
+            (fits(tensor.dims()) && tensors.contains_key(&format!("{layer}.bias"))).then_some(layer)
+        });
+        Some(layers.next()?.to_owned())
+    });
+    let Some(layers) = found.collect::<Option<Vec<String>>>() else {
+        return Vec::new();
+    };
+    let before = std::mem::take(tensors);
+    for (name, tensor) in before {
+        let own =
+            std::iter::zip(&layers, shapes.iter().step_by(2)).find_map(|(layer, (own, _))| {
+                let kind = name.strip_prefix(layer)?.strip_prefix('.')?;
+                let own = own.strip_suffix(".weight")?;
+                ["weight", "bias"]
+                    .contains(&kind)
+                    .then(|| format!("{own}.{kind}"))
+            });
+        tensors.insert(own.unwrap_or(name), tensor);
+    }
+    layers
+}
+
 /// Refuses files that people take for a model, and says what to do instead. The content decides,
 /// for names lie.
 fn refuse_other_kinds(bytes: &[u8]) -> Result<()> {
-    Err(Error::input(match bytes {
-        // A third byte of 0 is that of a safetensors file whose header has 1,408 bytes, for example.
-        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, 1..=255, ..] => {
+    let Some(format) = Format::of(bytes).filter(|format| *format != Format::SAFETENSORS) else {
+        return Ok(());
+    };
+    let advice = match format {
+        Format::PICKLE | Format::ZIP | Format::NUMPY => {
             "PyTorch, Keras and NumPy archives are not read: they can run code when they are \
              opened. Save the state_dict with safetensors.torch.save_file"
         }
-        [0x89, b'H', b'D', b'F', ..] => {
+        Format::HDF5 => {
             "HDF5 files are not read: save the weights under PyTorch's names with \
              safetensors.numpy.save_file"
         }
-        _ => return Ok(()),
-    }))
+        Format::LFS_POINTER => "fetch the file itself with `git lfs pull`",
+        Format::ONNX => "ONNX is written, but not read",
+        Format::WEB_PAGE => "it was saved in place of the file: download that again",
+        _ => "weights are read from safetensors files",
+    };
+    Err(Error::input(format!(
+        "not a safetensors file but {format}: {advice}"
+    )))
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! The bytes of a PNG, JPEG or BMP file become a picture.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use lenet_files::Kind;
+use lenet_files::{Format, Kind};
 
 use crate::{Error, MAX_SIDE, Picture, Result, check_sides, unreadable};
 
 /// How the names of picture files end, in lower case.
-pub const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
+const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 
 /// The most bytes that a picture file may have.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -55,70 +56,37 @@ impl Picture {
     }
 }
 
+/// Whether the file at a path is a picture that is decoded here: by the end of its name, whose
+/// picture may be damaged, or by its first bytes.
+pub fn is_picture(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default().to_ascii_lowercase();
+    EXTENSIONS.iter().any(|known| end == *known)
+        || Format::of_file(path).is_some_and(|found| decoder_of(found).is_some())
+}
+
+fn decoder_of(format: Format) -> Option<ImageFormat> {
+    match format {
+        Format::PNG => Some(ImageFormat::Png),
+        Format::JPEG => Some(ImageFormat::Jpeg),
+        Format::BMP => Some(ImageFormat::Bmp),
+        _ => None,
+    }
+}
+
 /// PNG, JPEG or BMP by the first bytes.
 ///
 /// # Errors
 /// Another format, by its name if it is a common one.
 fn format(bytes: &[u8]) -> Result<ImageFormat> {
-    const KNOWN: &[(usize, &[u8], &str)] = &[
-        (0, b"GIF8", "a GIF picture"),
-        (8, b"WEBP", "a WebP picture"),
-        (0, b"II*\0", "a TIFF picture"),
-        (0, b"MM\0*", "a TIFF picture"),
-        (0, b"\0\0\x01\0", "an icon"),
-        (4, b"ftyp", "a HEIC or AVIF picture"),
-        (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-        (0, b"\xff\x0a", "a JPEG XL picture"),
-        (0, b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
-        (0, b"8BPS", "a Photoshop document"),
-        (0, b"%PDF", "a PDF document"),
-        (0, b"%!PS", "a PostScript document"),
-        (0, b"P5", "a PGM picture"),
-        (0, b"P6", "a PPM picture"),
-        (0, b"\x1f\x8b", "a gzip file"),
-        (0, b"PK\x03\x04", "a zip archive"),
-    ];
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return Ok(ImageFormat::Png);
+    match Format::of(bytes) {
+        Some(format) => decoder_of(format).ok_or_else(|| format_error(&format.to_string())),
+        None => Err(format_error("a file of no known format")),
     }
-    if bytes.starts_with(b"\xff\xd8\xff") {
-        return Ok(ImageFormat::Jpeg);
-    }
-    if bytes.starts_with(b"BM") {
-        return Ok(ImageFormat::Bmp);
-    }
-    let starts = |&&(at, magic, _): &&(usize, &[u8], &str)| {
-        bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
-    };
-    let found = match KNOWN.iter().find(starts) {
-        Some((_, _, name)) => name,
-        None if bytes.is_empty() => "an empty file",
-        None => markup(bytes).unwrap_or("a file of no known format"),
-    };
-    Err(format_error(found))
 }
 
 fn format_error(found: &str) -> Error {
     let message = format!("{found}; only PNG, JPEG and BMP pictures are read");
     Error::new(Kind::PictureFormat, message)
-}
-
-/// What a text that starts with a tag is.
-fn markup(bytes: &[u8]) -> Option<&'static str> {
-    let start = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
-    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
-    let start = start.trim_start_matches('\u{feff}').trim_start();
-    if !start.starts_with('<') {
-        return None;
-    }
-    let found = if start.contains("<svg") {
-        "an SVG drawing"
-    } else if start.contains("<html") || start.contains("<!doctype html") {
-        "a web page"
-    } else {
-        "an XML document"
-    };
-    Some(found)
 }
 
 /// Refuses files of which the decoder would make a wrong picture: CMYK, which some programs store

@@ -51,7 +51,7 @@ mod preparation;
 mod row;
 mod strokes;
 
-pub use decode::{EXTENSIONS, MAX_BYTES};
+pub use decode::{MAX_BYTES, is_picture};
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;

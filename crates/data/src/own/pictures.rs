@@ -1,14 +1,13 @@
 //! A folder with a sub-folder of pictures for each class, as torchvision's ImageFolder reads it:
 //! <https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html>.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::entries::{Entry, list, printable};
 use super::{Found, sample};
 use crate::{Dataset, Error, Reading, Result};
 use lenet_picture::{
-    EXTENSIONS, Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, prepare,
+    Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, is_picture, prepare,
 };
 
 /// The most skipped pictures that a warning lists.
@@ -196,22 +195,11 @@ fn collect(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
                 return Err(Error::input(reason).at(&entry.path));
             }
             collect(&entry.path, depth - 1, files)?;
-        } else if is_picture(&entry) {
+        } else if is_picture(&entry.path) {
             files.pictures.push(entry);
         } else {
             files.others.push(entry.path);
         }
     }
     Ok(())
-}
-
-/// Whether a file is a picture by the end of its name or by its first bytes.
-fn is_picture(entry: &Entry) -> bool {
-    let name = entry.lower();
-    let mut start = [0; 3];
-    EXTENSIONS.iter().any(|end| {
-        name.strip_suffix(end)
-            .is_some_and(|stem| stem.ends_with('.'))
-    }) || lenet_files::open(&entry.path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok())
-        && [*b"\x89PN", *b"\xff\xd8\xff"].contains(&start)
 }

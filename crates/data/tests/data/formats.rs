@@ -22,15 +22,15 @@ fn every_lie_of_an_image_file_is_told() {
             "15 bytes, an IDX image file needs at least 16",
         ),
         // B2
+        (b"\x89PNG\r\n\x1a\n", "not an IDX file but a PNG picture"),
         (
-            b"\x89PNG\r\n\x1a\n",
-            "it starts with [89, 50, 4e, 47], as a PNG picture does",
+            b"\n <!DOCTYPE html><html>",
+            "not an IDX file but a web page",
         ),
-        (b"\n <!DOCTYPE html><html>", "it is a web page"),
-        (b"\x1f\x8b\x08\x00", "as a gzip stream does"),
+        (b"\x1f\x8b\x08\x00", "but a gzip file"),
         (
             b"\x03\x08\x00\x00\x60\xea\x00\x00",
-            "in the wrong byte order",
+            "but a byte-swapped IDX file",
         ),
         (
             b"\x00\x00\x0d\x03",

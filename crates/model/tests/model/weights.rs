@@ -125,6 +125,45 @@ fn tensors_are_those_of_pytorch() {
     assert_eq!(logits(&Weights { model, metadata }), logits(&written));
 }
 
+/// A `state_dict` of a wrapped or unnamed network of the same form is taken by its shapes.
+#[test]
+fn layers_under_other_names_are_found_by_their_shapes() {
+    // As many classes as other layers have outputs.
+    let written = weights(84);
+    let tensors = raw(&written.to_bytes().unwrap());
+    let numbers = [
+        ("conv1", "0"),
+        ("conv2", "3"),
+        ("fc1", "7"),
+        ("fc2", "9"),
+        ("fc3", "11"),
+    ];
+    let in_a_sequential = |name: &str| {
+        let (layer, kind) = name.split_once('.').unwrap();
+        let (_, number) = numbers.iter().find(|(own, _)| *own == layer).unwrap();
+        format!("{number}.{kind}")
+    };
+    let renames: [&dyn Fn(&str) -> String; 3] = [
+        &|name| format!("module._orig_mod.{name}"),
+        &in_a_sequential,
+        &|name| format!("net.{}", in_a_sequential(name)),
+    ];
+    for rename in renames {
+        let mut tensors = tensors.clone();
+        tensors
+            .iter_mut()
+            .for_each(|tensor| tensor.0 = rename(&tensor.0));
+        let found = read(&plain(&tensors)).unwrap();
+        assert_eq!(logits(&found), logits(&written));
+        let layer = rename("fc2.weight").replace(".weight", "");
+        assert_eq!(found.metadata.layer_names[3], layer);
+        // Not one of a layer less or more.
+        tensors.pop();
+        let error = read(&plain(&tensors)).unwrap_err().to_string();
+        assert!(error.contains("there is no tensor fc1.weight"), "{error}");
+    }
+}
+
 /// A4: any flipped bit of the tensors is noticed, and any of the header that is not white space.
 #[test]
 fn a4_flipped_bits_are_noticed() {
@@ -187,7 +226,22 @@ fn lies_are_refused_with_a_reason() {
     *flipped.last_mut().unwrap() ^= 1;
     let nested = [&100_000_u64.to_le_bytes()[..], &[b'['; 100_000]].concat();
 
-    let lies: [(Vec<u8>, &str); 19] = [
+    let mut twice = plain(&whole());
+    let at = twice.windows(10).position(|name| name == b"conv2.bias");
+    twice[at.unwrap() + 4] = b'1';
+
+    let lies: [(Vec<u8>, &str); 24] = [
+        (twice, "the name \"conv1.bias\" is there twice"),
+        (
+            b"<!DOCTYPE html><html>".to_vec(),
+            "but a web page: it was saved",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1".to_vec(),
+            "`git lfs pull`",
+        ),
+        (b"\x08\x08\x12\x07pytorch".to_vec(), "but an ONNX model"),
+        (b"\x89PNG\r\n\x1a\n".to_vec(), "but a PNG picture"),
         (plain(&missing), "there is no tensor conv2.bias"),
         (
             plain(&extra),

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lenet_files::Error;
-use lenet_picture::EXTENSIONS;
+use glob::Pattern;
+use lenet_files::{Error, Tally};
+use lenet_picture::is_picture;
 
 /// A file to read, or why one cannot be found.
 pub type Input = Result<PathBuf, Error>;
@@ -12,77 +13,181 @@ pub type Input = Result<PathBuf, Error>;
 /// The pictures of all arguments, in their order. Folders are read only as their pictures are
 /// needed, so that memory holds the names in one folder and in those above it.
 pub fn all(named: &[PathBuf]) -> impl Iterator<Item = Input> {
-    named.iter().flat_map(|named| expanded(named))
-}
-
-/// Expands a folder or a pattern. Shells expand patterns too, but not all, and not those quoted
-/// because they match more than a command line can hold. A file of that very name comes first.
-fn expanded(named: &Path) -> Box<dyn Iterator<Item = Input>> {
-    if named.is_dir() {
-        return Box::new(walk(named.to_owned()));
-    }
-    let pattern = named.to_str().filter(|name| name.contains(['*', '?', '[']));
-    let Some(pattern) = pattern.filter(|_| named.symlink_metadata().is_err()) else {
-        return Box::new(std::iter::once(Ok(named.to_owned())));
-    };
-    let nothing = |reason: String| Box::new(std::iter::once(Err(Error::input(reason).at(named))));
-    let mut found = match glob::glob(pattern) {
-        Ok(found) => found.peekable(),
-        Err(error) => return nothing(format!("not a pattern: {error}")),
-    };
-    if found.peek().is_none() {
-        return nothing("no file matches".to_owned());
-    }
-    Box::new(found.flat_map(|found| -> Box<dyn Iterator<Item = Input>> {
-        match found {
-            Ok(path) if path.is_dir() => Box::new(walk(path)),
-            Ok(path) => Box::new(std::iter::once(Ok(path))),
-            Err(error) => {
-                let path = error.path().to_owned();
-                Box::new(std::iter::once(Err(Error::io("read", &path, error.into()))))
-            }
-        }
-    }))
-}
-
-/// The pictures in a folder and its subfolders, by name. Links to folders are not followed, so that
-/// no folder is visited twice.
-fn walk(root: PathBuf) -> impl Iterator<Item = Input> {
-    // What is still to be visited, last first.
-    let mut stack = vec![root.clone()];
-    let mut is_empty = true;
-    std::iter::from_fn(move || {
-        while let Some(path) = stack.pop() {
-            let is_folder = path.symlink_metadata().is_ok_and(|found| found.is_dir());
-            if is_folder || path == root {
-                let entries = fs::read_dir(&path).and_then(|entries| {
-                    let paths = entries.map(|entry| Ok(entry?.path()));
-                    paths.collect::<std::io::Result<Vec<PathBuf>>>()
-                });
-                match entries {
-                    Ok(mut paths) => {
-                        paths.sort_unstable_by(|a, b| b.cmp(a));
-                        stack.append(&mut paths);
-                    }
-                    Err(source) => {
-                        is_empty = false;
-                        return Some(Err(Error::io("read", &path, source)));
-                    }
-                }
-            } else if is_picture(&path) && !path.is_dir() {
-                is_empty = false;
-                return Some(Ok(path));
-            }
-        }
-        // Reported once.
-        let nothing = "no file in this folder ends in .png, .jpg, .jpeg or .bmp";
-        std::mem::take(&mut is_empty).then(|| Err(Error::input(nothing).at(&root)))
+    named.iter().flat_map(|named| {
+        let (walk, error) = match Walk::new(named) {
+            Ok(walk) => (Some(walk), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        error.into_iter().chain(walk.into_iter().flatten())
     })
 }
 
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    EXTENSIONS.iter().any(|known| extension == *known)
+/// What a file, a folder or a pattern names. Shells expand patterns too, but not all, and not those
+/// quoted because they match more than a command line can hold.
+struct Walk {
+    named: PathBuf,
+    /// The names of the pattern, from the first that does not exist as it is written.
+    parts: Vec<Pattern>,
+    /// What is still to be visited, last first.
+    stack: Vec<(PathBuf, Place)>,
+    is_empty: bool,
+    left_out: Tally,
+}
+
+/// How a path was found.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It matches what is before this part of the pattern.
+    Before(usize),
+    /// It was named, or matches the whole pattern.
+    Named,
+    /// It is below a folder that was named.
+    Below,
+}
+
+impl Walk {
+    fn new(named: &Path) -> Result<Self, Error> {
+        let (mut base, mut parts) = (PathBuf::new(), Vec::<Pattern>::new());
+        for name in named {
+            let path = base.join(name);
+            let pattern = name
+                .to_str()
+                .filter(|name| name.contains(['*', '?', '[']))
+                .filter(|_| path.symlink_metadata().is_err());
+            if parts.is_empty() && pattern.is_none() {
+                base = path;
+                continue;
+            }
+            let part = Pattern::new(&name.to_string_lossy())
+                .map_err(|error| Error::input(format!("not a pattern: {error}")).at(named))?;
+            if !(is_deep(&part) && parts.last().is_some_and(is_deep)) {
+                parts.push(part);
+            }
+        }
+        let place = Self::place(&parts, 0);
+        Ok(Self {
+            named: named.to_owned(),
+            parts,
+            stack: vec![(base, place)],
+            is_empty: true,
+            left_out: Tally::default(),
+        })
+    }
+
+    fn place(parts: &[Pattern], next: usize) -> Place {
+        if next < parts.len() {
+            Place::Before(next)
+        } else {
+            Place::Named
+        }
+    }
+
+    /// What is to be visited in a folder, by name.
+    fn enter(
+        &mut self,
+        folder: &Path,
+        is_wanted: impl Fn(&Path) -> bool,
+        place: Place,
+    ) -> Option<Input> {
+        let here = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let paths = fs::read_dir(here).and_then(|entries| {
+            let paths = entries.map(|entry| Ok(folder.join(entry?.file_name())));
+            paths.collect::<std::io::Result<Vec<PathBuf>>>()
+        });
+        let mut paths = match paths {
+            Ok(paths) => paths,
+            Err(source) => return Some(Err(Error::io("read", folder, source))),
+        };
+        paths.retain(|path| is_wanted(path));
+        paths.sort_unstable_by(|a, b| b.cmp(a));
+        self.stack
+            .extend(paths.into_iter().map(|path| (path, place)));
+        None
+    }
+
+    /// A file, or an error, if the path is one.
+    fn visit(&mut self, path: PathBuf, place: Place) -> Option<Input> {
+        match place {
+            Place::Before(index) => {
+                let part = self.parts[index].clone();
+                let after = Self::place(&self.parts, index + 1);
+                if !is_deep(&part) {
+                    let goes_on = matches!(after, Place::Before(_));
+                    let matches = |path: &Path| {
+                        let name = path.file_name().unwrap_or_default();
+                        part.matches(&name.to_string_lossy()) && (!goes_on || path.is_dir())
+                    };
+                    return self.enter(&path, matches, after);
+                }
+                let failed = match after {
+                    Place::Before(_) => self.enter(&path, is_folder, place),
+                    _ => None,
+                };
+                self.stack.push((path, after));
+                failed
+            }
+            Place::Named if path.is_dir() => self.enter(&path, |_| true, Place::Below),
+            Place::Below if is_folder(&path) => self.enter(&path, |_| true, Place::Below),
+            Place::Below if path.is_dir() => None,
+            Place::Below if !is_picture(&path) => {
+                if !is_hidden(&path) {
+                    self.left_out.add(&path);
+                }
+                None
+            }
+            _ => Some(Ok(path)),
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Input;
+
+    fn next(&mut self) -> Option<Input> {
+        while let Some((path, place)) = self.stack.pop() {
+            if let Some(input) = self.visit(path, place) {
+                self.is_empty = false;
+                return Some(input);
+            }
+        }
+        let (named, left_out) = (&self.named, std::mem::take(&mut self.left_out));
+        // Reported once.
+        if std::mem::take(&mut self.is_empty) {
+            let reason = if !left_out.is_empty() {
+                format!("{ONLY} are read, and there are only {left_out}")
+            } else if self.parts.is_empty() {
+                format!("a folder without pictures: {ONLY} are read")
+            } else {
+                "no file matches".to_owned()
+            };
+            return Some(Err(Error::input(reason).at(named)));
+        }
+        if !left_out.is_empty() {
+            tracing::warn!("{named:?}: left out are {left_out}; {ONLY} are read");
+        }
+        None
+    }
+}
+
+const ONLY: &str = "only PNG, JPEG and BMP pictures";
+
+fn is_deep(part: &Pattern) -> bool {
+    part.as_str() == "**"
+}
+
+/// Whether it is a folder and not a link to one: links are not followed downwards, so that no folder
+/// is visited twice.
+fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 #[cfg(test)]
@@ -130,8 +235,15 @@ mod tests {
             names(root, &["a/*.png", "b/x[1].png"]),
             ["a/2.png", "b/x[1].png"]
         );
-        let deep = names(root, &["**/*.jpeg"]);
-        assert!(deep.contains(&"a/deep/1.jpeg".to_owned()), "{deep:?}");
+        // A link back to a folder above is not followed by `**` either.
+        assert_eq!(names(root, &["**/*.jpeg"]), ["a/deep/1.jpeg"]);
+        assert_eq!(names(root, &["**/deep/**"]), ["a/deep/1.jpeg"]);
+        assert_eq!(names(root, &["[ab]/**/*.JPG"]), ["a/10.JPG"]);
+        fs::create_dir_all(root.join("set [1]/x")).unwrap();
+        fs::write(root.join("set [1]/x/7.dat"), b"\xff\xd8\xff\xe0").unwrap();
+        assert_eq!(names(root, &["set [1]/*/7.*"]), ["set [1]/x/7.dat"]);
+        // By its content a picture, whatever its name is.
+        assert_eq!(names(root, &["set [1]"]), ["set [1]/x/7.dat"]);
         assert_eq!(names(root, &["empty", "c*"]), ["error empty", "error c*"]);
         assert_eq!(names(root, &["gone.png"]), ["gone.png"]);
         #[cfg(unix)]
