@@ -156,9 +156,12 @@ pub struct Report {
     /// Run folders: one gets its own plots and page, several one page together.
     #[arg(required = true, value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub runs: Vec<PathBuf>,
-    /// The page of several runs [default: comparison.html].
+    /// The page of several runs, or - for standard output [default: comparison.html].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+    /// Overwrite the page of several runs if it exists.
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use lenet_files::Error;
+use lenet_files::{Error, check_output, write_atomic};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -58,6 +58,30 @@ pub fn csv(rows: impl IntoIterator<Item = impl Serialize>) -> Outcome<String> {
         .into_inner()
         .map_err(|error| failed(error.into_error().into()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether an output is standard output, which then carries nothing else.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Checks that a file may be written there, before anything is computed.
+pub fn check(path: &Path, force: bool) -> Outcome<()> {
+    if is_stdout(path) {
+        return Ok(());
+    }
+    Ok(check_output(path, force)?)
+}
+
+/// Writes a result as a file, or to standard output.
+pub fn file(path: &Path, bytes: &[u8], force: bool) -> Outcome<()> {
+    check(path, force)?;
+    if is_stdout(path) {
+        let mut stdout = io::stdout();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        return written.map_err(Failure::Output);
+    }
+    Ok(write_atomic(path, bytes)?)
 }
 
 /// Creates a folder for results, or takes an empty one.

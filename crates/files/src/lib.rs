@@ -22,4 +22,4 @@ mod write;
 pub use error::{Error, Kind, Result};
 pub use format::{Format, Tally};
 pub use read::{open, open_as, read, read_text};
-pub use write::{check_output, sync_folder_of, write_atomic};
+pub use write::{check_output, name_of_leftover, sync_folder_of, write_atomic};

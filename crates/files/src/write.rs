@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::read::check_regular;
 use crate::{Error, Result};
 
 /// Writes a file so that its name never stands for a part of it: a reader, a killed process and a
@@ -16,9 +17,12 @@ use crate::{Error, Result};
 /// may not.
 ///
 /// # Errors
-/// [`Kind::Io`](crate::Kind::Io) with the operation that failed; the temporary file is gone then,
-/// and what was there before is untouched unless the last operation failed, `sync the folder of`.
+/// [`Kind::Usage`](crate::Kind::Usage) if something else than a regular file has the name: it is
+/// never replaced. [`Kind::Io`](crate::Kind::Io) with the operation that failed; the temporary file
+/// is gone then, and what was there before is untouched unless the last operation failed, `sync the
+/// folder of`.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    check_output(path, true)?;
     let failed =
         |operation| move |source| Error::io(operation, path, with_need(source, bytes.len()));
     let temporary = temporary(path).map_err(failed("create"))?;
@@ -67,6 +71,14 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
+/// The name that a file was to get, from that of the temporary file which a killed [`write_atomic`]
+/// left.
+pub fn name_of_leftover(temporary: &str) -> Option<&str> {
+    let stem = temporary.strip_prefix('.')?.strip_suffix(".tmp")?;
+    let (name, process) = stem.rsplit_once('.')?;
+    process.parse::<u32>().is_ok().then_some(name)
+}
+
 /// Forces the folder of a file to the disk, or a rename in it could be lost with the power.
 ///
 /// # Errors
@@ -89,21 +101,24 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
 /// # Errors
 /// [`Kind::Usage`](crate::Kind::Usage) if it may not.
 pub fn check_output(path: &Path, force: bool) -> Result<()> {
-    match fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err(Error::usage(format!(
-            "{path:?} is not a regular file and is never replaced"
-        ))),
-        Ok(_) if !force => Err(Error::usage(format!(
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    check_regular(&found)
+        .map_err(|kind| Error::usage(format!("{path:?} is {kind}, and is never replaced")))?;
+    if !force {
+        return Err(Error::usage(format!(
             "{path:?} already exists; pass --force to overwrite it"
-        ))),
-        _ => Ok(()),
+        )));
     }
+    Ok(())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::Kind;
 
     fn names(folder: &Path) -> Vec<OsString> {
         let mut names: Vec<_> = fs::read_dir(folder)
@@ -135,13 +150,7 @@ mod tests {
         let start = format!("{absent:?}: cannot create: ");
         assert!(error.starts_with(&start), "{error}");
 
-        // A folder under the final name makes the rename fail, after the bytes are written.
-        let taken = folder.path().join("taken");
-        fs::create_dir(&taken).unwrap();
-        let error = write_atomic(&taken, b"x").unwrap_err().to_string();
-        let start = format!("{taken:?}: cannot rename to: ");
-        assert!(error.starts_with(&start), "{error}");
-        assert_eq!(names(folder.path()), ["taken"]);
+        assert!(names(folder.path()).is_empty());
     }
 
     #[test]
@@ -152,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn existing_files_need_force_and_folders_are_never_replaced() {
+    fn existing_files_need_force_and_what_is_no_file_is_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("page.html");
         check_output(&path, false).unwrap();
@@ -161,6 +170,27 @@ mod tests {
         let expected = format!("{path:?} already exists; pass --force to overwrite it");
         assert_eq!(error, expected);
         check_output(&path, true).unwrap();
-        assert!(check_output(folder.path(), true).is_err());
+
+        let mut others = vec![folder.path().to_owned()];
+        #[cfg(unix)]
+        for (target, name) in [("/dev/null", "device"), ("page.html", "link")] {
+            others.push(folder.path().join(name));
+            std::os::unix::fs::symlink(target, others.last().unwrap()).unwrap();
+        }
+        for other in others {
+            assert_eq!(write_atomic(&other, b"y").unwrap_err().kind(), Kind::Usage);
+            check_output(&other, false).unwrap_err();
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+    }
+
+    #[test]
+    fn leftovers_are_known_by_their_names() {
+        let left = temporary(Path::new("results.csv")).unwrap();
+        let left = left.to_str().unwrap();
+        assert_eq!(name_of_leftover(left), Some("results.csv"));
+        for own in ["results.csv.1.tmp", ".results.csv.tmp", ".results.csv.1"] {
+            assert_eq!(name_of_leftover(own), None);
+        }
     }
 }

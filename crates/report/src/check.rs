@@ -1,8 +1,6 @@
 //! The page that shows what is suspicious about a data set.
 
-use std::path::Path;
-
-use lenet_files::{Result, write_atomic};
+use lenet_files::Result;
 use lenet_run::Pixels;
 use minijinja::context;
 
@@ -42,11 +40,11 @@ pub struct Shown {
     pub note: String,
 }
 
-/// Writes the page: one HTML file that needs no other and no script.
+/// The page: one HTML file that needs no other and no script.
 ///
 /// # Errors
-/// [`Kind::Io`](lenet_files::Kind::Io) if it cannot be written.
-pub fn write_check(check: &Check, output: &Path) -> Result<()> {
+/// An internal one, if a template is wrong.
+pub fn check_page(check: &Check) -> Result<String> {
     let image = |shown: &Shown| -> Result<_> {
         let lines = shown
             .lines
@@ -67,13 +65,12 @@ pub fn write_check(check: &Check, output: &Path) -> Result<()> {
         })
     };
     let sections = check.sections.iter().map(section);
-    let page = render(
+    render(
         "check.html",
         context! {
             title => check.title.as_str(),
             lines => check.lines.clone(),
             sections => sections.collect::<Result<Vec<_>>>()?,
         },
-    )?;
-    write_atomic(output, page.as_bytes())
+    )
 }

@@ -1,6 +1,6 @@
 //! Draws the curves, the confusion matrix and the page of a training run from its records.
 //!
-//! [`write_report`] does all of it for a run folder, [`write_comparison`] puts several runs on one
+//! [`write_report`] does all of it for a run folder, [`comparison()`] puts several runs on one
 //! page. Each picture is described once, as a [`Picture`], and written as SVG and PNG from that;
 //! the pages are rendered from `templates/`. Beside that, [`contact_sheet`] draws samples of a data
 //! set.
@@ -32,21 +32,21 @@ use std::path::{Path, PathBuf};
 use lenet_files::{Result, write_atomic};
 use lenet_run::{Records, name};
 
-pub use check::{Check, Section, Shown, write_check};
+pub use check::{Check, Section, Shown, check_page};
 pub use confusion::confusion_matrix;
 pub use curves::curves;
 pub use picture::Picture;
 pub use sheet::{ContactSheet, SheetRow, contact_sheet};
 
-/// Reads the records of a run folder and writes beside them `curves.svg`, `curves.png`, `report.html`
-/// and, if the run is finished, `confusion_matrix.svg` and `confusion_matrix.png`. Returns their
-/// paths.
+/// Reads the records of a run folder and draws `curves.svg`, `curves.png`, `report.html` and, if the
+/// run is finished, `confusion_matrix.svg` and `confusion_matrix.png`. Returns their names and bytes,
+/// the page last.
 ///
-/// The same records make the same bytes. The page is written last.
+/// The same records make the same bytes.
 ///
 /// # Errors
-/// Those of [`Records::read`]; [`Kind::Io`](lenet_files::Kind::Io) if a file cannot be written.
-pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Those of [`Records::read`].
+pub fn report(folder: &Path) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let run = Records::read(folder)?;
     let summary = run.summary.as_ref();
     let subject = match summary {
@@ -66,7 +66,15 @@ pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
         files.push((name::CONFUSION_PNG, matrix.png()?));
     }
     files.push((name::PAGE, page::report(&subject, &run)?.into_bytes()));
-    let written = files.into_iter().map(|(name, bytes)| {
+    Ok(files)
+}
+
+/// Writes what [`report`] draws into the run folder, and returns the paths.
+///
+/// # Errors
+/// Those of [`report`]; [`Kind::Io`](lenet_files::Kind::Io) if a file cannot be written.
+pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
+    let written = report(folder)?.into_iter().map(|(name, bytes)| {
         let path = folder.join(name);
         write_atomic(&path, &bytes)?;
         Ok(path)
@@ -74,13 +82,12 @@ pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
     written.collect()
 }
 
-/// Reads the records of several run folders and writes one page that compares them.
+/// Reads the records of several run folders and returns one page that compares them.
 ///
 /// # Errors
 /// Those of [`Records::read`]; [`Kind::Input`](lenet_files::Kind::Input) if a configuration is not
-/// TOML; [`Kind::Io`](lenet_files::Kind::Io) if the page cannot be written.
-pub fn write_comparison(folders: &[PathBuf], output: &Path) -> Result<()> {
+/// TOML.
+pub fn comparison(folders: &[PathBuf]) -> Result<String> {
     let runs = folders.iter().map(|folder| Records::read(folder));
-    let page = comparison::comparison(runs.collect::<Result<_>>()?)?;
-    write_atomic(output, page.as_bytes())
+    comparison::comparison(runs.collect::<Result<_>>()?)
 }

@@ -1,10 +1,14 @@
 //! The folder of a run: created once, never overwritten, locked while a process works in it.
 
-use std::fs::{self, File, TryLockError};
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use lenet_files::{Error, Kind, Result, open_as, read_text, sync_folder_of, write_atomic};
+use lenet_files::{
+    Error, Kind, Result, name_of_leftover, open_as, read_text, sync_folder_of, write_atomic,
+};
 
 use crate::json::read_json;
 use crate::{Environment, Epoch, Inspection, Summary, host_name, results_csv};
@@ -39,6 +43,22 @@ pub mod name {
     pub const CONFUSION_PNG: &str = "confusion_matrix.png";
     /// The page, written last.
     pub const PAGE: &str = "report.html";
+    /// All of them but the folder: in a run folder, files of these names are lenet's own.
+    pub(super) const ALL: [&str; 13] = [
+        CONFIG,
+        RESULTS,
+        SUMMARY,
+        EVENTS,
+        WEIGHTS,
+        INSPECTION,
+        ENVIRONMENT,
+        LOCK,
+        CURVES_SVG,
+        CURVES_PNG,
+        CONFUSION_SVG,
+        CONFUSION_PNG,
+        PAGE,
+    ];
 }
 
 /// How many checkpoints are kept: if the newest is damaged, there is the one before.
@@ -48,7 +68,10 @@ const CHECKPOINTS_KEPT: usize = 2;
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    /// The steps of the checkpoints that this process wrote, or read and found whole. Others are
+    /// not counted, and never removed.
+    whole: Mutex<BTreeSet<u64>>,
 }
 
 /// What a run begins with, or is resumed with.
@@ -73,11 +96,11 @@ impl RunFolder {
         Self::created(create_numbered_folder(parent, name)?)
     }
 
-    /// Creates this folder.
+    /// Creates this folder, or takes one that [is unused](is_unused).
     ///
     /// # Errors
-    /// [`Kind::Usage`] if something of that name exists; [`Kind::Io`] if the folder cannot be
-    /// created.
+    /// [`Kind::Usage`] if something else of that name exists; [`Kind::Busy`] if another process
+    /// begins a run in it; [`Kind::Io`] if the folder cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io_error("create", parent))?;
@@ -85,8 +108,17 @@ impl RunFolder {
         match fs::create_dir(path) {
             Ok(()) => Self::created(path.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let message = "already exists; runs are never overwritten: choose another --output";
-                Err(Error::usage(message).at(path))
+                let taken = || {
+                    let message =
+                        "already exists; runs are never overwritten: choose another --output";
+                    Error::usage(message).at(path)
+                };
+                if !is_unused(path) {
+                    return Err(taken());
+                }
+                let folder = Self::lock(path.to_owned())?;
+                // Another process may have used it and ended before this one had the lock.
+                is_unused(path).then_some(folder).ok_or_else(taken)
             }
             Err(error) => Err(io_error("create", path)(error)),
         }
@@ -132,9 +164,13 @@ impl RunFolder {
         let _ = writeln!(lock, "process {}{on_host}", std::process::id());
         // What a killed process was writing is of no use, and no other process is here.
         for folder in [path.clone(), path.join(name::CHECKPOINTS)] {
-            remove_temporary_files(&folder);
+            remove_leftovers(&folder);
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            path,
+            lock,
+            whole: Mutex::default(),
+        })
     }
 
     /// The folder.
@@ -169,7 +205,8 @@ impl RunFolder {
     }
 
     /// Saves how far the training is after this many steps: the weights, if they changed, the table,
-    /// and a checkpoint, of which the newest two are kept.
+    /// and a checkpoint. Of those that this process wrote or [found whole](Self::note_whole), the
+    /// newest two are kept.
     ///
     /// The checkpoint comes last, so that one that exists was preceded by everything that it stands
     /// for.
@@ -192,19 +229,21 @@ impl RunFolder {
             fs::create_dir(&folder).map_err(io_error("create", &folder))?;
             sync_folder_of(&folder).map_err(io_error("sync the folder of", &folder))?;
         }
-        write_atomic(
-            &folder.join(format!("step-{steps:010}.safetensors")),
-            checkpoint,
-        )?;
-        for old in self.checkpoints()?.into_iter().skip(CHECKPOINTS_KEPT) {
-            fs::remove_file(&old).map_err(io_error("remove", &old))?;
+        let path = |steps| format!("{}/{}", name::CHECKPOINTS, checkpoint_name(steps));
+        self.write(&path(steps), checkpoint)?;
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        whole.insert(steps);
+        while whole.len() > CHECKPOINTS_KEPT
+            && let Some(oldest) = whole.pop_first()
+        {
+            self.remove(&path(oldest))?;
         }
         Ok(())
     }
 
-    /// Finishes the run with the weights as they are to be used. The summary is the last of the files that cannot be made again: with it the
-    /// run counts as finished. An inspection that cannot be written is warned of, because only the
-    /// page needs it.
+    /// Finishes the run with the weights as they are to be used. The summary is the last of the files
+    /// that cannot be made again: with it the run counts as finished. An inspection that cannot be
+    /// written is warned of, because only the page needs it.
     ///
     /// # Errors
     /// [`Kind::Io`] if the summary cannot be written.
@@ -217,28 +256,68 @@ impl RunFolder {
         self.write_json(name::SUMMARY, serde_json::to_vec_pretty(summary))
     }
 
-    /// The checkpoints, newest first.
+    /// The checkpoints by the steps of their names, newest first. Files of other names are not the
+    /// run's.
     ///
     /// # Errors
     /// [`Kind::Io`] if their folder cannot be read.
-    pub fn checkpoints(&self) -> Result<Vec<PathBuf>> {
+    pub fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
         let folder = self.file(name::CHECKPOINTS);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(io_error("read", &folder)(error)),
         };
-        let mut paths: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| has_extension(path, "safetensors"))
+        let mut checkpoints: Vec<(u64, PathBuf)> = entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((steps_of(entry.file_name().to_str()?)?, entry.path()))
+            })
             .collect();
-        // The names hold the number of steps with leading zeros.
-        paths.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(paths)
+        checkpoints.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(checkpoints)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    /// Notes that the checkpoint of these steps is whole: it is removed when there are newer ones.
+    pub fn note_whole(&self, steps: u64) {
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        whole.insert(steps);
+    }
+
+    /// Writes one of its files.
+    ///
+    /// # Errors
+    /// [`Kind::Io`]; [`Kind::Busy`] if the folder is no longer this run's: see [`Self::check`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.check()?;
         write_atomic(&self.file(name), bytes)
+    }
+
+    /// Checks that the name of the folder still leads to what this process has locked. The folder may
+    /// have been moved and another run begun under its name, or its LOCK removed: to write by the name
+    /// would mix two runs.
+    fn check(&self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let inode = |found: fs::Metadata| (found.dev(), found.ino());
+            let (held, named) = (self.lock.metadata(), fs::metadata(self.file(name::LOCK)));
+            if held.ok().map(inode) != named.ok().map(inode) && !self.disappears() {
+                let message = "no longer the folder that this run locked: it was moved, or its LOCK \
+                               removed. Nothing more is written to it";
+                return Err(Error::new(Kind::Busy, message).at(&self.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the folder itself is removed, of which writing to it tells; its LOCK goes first.
+    #[cfg(unix)]
+    fn disappears(&self) -> bool {
+        (0..25).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            !self.path.is_dir()
+        })
     }
 
     fn write_json(&self, name: &str, json: serde_json::Result<Vec<u8>>) -> Result<()> {
@@ -266,6 +345,7 @@ impl RunFolder {
 
     /// Removes one of its files, if it exists.
     fn remove(&self, name: &str) -> Result<()> {
+        self.check()?;
         let path = self.file(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -310,19 +390,40 @@ fn highest_number(parent: &Path, name: &str) -> u32 {
     numbers.max().unwrap_or(0)
 }
 
-/// Removes what [`write_atomic`] leaves if its process is killed: files that end in `.tmp`. Nothing
-/// is lost if that fails.
-fn remove_temporary_files(folder: &Path) {
+/// Whether a folder has at most what a run leaves that ends before its first file.
+pub fn is_unused(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| entry.file_name() == name::LOCK || is_leftover(&entry))
+        })
+    })
+}
+
+/// Removes what [`write_atomic`] leaves of a run's files if its process is killed. Nothing is lost if
+/// that fails.
+fn remove_leftovers(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if has_extension(&path, "tmp") {
-            let _ = fs::remove_file(&path);
+        if is_leftover(&entry) {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
 
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|found| found == extension)
+fn is_leftover(entry: &DirEntry) -> bool {
+    let file_name = entry.file_name();
+    let written = file_name.to_str().and_then(name_of_leftover);
+    written.is_some_and(|name| name::ALL.contains(&name) || steps_of(name).is_some())
+}
+
+fn checkpoint_name(steps: u64) -> String {
+    format!("step-{steps:010}.safetensors")
+}
+
+/// The steps in the name of a checkpoint.
+fn steps_of(name: &str) -> Option<u64> {
+    let steps = name.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    let steps = steps.parse().ok()?;
+    (name == checkpoint_name(steps)).then_some(steps)
 }
 
 fn io_error(operation: &str, path: &Path) -> impl Fn(io::Error) -> Error {

@@ -159,7 +159,7 @@ fn a_run_is_read_back_as_it_was_written() {
         .checkpoints()
         .unwrap()
         .iter()
-        .map(|path| path.file_name().unwrap().into())
+        .map(|(_, path)| path.file_name().unwrap().into())
         .collect();
     let kept = ["step-0000000012.safetensors", "step-0000000008.safetensors"];
     assert_eq!(names, kept.map(PathBuf::from));
@@ -365,7 +365,10 @@ fn a14_a_folder_serves_one_run_at_a_time() {
     let path = folder.path().to_owned();
     // What a killed process was writing.
     let leftover = path.join(".results.csv.1.tmp");
-    fs::write(&leftover, "half").unwrap();
+    let others = [path.join(".notes.1.tmp"), path.join("results.csv.tmp")];
+    for file in others.iter().chain([&leftover]) {
+        fs::write(file, "half").unwrap();
+    }
     let error = RunFolder::open(&path).unwrap_err();
     assert_eq!(error.kind(), Kind::Busy);
     let holder = format!("process {}", std::process::id());
@@ -374,6 +377,71 @@ fn a14_a_folder_serves_one_run_at_a_time() {
     drop(folder);
     RunFolder::open(&path).unwrap();
     assert!(!leftover.exists());
+    assert!(others.iter().all(|file| file.exists()));
+}
+
+/// The lock is on a file, and the writes go by names: both must be the same folder's.
+#[cfg(unix)]
+#[test]
+fn a14_nothing_is_written_to_the_folder_of_another_run() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("run");
+    for is_moved in [true, false] {
+        let first = RunFolder::create(&path).unwrap();
+        begin(&first, "seed = 1\n", &[]);
+        if is_moved {
+            fs::rename(&path, root.path().join("aside")).unwrap();
+        } else {
+            fs::remove_file(first.file(name::LOCK)).unwrap();
+        }
+        let second = RunFolder::create(&path).or_else(|_| RunFolder::open(&path));
+        begin(&second.unwrap(), "seed = 2\n", &[]);
+        let error = first.save(&[], Some(b"first"), 4, b"state").unwrap_err();
+        assert_eq!(error.kind(), Kind::Busy);
+        let error = first.finish(b"first", &summary(), &inspection());
+        assert_eq!(error.unwrap_err().kind(), Kind::Busy);
+        let config = fs::read_to_string(path.join(name::CONFIG)).unwrap();
+        assert_eq!(config, "seed = 2\n");
+        assert!(!path.join(name::WEIGHTS).exists() && !is_finished(&path));
+        fs::remove_dir_all(&path).unwrap();
+    }
+}
+
+/// Of the files in checkpoint/, a run counts and removes those that it wrote, or read and found whole.
+#[test]
+fn checkpoints_that_are_not_known_to_be_whole_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = folder(root.path());
+    begin(&folder, "", &[]);
+    folder.save(&[], None, 1, b"whole").unwrap();
+    let path = |name: &str| folder.file(name::CHECKPOINTS).join(name);
+    let others = [
+        "step-0000000000.safetensors",
+        "step-9999999998.safetensors",
+        "step-9999999999.safetensors",
+        "step-5.safetensors",
+        "backup.safetensors",
+        "notes.tmp",
+    ];
+    for name in others {
+        fs::write(path(name), "mine").unwrap();
+    }
+    for steps in 2..5 {
+        folder.save(&[], None, steps, b"whole").unwrap();
+    }
+    let mut found: Vec<_> = fs::read_dir(folder.file(name::CHECKPOINTS))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let kept = ["step-0000000003.safetensors", "step-0000000004.safetensors"];
+    let mut expected = [&others[..], &kept].concat();
+    found.sort();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let steps: Vec<u64> = (folder.checkpoints().unwrap().iter())
+        .map(|(steps, _)| *steps)
+        .collect();
+    assert_eq!(steps, [9_999_999_999, 9_999_999_998, 4, 3, 0]);
 }
 
 #[test]
@@ -406,6 +474,13 @@ fn a18_nothing_is_overwritten() {
     assert_eq!(fs::read(&path).unwrap(), b"mine");
     let below = RunFolder::create(&path.join("below")).unwrap_err();
     assert_eq!(below.kind(), Kind::Io);
+    // What a process leaves that is killed at once is no run.
+    let unused = root.path().join("unused");
+    drop(RunFolder::create(&unused).unwrap());
+    fs::write(unused.join(".config.toml.1.tmp"), "half").unwrap();
+    drop(RunFolder::create(&unused).unwrap());
+    fs::write(unused.join("notes"), "mine").unwrap();
+    assert_eq!(RunFolder::create(&unused).unwrap_err().kind(), Kind::Usage);
     let none = RunFolder::open(&root.path().join("none")).unwrap_err();
     assert!(
         none.to_string().contains("config.toml\": cannot read"),

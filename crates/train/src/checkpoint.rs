@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use lenet_files::{Error, Result};
 use lenet_model::store::{self, Tensors};
 use lenet_model::{LeNet5, Parameters};
@@ -103,23 +103,11 @@ pub fn decode(
     identity: &Identity,
     other: OtherTraining,
 ) -> Result<Progress> {
-    let contents = store::decode(bytes, model.device())?;
-    let object = contents
-        .object
-        .ok_or_else(|| unreadable("it has no metadata of lenet"))?;
-    store::check_format(&object, FORMAT)?;
-    if let Some(format) = object.get("format").filter(|&format| *format != FORMAT) {
-        return Err(Error::input(format!(
-            "written in format {format} by an earlier release of lenet; this one reads {FORMAT}"
-        )));
-    }
-    let numbers: Numbers =
-        serde_json::from_value(object).map_err(|error| unreadable(&error.to_string()))?;
+    let (numbers, mut tensors) = contents(bytes, model.device())?;
     let mut progress = numbers.progress;
     let is_same = check_identity(identity, &numbers.identity, &progress, other)?;
     progress.not_identical |= !is_same;
 
-    let mut tensors = contents.tensors;
     let mut take = |prefix| take_all(&mut tensors, prefix, model.parameters());
     let parameters = take(PARAMETERS)?;
     if let Some(optimizer) = &mut progress.optimizer {
@@ -144,6 +132,29 @@ pub fn decode(
     }
     model.parameters().restore(&parameters)?;
     Ok(progress)
+}
+
+/// The steps that a whole checkpoint stands for, whatever its training.
+///
+/// # Errors
+/// [`Kind::Input`](lenet_files::Kind::Input) as [`decode`].
+pub fn steps(bytes: &[u8]) -> Result<u64> {
+    Ok(contents(bytes, &Device::Cpu)?.0.progress.steps_done)
+}
+
+fn contents(bytes: &[u8], device: &Device) -> Result<(Numbers, Tensors)> {
+    let contents = store::decode(bytes, device)?;
+    let object = contents
+        .object
+        .ok_or_else(|| unreadable("it has no metadata of lenet"))?;
+    store::check_format(&object, FORMAT)?;
+    if let Some(format) = object.get("format").filter(|&format| *format != FORMAT) {
+        return Err(Error::input(format!(
+            "written in format {format} by an earlier release of lenet; this one reads {FORMAT}"
+        )));
+    }
+    let numbers = serde_json::from_value(object).map_err(|error| unreadable(&error.to_string()))?;
+    Ok((numbers, contents.tensors))
 }
 
 fn unreadable(reason: &str) -> Error {

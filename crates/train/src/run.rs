@@ -214,7 +214,10 @@ impl Run {
                 observers,
             },
         );
-        if let Err(error) = &fitted {
+        // The log may be another run's by now.
+        if let Err(error) = &fitted
+            && error.kind() != Kind::Busy
+        {
             let error = error.to_string();
             self.log.write(&Event::Failed { error });
         }
@@ -395,16 +398,26 @@ fn newest_checkpoint(
     identity: &Identity,
     other: OtherTraining,
 ) -> Result<Progress> {
-    let paths = folder.checkpoints()?;
-    if paths.is_empty() {
+    let checkpoints = folder.checkpoints()?;
+    if checkpoints.is_empty() {
         tracing::info!("there is no checkpoint yet: the training starts from the beginning");
         return Ok(Progress::default());
     }
-    let mut reasons = String::new();
-    for path in paths {
-        let read = lenet_files::read(&path, MAX_FILE_BYTES);
-        match read.and_then(|bytes| checkpoint::decode(&bytes, model, identity, other)) {
-            Ok(progress) => return Ok(progress),
+    let (mut newest, mut reasons) = (None, String::new());
+    for (steps, path) in checkpoints {
+        let read = lenet_files::read(&path, MAX_FILE_BYTES).and_then(|bytes| {
+            if checkpoint::steps(&bytes)? != steps {
+                return Err(Error::input(
+                    "a checkpoint of other steps than its name says",
+                ));
+            }
+            if newest.is_none() {
+                newest = Some(checkpoint::decode(&bytes, model, identity, other)?);
+            }
+            Ok(())
+        });
+        match read {
+            Ok(()) => folder.note_whole(steps),
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             Err(error) => {
                 tracing::warn!(?path, %error, "checkpoint skipped");
@@ -412,6 +425,8 @@ fn newest_checkpoint(
             }
         }
     }
-    let message = format!("no checkpoint to resume from{reasons}");
-    Err(Error::input(message).at(folder.path()))
+    newest.ok_or_else(|| {
+        let message = format!("no checkpoint to resume from{reasons}");
+        Error::input(message).at(folder.path())
+    })
 }

@@ -12,7 +12,7 @@ pub struct Export {
     /// What to write.
     #[arg(long)]
     pub format: ExportFormat,
-    /// The file to write; with --format hf, the folder.
+    /// The file to write, or - for standard output; with --format hf, the folder.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub output: PathBuf,
     /// A model.safetensors, or a run folder that holds one [default: the embedded network, which

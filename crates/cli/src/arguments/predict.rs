@@ -45,6 +45,9 @@ pub struct Predict {
     /// .png, else a folder with a sheet for each.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "multi")]
     pub explain: Option<PathBuf>,
+    /// Overwrite the sheet of --explain if it exists.
+    #[arg(long, requires = "explain")]
+    pub force: bool,
     #[command(flatten)]
     pub hardware: Hardware,
     /// The form of the results on standard output.

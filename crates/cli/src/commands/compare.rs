@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_files::write_atomic;
-use lenet_report::write_comparison;
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
 use lenet_train::{Config, OtherTraining};
 use serde::Serialize;
@@ -69,6 +68,17 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
     let runs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
+    let [table, page] = ["comparison.csv", "comparison.html"].map(|name| folder.join(name));
+    // Beside runs of these data sets they are an earlier comparison's.
+    let is_continued = runs.iter().any(|run| run.join(name::CONFIG).exists());
+    for output in [&table, &page] {
+        if !is_continued && output.exists() {
+            return Err(Failure::usage(format!(
+                "{output:?} already exists, and is not of these data sets: choose another --output"
+            )));
+        }
+        output::check(output, true)?;
+    }
     for ((source, mut resolved, loaded), run) in sets.into_iter().zip(&runs) {
         let is_started = run.join(name::CONFIG).exists();
         if is_started {
@@ -95,12 +105,8 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     }
     let rows = runs.iter().map(|run| Row::read(run));
     let rows = rows.collect::<Outcome<Vec<_>>>()?;
-    write_atomic(
-        &folder.join("comparison.csv"),
-        output::csv(&rows)?.as_bytes(),
-    )?;
-    let page = folder.join("comparison.html");
-    write_comparison(&runs, &page)?;
+    write_atomic(&table, output::csv(&rows)?.as_bytes())?;
+    write_atomic(&page, lenet_report::comparison(&runs)?.as_bytes())?;
     match arguments.format {
         Format::Json => rows.iter().try_for_each(output::json)?,
         Format::Text => {

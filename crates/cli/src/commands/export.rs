@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum as _;
 use lenet_export::OnnxInput;
-use lenet_files::{Error, check_output, write_atomic};
+use lenet_files::Error;
 
 use crate::arguments::{Export, ExportFormat};
 use crate::failure::{Failure, Outcome};
@@ -25,6 +25,11 @@ pub fn run(arguments: &Export) -> Outcome {
         OnnxInput::Unit
     };
     let output = &arguments.output;
+    if arguments.format == ExportFormat::Hf && output::is_stdout(output) {
+        return Err(Failure::usage(
+            "--format hf writes a folder, which standard output cannot be",
+        ));
+    }
     let one = |bytes: Vec<u8>| vec![(output.clone(), bytes)];
     let files: Vec<(PathBuf, Vec<u8>)> = match arguments.format {
         ExportFormat::Onnx => one(lenet_export::onnx(&weights, input)?),
@@ -46,11 +51,13 @@ pub fn run(arguments: &Export) -> Outcome {
     };
     // All files, or none if one exists already.
     for (path, _) in &files {
-        check_output(path, arguments.force)?;
+        output::check(path, arguments.force)?;
     }
     for (path, bytes) in files {
-        write_atomic(&path, &bytes)?;
-        output::line(format!("{}: {} bytes", path.display(), bytes.len()))?;
+        output::file(&path, &bytes, arguments.force)?;
+        if !output::is_stdout(&path) {
+            output::line(format!("{}: {} bytes", path.display(), bytes.len()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

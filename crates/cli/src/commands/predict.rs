@@ -31,7 +31,8 @@ pub fn run(arguments: &Predict) -> Outcome {
         let message = "--multi finds digits by their ink: it needs --pictures ink";
         return Err(Failure::usage(message));
     }
-    let explanation = arguments.explain.as_deref().map(Explanation::new);
+    let explanation = arguments.explain.as_deref();
+    let explanation = explanation.map(|path| Explanation::new(path, arguments.force));
     let mut explanation = explanation.transpose()?;
     let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
     let mut printer = Printer::new(arguments);

@@ -24,8 +24,11 @@ pub fn run(arguments: &Report) -> Outcome {
         }
         (runs, output) => {
             let path = output.as_deref().unwrap_or(Path::new(COMPARISON));
-            lenet_report::write_comparison(runs, path)?;
-            output::line(path.display())?;
+            let page = lenet_report::comparison(runs)?;
+            output::file(path, page.as_bytes(), arguments.force)?;
+            if !output::is_stdout(path) {
+                output::line(path.display())?;
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

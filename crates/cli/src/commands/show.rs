@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lenet_data::{Augmentation, Dataset, Source, order};
-use lenet_files::{check_output, write_atomic};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet};
 
@@ -27,7 +26,7 @@ pub fn run(arguments: &Show) -> Outcome {
     ));
     let file = arguments.output.as_ref().unwrap_or(&default);
     // Before anything is computed.
-    check_output(file, arguments.force)?;
+    output::check(file, arguments.force)?;
     let flags = &arguments.augmentation;
     let augmentation = flags.augment.then(|| resolve(flags)).transpose()?;
     let (source, loaded) = load_data(&arguments.source, None, arguments.pictures)?;
@@ -38,7 +37,10 @@ pub fn run(arguments: &Show) -> Outcome {
     };
     let count: usize = sheet.rows.iter().map(|row| row.pictures.len()).sum();
     let png = contact_sheet(&sheet).png()?;
-    write_atomic(file, &png)?;
+    output::file(file, &png, arguments.force)?;
+    if output::is_stdout(file) {
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.preview.is_wanted() {
         preview::print(&sheet)?;
     }

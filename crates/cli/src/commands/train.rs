@@ -9,8 +9,10 @@ use std::process::ExitCode;
 
 use lenet_data::download::Options;
 use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
+use lenet_files::{Error, Kind};
 use lenet_run::{
-    DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, name, read_summary,
+    DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, is_unused, name,
+    read_summary,
 };
 use lenet_train::{Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
 use tracing::{info, warn};
@@ -28,6 +30,13 @@ use configuration::Resolved;
 pub const RUNS: &str = "runs";
 
 pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
+    if let Some(folder) = &arguments.resume
+        && is_unused(folder)
+    {
+        let message = "its run ended before its first file, config.toml: begin it again with \
+                       --output, or delete the folder";
+        return Err(Error::new(Kind::Io, message).at(folder).into());
+    }
     let resolved = configuration::resolve(
         arguments.resume.as_deref(),
         arguments.source.dataset.as_ref(),
@@ -255,7 +264,9 @@ fn already_finished(folder: &Path, format: Format) -> Outcome {
 
 /// A run without pictures is still a run: its weights and figures are written.
 fn draw(folder: &RunFolder) {
-    if let Err(error) = lenet_report::write_report(folder.path()) {
+    let drawn = lenet_report::report(folder.path())
+        .and_then(|files| (files.iter()).try_for_each(|(name, bytes)| folder.write(name, bytes)));
+    if let Err(error) = drawn {
         warn!("no pictures of this run: {error}");
     }
 }

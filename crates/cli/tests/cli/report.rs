@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::{contains_all, fails, json, read_json, succeeds, trained};
+use crate::{contains_all, drawn_digits, fails, json, read_json, succeeds, trained};
 
 #[test]
 fn runs_are_redrawn_and_compared() {
@@ -42,6 +42,8 @@ fn runs_are_redrawn_and_compared() {
     succeeds(root, &format!("{both} --output page.html"));
     assert_eq!(fs::read_to_string(root.join("page.html")).unwrap(), page);
 
+    assert_eq!(succeeds(root, &format!("{both} --output -")), page);
+
     fs::write(run.join("inspection.json"), "{").unwrap();
     for (arguments, code, part) in [
         ("report runs/train-1 --output page.html", 2, "--output"),
@@ -49,6 +51,67 @@ fn runs_are_redrawn_and_compared() {
     ] {
         let message = fails(root, arguments, code);
         contains_all(&message, &[part]);
+    }
+}
+
+/// One rule for the outputs of all commands: a file that exists needs --force, and what is no regular
+/// file is never replaced; in a run folder, the files that are the run's are drawn again.
+#[test]
+fn outputs_replace_no_file_unless_forced_and_nothing_else_ever() {
+    let root = trained();
+    let root = root.path();
+    let digit = drawn_digits().join("0-007.png");
+    let digit = digit.to_str().unwrap();
+    succeeds(root, "export --format c-header --output twin.h");
+    fs::create_dir(root.join("twin")).unwrap();
+    fs::rename(root.join("runs/train-1"), root.join("twin/run")).unwrap();
+    let both = "report twin/run twin/run";
+    let commands = [
+        format!("{both}"),
+        format!("{both} --output OUT"),
+        "export --format safetensors --output OUT".to_owned(),
+        "data show --count 1 --output OUT".to_owned(),
+        format!("predict {digit} --explain OUT.png"),
+    ];
+    for command in &commands {
+        let output = if command.contains("OUT.png") {
+            "OUT.png"
+        } else {
+            "OUT"
+        };
+        let output = if command == both {
+            "comparison.html"
+        } else {
+            output
+        };
+        let path = root.join(output);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, "mine").unwrap();
+        contains_all(&fails(root, command, 2), &[output, "--force"]);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        let forced = format!("{command} --force");
+        succeeds(root, &forced);
+        assert_ne!(fs::read(&path).unwrap(), b"mine");
+        #[cfg(unix)]
+        {
+            fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+            contains_all(&fails(root, &forced, 2), &[output, "never replaced"]);
+            assert!(path.is_symlink());
+        }
+    }
+    let header = fs::read_to_string(root.join("twin.h")).unwrap();
+    assert_eq!(
+        succeeds(root, "export --format c-header --output -"),
+        header
+    );
+    assert!(!root.join("-").exists());
+    #[cfg(unix)]
+    {
+        let curves = root.join("twin/run/curves.svg");
+        fs::remove_file(&curves).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &curves).unwrap();
+        contains_all(&fails(root, "report twin/run", 2), &["curves.svg", "never"]);
     }
 }
 

@@ -91,7 +91,11 @@ fn a1_stopped_and_resumed_a_run_has_the_files_of_one_without_interruption() {
         if stop > 3 {
             fs::write(parts.join("model.safetensors"), "of a later epoch").unwrap();
         }
-        fs::write(parts.join("checkpoint/.step.safetensors.1.tmp"), "half").unwrap();
+        fs::write(
+            parts.join("checkpoint/.step-0000000001.safetensors.1.tmp"),
+            "half",
+        )
+        .unwrap();
     }
     let mut run = resume(&parts, &config(), OtherTraining::Refuse).unwrap();
     // The newest two are kept, and no half of one.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lenet_data::{Dataset, Loaded, Reading, Search, near_duplicates};
-use lenet_report::{Section, Shown, write_check};
+use lenet_report::{Section, Shown, check_page};
 use lenet_run::{Event, Mistake, Pixels};
 use lenet_train::out_of_fold;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::arguments::{Check, Format};
 use crate::commands::short_name;
 use crate::commands::train::uneven;
 use crate::device::set_threads;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output;
 use crate::signals::StopFlag;
 
@@ -68,10 +68,7 @@ pub fn run(arguments: &Check) -> Outcome {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{}-check.html", short_name(&arguments.dataset))));
-    if page.exists() && !arguments.force {
-        let message = format!("{page:?} already exists; pass --force to overwrite it");
-        return Err(Failure::usage(message));
-    }
+    output::check(&page, arguments.force)?;
     let stop = StopFlag::install()?;
     let reading = Reading {
         pictures: arguments.pictures,
@@ -105,7 +102,11 @@ pub fn run(arguments: &Check) -> Outcome {
         in_train_and_test: all.duplicates(in_both),
         page,
     };
-    findings.draw(&all, &arguments.dataset.title())?;
+    let page = findings.draw(&all, &arguments.dataset.title())?;
+    output::file(&findings.page, page.as_bytes(), arguments.force)?;
+    if output::is_stdout(&findings.page) {
+        return Ok(ExitCode::SUCCESS);
+    }
     match arguments.format {
         Format::Json => output::json(&findings)?,
         Format::Text => findings.print(&all.set)?,
@@ -221,7 +222,7 @@ impl Findings {
         output::line(format!("all with their pictures: {}", self.page.display()))
     }
 
-    fn draw(&self, all: &Named, title: &str) -> Outcome<()> {
+    fn draw(&self, all: &Named, title: &str) -> Outcome<String> {
         let suspects = self.suspected_labels.iter().take(SHOWN).map(|found| {
             let probability = output::percent(Some(found.probability));
             let looks = format!("{}, {probability}", found.predicted);
@@ -265,6 +266,6 @@ impl Findings {
             lines: self.lines(&all.set),
             sections,
         };
-        Ok(write_check(&check, &self.page)?)
+        Ok(check_page(&check)?)
     }
 }

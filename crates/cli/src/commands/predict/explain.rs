@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, Luma};
-use lenet_files::{check_output, write_atomic};
+use lenet_files::write_atomic;
 use lenet_picture::{Grey, STEPS, Step};
 use lenet_report::{ContactSheet, SheetRow, contact_sheet};
 
 use super::prediction::Reading;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output;
 
 /// Pixels of a side of each picture: two for one of the network's.
@@ -26,6 +26,7 @@ const MOST: usize = 200;
 pub struct Explanation {
     path: PathBuf,
     is_file: bool,
+    force: bool,
     rows: Vec<SheetRow>,
     /// Pictures that the sheet has no row for.
     left_out: usize,
@@ -36,18 +37,23 @@ impl Explanation {
     /// A path that ends in .png is a sheet, any other a folder.
     ///
     /// # Errors
-    /// The sheet exists already, or the folder is not empty or cannot be created.
-    pub fn new(path: &Path) -> Outcome<Self> {
+    /// The sheet exists already and `force` is not set, or the folder is not empty or cannot be created.
+    pub fn new(path: &Path, force: bool) -> Outcome<Self> {
+        if output::is_stdout(path) {
+            let message = "--explain: standard output has the predictions; name a file or a folder";
+            return Err(Failure::usage(message));
+        }
         let extension = path.extension().unwrap_or_default();
         let is_file = extension.eq_ignore_ascii_case("png");
         if is_file {
-            check_output(path, false)?;
+            output::check(path, force)?;
         } else {
             output::empty_folder(path)?;
         }
         Ok(Self {
             path: path.to_owned(),
             is_file,
+            force,
             rows: Vec::new(),
             left_out: 0,
             names: HashSet::new(),
@@ -91,7 +97,7 @@ impl Explanation {
                 );
             }
             let png = contact_sheet(&sheet(self.rows, self.left_out)).png()?;
-            write_atomic(&self.path, &png)?;
+            output::file(&self.path, &png, self.force)?;
         }
         Ok(())
     }

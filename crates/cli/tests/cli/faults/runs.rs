@@ -55,7 +55,7 @@ fn a8_a_finished_run_is_left_alone() {
     assert!(snapshot(&run) == before);
 
     let before = files(&run);
-    fs::rename(run.join("curves.png"), run.join("curves.png.1.tmp")).unwrap();
+    fs::rename(run.join("curves.png"), run.join(".curves.png.1.tmp")).unwrap();
     fs::remove_file(run.join("report.html")).unwrap();
     succeeds(root.path(), "train --resume run");
     assert!(files(&run) == before);
