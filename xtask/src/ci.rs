@@ -121,6 +121,13 @@ const NIGHTLY: &[Step] = &[
         Task(python::all_exports),
     ),
     (
+        "fuzz",
+        "nightly: every reader of bytes from outside reads mutated ones for a minute",
+        Cargo(&[
+            "LENET_FUZZ=60s test --profile quick --workspace --lib --tests -- fuzz:: --nocapture",
+        ]),
+    ),
+    (
         "faults",
         "nightly: trainings killed, starved and damaged at every place; a server under siege",
         Cargo(&[
@@ -175,8 +182,8 @@ fn aarch64(workspace: &Workspace) -> Result<()> {
 fn package(workspace: &Workspace) -> Result<()> {
     let folder = workspace.empty_folder("package")?;
     let mut command = workspace.cargo(
-        "package --workspace --exclude lenet-benches --exclude lenet-web --exclude xtask \
-         --no-verify --allow-dirty --offline --target-dir",
+        "package --workspace --exclude lenet-benches --exclude lenet-fuzz --exclude lenet-web \
+         --exclude xtask --no-verify --allow-dirty --offline --target-dir",
     );
     checked(command.arg(&folder))?;
     for entry in fs::read_dir(folder.join("package"))? {

@@ -7,6 +7,7 @@ mod common;
 #[cfg(feature = "download")]
 mod download;
 mod formats;
+mod fuzz;
 #[cfg(feature = "hub")]
 mod hub;
 mod sets;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fused;
+mod fuzz;
 mod golden;
 mod reference;
 mod weights;

@@ -3,6 +3,7 @@
 
 mod encodings;
 mod faults;
+mod fuzz;
 mod invariances;
 mod png;
 

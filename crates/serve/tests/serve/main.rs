@@ -5,6 +5,7 @@
 mod answers;
 mod bodies;
 mod clients;
+mod fuzz;
 mod requests;
 
 use std::fmt::Debug;

@@ -4,6 +4,7 @@
 mod damaged;
 mod engines;
 mod fit;
+mod fuzz;
 mod inspect;
 mod optimizers;
 mod recipes;
