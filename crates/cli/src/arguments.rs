@@ -26,7 +26,7 @@ pub use data::{Check, Data, DataCommand, Show, ShowAugmentation};
 pub use export::{Export, ExportFormat, Foreign};
 pub use predict::{Predict, PredictFormat};
 pub use serve::Serve;
-pub use train::{Train, Values};
+pub use train::{KeepFiles, Train, TrainFormat, Values};
 
 use crate::device::DeviceName;
 

@@ -74,6 +74,17 @@ pub struct RunFolder {
     whole: Mutex<BTreeSet<u64>>,
 }
 
+/// What is kept of a finished run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything.
+    All,
+    /// `model.safetensors`, and what [`Keep::Result`] keeps.
+    Model,
+    /// The configuration, the table of epochs, the summary and the environment.
+    Result,
+}
+
 /// What a run begins with, or is resumed with.
 #[derive(Debug)]
 pub struct Beginning<'a> {
@@ -229,14 +240,13 @@ impl RunFolder {
             fs::create_dir(&folder).map_err(io_error("create", &folder))?;
             sync_folder_of(&folder).map_err(io_error("sync the folder of", &folder))?;
         }
-        let path = |steps| format!("{}/{}", name::CHECKPOINTS, checkpoint_name(steps));
-        self.write(&path(steps), checkpoint)?;
+        self.write(&checkpoint_path(steps), checkpoint)?;
         let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         whole.insert(steps);
         while whole.len() > CHECKPOINTS_KEPT
             && let Some(oldest) = whole.pop_first()
         {
-            self.remove(&path(oldest))?;
+            self.remove(&checkpoint_path(oldest))?;
         }
         Ok(())
     }
@@ -254,6 +264,36 @@ impl RunFolder {
             tracing::warn!("no {} for this run: {error}", name::INSPECTION);
         }
         self.write_json(name::SUMMARY, serde_json::to_vec_pretty(summary))
+    }
+
+    /// Removes what is not to be kept of a finished run; files that are not lenet's own stay.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if a file cannot be removed.
+    pub fn keep(&self, keep: Keep) -> Result<()> {
+        let kept: &[&str] = match keep {
+            Keep::All => return Ok(()),
+            Keep::Model => &[name::WEIGHTS],
+            Keep::Result => &[],
+        };
+        for (steps, _) in self.checkpoints()? {
+            self.remove(&checkpoint_path(steps))?;
+        }
+        // Not if the user has put something there.
+        let _ = fs::remove_dir(self.file(name::CHECKPOINTS));
+        let result = [
+            name::CONFIG,
+            name::RESULTS,
+            name::SUMMARY,
+            name::ENVIRONMENT,
+            name::LOCK,
+        ];
+        for name in name::ALL {
+            if !result.contains(&name) && !kept.contains(&name) {
+                self.remove(name)?;
+            }
+        }
+        Ok(())
     }
 
     /// The checkpoints by the steps of their names, newest first. Files of other names are not the
@@ -413,6 +453,10 @@ fn is_leftover(entry: &DirEntry) -> bool {
     let file_name = entry.file_name();
     let written = file_name.to_str().and_then(name_of_leftover);
     written.is_some_and(|name| name::ALL.contains(&name) || steps_of(name).is_some())
+}
+
+fn checkpoint_path(steps: u64) -> String {
+    format!("{}/{}", name::CHECKPOINTS, checkpoint_name(steps))
 }
 
 fn checkpoint_name(steps: u64) -> String {

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use lenet_model::{Activation, Init, Padding};
 use lenet_picture::Preparation;
+use lenet_run::Keep;
 use lenet_train::{Precision, RECIPES, Scaling};
 use serde::Serialize;
 
-use super::{
-    DataArguments, Format, Hardware, activation, folder_name, named, padding, preparation,
-};
+use super::{DataArguments, Hardware, activation, folder_name, named, padding, preparation};
 
 /// Flags override the values of --config, which override those of the recipe.
 #[derive(Debug, Args)]
@@ -41,6 +40,10 @@ pub struct Train {
         conflicts_with_all = ["recipe", "config", "output", "name"]
     )]
     pub resume: Option<PathBuf>,
+    /// Begin the run of --output, or resume it if it is interrupted, or print its result if it is
+    /// finished: the same command can be given again.
+    #[arg(long = "continue", requires = "output")]
+    pub continues: bool,
     /// Resume even if values or data changed, for example with more epochs.
     #[arg(long, requires = "resume")]
     pub force_config: bool,
@@ -49,9 +52,45 @@ pub struct Train {
     pub tensorboard: bool,
     #[command(flatten)]
     pub hardware: Hardware,
+    /// What to keep of the run once it is finished.
+    #[arg(long, default_value = "all", value_name = "WHAT")]
+    pub keep: KeepFiles,
     /// The form of the result on standard output.
     #[arg(long, default_value = "text")]
-    pub format: Format,
+    pub format: TrainFormat,
+    /// With --format jsonl, also a line for each step.
+    #[arg(long)]
+    pub steps: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrainFormat {
+    /// For people.
+    Text,
+    /// The result, for programs.
+    Json,
+    /// An object for each event, when it happens; the last has the result.
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeepFiles {
+    /// Every file.
+    All,
+    /// The weights, the configuration and the figures.
+    Model,
+    /// The configuration and the figures.
+    Result,
+}
+
+impl From<KeepFiles> for Keep {
+    fn from(keep: KeepFiles) -> Self {
+        match keep {
+            KeepFiles::All => Self::All,
+            KeepFiles::Model => Self::Model,
+            KeepFiles::Result => Self::Result,
+        }
+    }
 }
 
 /// The values of the configuration. Serde's names are the keys of the configuration.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_files::write_atomic;
-use lenet_run::{RunFolder, create_numbered_folder, is_finished, name, read_summary};
-use lenet_train::{Config, OtherTraining};
+use lenet_run::{Keep, RunFolder, create_numbered_folder, is_finished, name, read_summary};
+use lenet_train::OtherTraining;
 use serde::Serialize;
 use tracing::{info, warn};
 
@@ -24,6 +24,8 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         threads: set_threads(arguments.hardware.threads)?,
         hardware: &arguments.hardware,
         tensorboard: false,
+        keep: Keep::All,
+        lines: None,
         verbosity,
         stop: StopFlag::install()?,
     };
@@ -82,7 +84,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     for ((source, mut resolved, loaded), run) in sets.into_iter().zip(&runs) {
         let is_started = run.join(name::CONFIG).exists();
         if is_started {
-            check_same(run, &resolved)?;
+            configuration::check_same(run, &resolved.config)?;
             if is_finished(run) {
                 info!("{}: already finished, in {}", source.title(), run.display());
                 continue;
@@ -115,17 +117,6 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A run that an earlier command started must have the configuration that this one asks for.
-fn check_same(run: &Path, resolved: &Resolved) -> Outcome<()> {
-    if Config::read(&run.join(name::CONFIG))? == resolved.config {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "{run:?} is a run of another configuration, which its config.toml has: choose another folder \
-         with --output"
-    )))
 }
 
 /// The figures of a data set.

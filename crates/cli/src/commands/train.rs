@@ -4,6 +4,7 @@ pub mod configuration;
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,13 +12,14 @@ use lenet_data::download::Options;
 use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
 use lenet_files::{Error, Kind};
 use lenet_run::{
-    DataRecord, Environment, Event, Observer, RunFolder, Summary, is_finished, is_unused, name,
-    read_summary,
+    DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
+    name, read_summary,
 };
 use lenet_train::{Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
+use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{Format, Hardware, Train, Verbosity};
+use crate::arguments::{Hardware, KeepFiles, Train, TrainFormat, Verbosity};
 use crate::commands::data;
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
@@ -46,7 +48,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         && is_finished(folder)
         && !configuration::changes(folder, &resolved.config)?
     {
-        return already_finished(folder, arguments.format);
+        return already_finished(folder, arguments);
     }
     let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
     let print_config = |config: &Config| -> Outcome {
@@ -60,6 +62,10 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         threads: set_threads(arguments.hardware.threads)?,
         hardware: &arguments.hardware,
         tensorboard: arguments.tensorboard,
+        keep: arguments.keep.into(),
+        lines: (arguments.format == TrainFormat::Jsonl).then_some(Lines {
+            steps: arguments.steps,
+        }),
         verbosity,
         stop: StopFlag::install()?,
     };
@@ -80,20 +86,32 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     if arguments.print_config {
         return print_config(&resolved.config);
     }
-    let folder = || match (&arguments.resume, &arguments.output) {
+    let mut resumed = arguments.resume.as_deref();
+    if let Some(folder) = arguments.output.as_deref()
+        && arguments.continues
+        && folder.exists()
+        && !is_unused(folder)
+    {
+        configuration::check_same(folder, &resolved.config)?;
+        if is_finished(folder) {
+            return already_finished(folder, arguments);
+        }
+        resumed = Some(folder);
+    }
+    let folder = || match (resumed, &arguments.output) {
         (Some(path), _) => RunFolder::open(path),
         (None, Some(path)) => RunFolder::create(path),
         (None, None) => RunFolder::create_numbered(Path::new(RUNS), &arguments.name),
     };
-    let resume = match (&arguments.resume, arguments.force_config) {
+    let resume = match (resumed, arguments.force_config) {
         (None, _) => None,
         (Some(_), false) => Some(OtherTraining::Refuse),
         (Some(_), true) => Some(OtherTraining::Accept),
     };
     if let Some((summary, run)) = train(&context, resolved, &source, loaded, resume, folder)? {
         match arguments.format {
-            Format::Json => output::json(&summary)?,
-            Format::Text => print(&summary, &run)?,
+            TrainFormat::Text => print(&summary, &run)?,
+            format => print_object(format, run.folder().path(), summary)?,
         }
     }
     // A signal that came while the pictures were drawn still decides the exit code.
@@ -119,6 +137,9 @@ pub struct Context<'a> {
     pub hardware: &'a Hardware,
     pub threads: usize,
     pub tensorboard: bool,
+    pub keep: Keep,
+    /// The lines that go to standard output while it trains.
+    pub lines: Option<Lines>,
     pub verbosity: &'a Verbosity,
     pub stop: StopFlag,
 }
@@ -154,6 +175,8 @@ pub fn train(
     });
     let mut stop_on_signal = |_: &Event| context.stop.control_flow();
     let mut observers: Vec<&mut dyn Observer> = vec![&mut console, &mut stop_on_signal];
+    let mut lines = context.lines;
+    observers.extend(lines.as_mut().map(|lines| lines as &mut dyn Observer));
     observers.extend(board.as_mut().map(|board| board as &mut dyn Observer));
     let fitted = run.fit(&mut observers);
     drop(console);
@@ -178,8 +201,50 @@ pub fn train(
             warn!("no pictures for TensorBoard: {error}");
         }
     }
-    draw(run.folder());
+    complete(run.folder(), context.keep)?;
     Ok(Some((summary, run)))
+}
+
+/// Draws a finished run, or removes what is not to be kept of it.
+fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
+    if keep == Keep::All {
+        draw(folder);
+    }
+    Ok(folder.keep(keep)?)
+}
+
+/// Events as lines of JSON on standard output.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines {
+    steps: bool,
+}
+
+impl Observer for Lines {
+    fn notice(&mut self, event: &Event) -> ControlFlow<()> {
+        if self.steps || !matches!(event, Event::Step(_)) {
+            // A reader that is gone does not stop a training.
+            let _ = output::json(event);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The result of a run, with its folder.
+#[derive(Serialize)]
+struct Finished<'a, T> {
+    folder: &'a Path,
+    #[serde(flatten)]
+    result: T,
+}
+
+fn print_object(format: TrainFormat, folder: &Path, summary: Summary) -> Outcome<()> {
+    if format == TrainFormat::Jsonl {
+        let summary = Box::new(summary);
+        let result = Event::Summary { summary };
+        return output::json(&Finished { folder, result });
+    }
+    let result = summary;
+    output::json(&Finished { folder, result })
 }
 
 /// The images, and what trains on them.
@@ -248,16 +313,16 @@ fn announce(setup: &Setup, folder: &RunFolder) {
     info!("run folder {}", folder.path().display());
 }
 
-fn already_finished(folder: &Path, format: Format) -> Outcome {
+fn already_finished(folder: &Path, arguments: &Train) -> Outcome {
     // The page is the last file of a run: without it, the process was killed while it drew.
-    if !folder.join(name::PAGE).exists() {
-        draw(&RunFolder::open(folder)?);
+    if !folder.join(name::PAGE).exists() || arguments.keep != KeepFiles::All {
+        complete(&RunFolder::open(folder)?, arguments.keep.into())?;
     }
     let epochs = Config::read(&folder.join(name::CONFIG))?.epochs;
     let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
-    match format {
-        Format::Text => output::line(message)?,
-        Format::Json => output::json(&read_summary(&folder.join(name::SUMMARY))?)?,
+    match arguments.format {
+        TrainFormat::Text => output::line(message)?,
+        format => print_object(format, folder, read_summary(&folder.join(name::SUMMARY))?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

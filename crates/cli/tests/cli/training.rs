@@ -68,6 +68,70 @@ fn equal_seeds_give_equal_bytes() {
 }
 
 /// A10
+/// The same command begins a run, goes on with it, and prints its result again.
+#[test]
+fn a_command_given_again_continues() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let command =
+        "train --limit-train 1000 --epochs 2 --batch-size 100 --quiet --output r --continue";
+    let result = |flags: &str| json(root, &format!("{command} {flags}")).remove(0);
+    let first = result("");
+    assert_eq!(first["folder"], "r");
+    let read = |name: &str| fs::read(root.join("r").join(name)).unwrap();
+    let [weights, events] = ["model.safetensors", "events.jsonl"].map(read);
+    assert_eq!(result(""), first);
+    assert_eq!(read("events.jsonl"), events, "trained twice");
+    // Killed before its end, it is resumed from its checkpoint.
+    fs::remove_file(root.join("r/summary.json")).unwrap();
+    let again = result("--keep model");
+    assert_eq!(again["test"], first["test"]);
+    assert_eq!(read("model.safetensors"), weights);
+    assert!(!root.join("r/checkpoint").exists() && !root.join("r/report.html").exists());
+    let message = fails(root, &format!("{command} --seed 1"), 2);
+    contains_all(&message, &["\"r\"", "another configuration"]);
+    result("--keep result");
+    let files = fs::read_dir(root.join("r")).unwrap();
+    let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    let kept = [
+        "LOCK",
+        "config.toml",
+        "environment.json",
+        "results.csv",
+        "summary.json",
+    ];
+    assert_eq!(names, kept);
+}
+
+/// Epochs as they end, steps if they are asked for, and at last the result.
+#[test]
+fn events_are_printed_as_they_happen() {
+    let root = tempfile::tempdir().unwrap();
+    let command = "train --limit-train 400 --epochs 2 --batch-size 100 --quiet --format jsonl";
+    let events = |flags: &str| -> Vec<String> {
+        let printed = succeeds(root.path(), &format!("{command} {flags}"));
+        let lines = printed
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        let name = |line: &serde_json::Value| line["event"].as_str().unwrap().to_owned();
+        assert!(lines.last().unwrap()["folder"].is_string());
+        lines.iter().map(name).collect()
+    };
+    assert_eq!(
+        events(""),
+        ["started", "untrained", "epoch", "epoch", "summary"]
+    );
+    assert_eq!(
+        events("--steps")
+            .iter()
+            .filter(|event| *event == "step")
+            .count(),
+        8
+    );
+}
+
 #[test]
 fn a10_divergence_has_its_exit_code() {
     let root = tempfile::tempdir().unwrap();

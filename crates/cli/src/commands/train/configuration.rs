@@ -151,6 +151,17 @@ pub fn changes(folder: &Path, config: &Config) -> Outcome<bool> {
     Ok(Config::read(&folder.join(name::CONFIG))? != *config)
 }
 
+/// A run that an earlier command began must have the configuration that this one asks for.
+pub fn check_same(folder: &Path, config: &Config) -> Outcome<()> {
+    if !changes(folder, config)? {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{folder:?} is a run of another configuration, which its config.toml has: choose another \
+         folder with --output"
+    )))
+}
+
 /// All values in one line, those of tables by dotted names; augmentation only if there is any.
 pub fn in_a_line(config: &Config) -> String {
     let text = config.to_toml().unwrap_or_default();
