@@ -19,6 +19,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use lenet_data::{Dataset, Loaded, Reading, Search, Source};
+use lenet_files::printable;
 use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
 
@@ -72,7 +73,7 @@ fn check_classes(source: &Source, dataset: &Dataset, weights: &Weights) -> Outco
     Err(Failure::usage(format!(
         "{} has {found} classes, the network distinguishes {expected}: name other data with \
          --dataset, or another network with --model",
-        source.name()
+        printable(source.name(), &[])
     )))
 }
 

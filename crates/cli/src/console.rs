@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lenet_files::printable;
 use lenet_run::{Epoch, Event, Observer, Step};
 use tracing::{info, warn};
 use tracing_subscriber::filter::Targets;
@@ -51,8 +52,10 @@ struct StandardError;
 impl Write for StandardError {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // A closed standard error is no reason to stop: the run folder has all of it.
+        // Colours are the formatter's, which escapes those of the texts.
+        let shown = printable(String::from_utf8_lossy(line), &['\n', '\u{1b}']);
         BARS.suspend(|| {
-            let _ = io::stderr().write_all(line);
+            let _ = io::stderr().write_all(shown.as_bytes());
         });
         Ok(line.len())
     }

@@ -1,9 +1,10 @@
 //! What the program says and returns when a command fails.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use lenet_files::{Error, Kind};
+use lenet_files::{Error, Kind, printable};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +43,7 @@ impl Failure {
         {
             return ExitCode::SUCCESS;
         }
-        // Nothing can be done if standard error is closed too.
-        let _ = writeln!(io::stderr(), "error: {self}");
+        print_error(&self);
         ExitCode::from(self.code())
     }
 
@@ -55,6 +55,12 @@ impl Failure {
             Failure::BelowMinimum(_) => 8,
         }
     }
+}
+
+/// Prints an error to standard error.
+pub fn print_error(error: &impl Display) {
+    // Nothing can be done if standard error is closed.
+    let _ = writeln!(io::stderr(), "error: {}", printable(error, &['\n']));
 }
 
 fn code(kind: Kind) -> u8 {

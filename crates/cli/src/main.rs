@@ -14,11 +14,17 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use lenet_files::printable;
 
 use crate::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        // The same error, about the arguments as they may be printed.
+        let shown = std::env::args_os().map(|text| printable(text.to_string_lossy(), &[]));
+        let shown = Arguments::try_parse_from(shown);
+        shown.err().unwrap_or(error).exit()
+    });
     console::install_log(&arguments.verbosity);
     let result = match arguments.command {
         Command::Train(train) => commands::train::run(&train, &arguments.verbosity),

@@ -4,22 +4,27 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use lenet_files::{Error, check_output, write_atomic};
+use lenet_files::{Error, check_output, printable, write_atomic};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
 
-/// Writes text and a line break to standard output.
+/// Writes a line to standard output, with what would break it escaped.
 ///
 /// Unlike `println!` it returns an error, instead of panicking, if the reader is gone.
 pub fn line(text: impl std::fmt::Display) -> Outcome<()> {
+    verbatim(printable(text, &[]))
+}
+
+/// Writes text of this program's own, and a line break, to standard output.
+pub fn verbatim(text: impl std::fmt::Display) -> Outcome<()> {
     writeln!(io::stdout(), "{text}").map_err(Failure::Output)
 }
 
 /// Writes a value as one line of JSON to standard output.
 pub fn json(value: &impl Serialize) -> Outcome<()> {
     let text = serde_json::to_string(value).map_err(|error| Failure::Output(error.into()))?;
-    line(text)
+    verbatim(text)
 }
 
 /// Writes rows in columns below a heading, some of them aligned to the left, the others to the right.
@@ -28,7 +33,9 @@ pub fn table(
     rows: Vec<Vec<String>>,
     is_left: impl Fn(usize) -> bool,
 ) -> Outcome<()> {
-    let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
+    let rows = std::iter::once(heading).chain(rows);
+    let rows = rows.map(|row| row.iter().map(|cell| printable(cell, &[])).collect());
+    let rows: Vec<Vec<String>> = rows.collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -20,7 +20,7 @@ use ureq::http::{HeaderMap, StatusCode, Uri, header, response::Parts};
 
 use crate::archive::Member;
 use crate::{DatasetSpec, Error, FileSpec, Result, gzip};
-use lenet_files::{Kind, open_as};
+use lenet_files::{Kind, open_as, printable};
 
 /// A .gz file may exceed the decompressed size by this many bytes: gzip adds 5 bytes to each 32 KiB of
 /// noise, and these files are not noise.
@@ -310,7 +310,9 @@ impl<'a> Session<'a> {
                 .spec
                 .archive
                 .map_or(name.as_str(), |archive| archive.name);
-            let address = &format!("{}/{remote}", mirrors[rank].trim_end_matches('/'));
+            let address = format!("{}/{remote}", mirrors[rank].trim_end_matches('/'));
+            // One with control characters is none, and is only shown.
+            let address = &printable(address, &[]);
             match self.fetch_from(file, address, &part) {
                 Ok(()) => {
                     let bytes = place(&part, &target)?;
@@ -564,7 +566,9 @@ impl<'a> Session<'a> {
             length: length.filter(|_| status != StatusCode::RANGE_NOT_SATISFIABLE),
             whole: range.map(|(_, whole)| whole),
             content_type: text(&headers, header::CONTENT_TYPE)
-                .map_or("content of unknown type".to_owned(), crate::own::printable),
+                .map_or("content of unknown type".to_owned(), |text| {
+                    printable(text, &[])
+                }),
             chunks,
         })
     }
@@ -582,7 +586,7 @@ impl<'a> Session<'a> {
                 | ErrorKind::ConnectionReset
                 | ErrorKind::UnexpectedEof
         ));
-        let reason = format!("{error}{by}");
+        let reason = printable(format_args!("{error}{by}"), &[]);
         if broken {
             Failure::Broken(reason, None)
         } else {

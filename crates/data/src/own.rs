@@ -20,7 +20,6 @@ use std::fs;
 use std::path::Path;
 
 use crate::{Dataset, Error, Reading, Result, Sha256, Splits};
-pub(crate) use entries::printable;
 use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, Preparation, prepare};
 
 /// Reads own data whole, and returns the SHA-256 of each split.

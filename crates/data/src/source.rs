@@ -68,7 +68,7 @@ impl Source {
             Source::Known(spec) => spec.title.to_owned(),
             Source::Own(path) => {
                 let name = path.file_name().unwrap_or(path.as_os_str());
-                own::printable(&name.to_string_lossy())
+                lenet_files::printable(name.to_string_lossy(), &[])
             }
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::printable;
+
 /// The result of the functions of this crate and of those above it.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -109,9 +111,10 @@ impl fmt::Display for Error {
         if let Some(path) = &self.path {
             write!(f, "{path:?}: ")?;
         }
-        f.write_str(&self.message)?;
+        // Messages of several lines are ours; what caused one may quote anything.
+        f.write_str(&printable(&self.message, &['\n']))?;
         match &self.source {
-            Some(source) => write!(f, ": {source}"),
+            Some(source) => write!(f, ": {}", printable(source, &[])),
             None => Ok(()),
         }
     }

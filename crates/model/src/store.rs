@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use candle_core::{Device, Tensor};
+use lenet_files::printable;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
@@ -175,7 +176,8 @@ fn digest(object: &Map<String, Value>, views: &BTreeMap<&str, TensorView<'_>>) -
 fn tensor(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> {
     if view.dtype() != Dtype::F32 {
         return Err(Error::input(format!(
-            "the tensor {name} holds {:?} numbers, expected F32",
+            "the tensor {} holds {:?} numbers, expected F32",
+            printable(name, &[]),
             view.dtype()
         )));
     }
@@ -183,7 +185,8 @@ fn tensor(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> 
     let values: Vec<f32> = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {
         return Err(Error::input(format!(
-            "the tensor {name} holds the value {} at index {index}",
+            "the tensor {} holds the value {} at index {index}",
+            printable(name, &[]),
             values[index]
         )));
     }

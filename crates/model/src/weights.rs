@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use lenet_engine::Pixels;
-use lenet_files::Format;
+use lenet_files::{Format, printable};
 use lenet_picture::{IMAGE_PIXELS, Normalization, Preparation};
 use serde::{Deserialize, Serialize};
 
@@ -219,7 +219,8 @@ impl Weights {
         let is_extra = |name: &&String| model.parameters().get(name).is_none();
         if let Some(name) = tensors.keys().find(is_extra) {
             return Err(Error::input(format!(
-                "the tensor {name} does not belong to LeNet-5"
+                "the tensor {} does not belong to LeNet-5",
+                printable(name, &[])
             )));
         }
         let weights = Self { model, metadata };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{Device, Tensor};
-use lenet_files::{Error, Result};
+use lenet_files::{Error, Result, printable};
 use lenet_model::store::{self, Tensors};
 use lenet_model::{LeNet5, Parameters};
 use serde::{Deserialize, Serialize};
@@ -124,7 +124,10 @@ pub fn decode(
         best.parameters = take(BEST)?;
     }
     if let Some(name) = tensors.keys().next() {
-        return Err(unreadable(&format!("it has an unknown tensor {name}")));
+        return Err(unreadable(&format!(
+            "it has an unknown tensor {}",
+            printable(name, &[])
+        )));
     }
     let classes = model.architecture().classes;
     if (progress.epoch_metrics.as_ref()).is_some_and(|metrics| !metrics.fit(classes)) {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Optimizer;
 use crate::range::{Range, check};
+use crate::recipe::toml_error;
 use crate::schedule::Schedule;
 
 /// All that decides the result of a training, as `config.toml` holds it. The defaults are those of
@@ -161,7 +162,7 @@ impl Config {
     /// those of [`Config::check`].
     pub fn from_toml(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let config: Self = toml::from_str(text).map_err(|error| Error::usage(error.to_string()))?;
+        let config: Self = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
         config.check()?;
         Ok(config)
     }

@@ -94,9 +94,10 @@ impl Draft {
     pub fn lay_over(&mut self, text: &str) -> Result<()> {
         self.merge(parse(text)?).map_err(|merged| {
             // On its own the text shows the place, unless it lacks what it overrides.
-            match toml::from_str::<Config>(without_mark(text)) {
-                Err(own) if !own.message().contains("missing") => Error::usage(own.to_string()),
-                _ => Error::usage(merged.to_string()),
+            let text = without_mark(text);
+            match toml::from_str::<Config>(text) {
+                Err(own) if !own.message().contains("missing") => toml_error(text, &own),
+                _ => toml_error("", &merged),
             }
         })
     }
@@ -114,7 +115,7 @@ impl Draft {
             None => Table::from_iter([(key.to_owned(), value)]),
         };
         self.merge(over)
-            .map_err(|error| Error::usage(format!("{key}: {}", error.message().trim())))
+            .map_err(|error| Error::usage(shortened(&format!("{key}: {}", error.message()))))
     }
 
     /// Like [`Draft::set`] with `KEY=VALUE`, in which VALUE is TOML, or text without quotes.
@@ -122,9 +123,13 @@ impl Draft {
     /// # Errors
     /// Those of [`Draft::set`].
     pub fn assign(&mut self, assignment: &str) -> Result<()> {
+        if assignment.contains(['\n', '\r']) {
+            let message = format!("{assignment:?}: one value at a time, without a line break");
+            return Err(Error::usage(message));
+        }
         let Some((key, text)) = assignment.split_once('=') else {
             return Err(Error::usage(format!(
-                "{assignment}: it has no =, as in epochs=3 or schedule.kind=cosine"
+                "{assignment:?}: it has no =, as in epochs=3 or schedule.kind=cosine"
             )));
         };
         let (key, text) = (key.trim(), text.trim());
@@ -138,7 +143,7 @@ impl Draft {
     /// # Errors
     /// Those of [`Config::check`].
     pub fn finish(self) -> Result<Config> {
-        let config = read(self.0).map_err(|error| Error::usage(error.to_string()))?;
+        let config = read(self.0).map_err(|error| toml_error("", &error))?;
         config.check()?;
         Ok(config)
     }
@@ -158,7 +163,35 @@ fn read(table: Table) -> Result<Config, toml::de::Error> {
 }
 
 fn parse(text: &str) -> Result<Table> {
-    toml::from_str(without_mark(text)).map_err(|error| Error::usage(error.to_string()))
+    let text = without_mark(text);
+    toml::from_str(text).map_err(|error| toml_error(text, &error))
+}
+
+/// The error of a TOML text: where, the beginning of that line, and what is wrong. The text may be
+/// any file, and of any length.
+pub(crate) fn toml_error(text: &str, error: &toml::de::Error) -> Error {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return Error::usage(shortened(&error.to_string()));
+    };
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before[start..].chars().count() + 1;
+    let line: String = text[start..].lines().next().unwrap_or_default().to_owned();
+    let line: String = line.chars().take(60).collect();
+    Error::usage(shortened(&format!(
+        "line {}, column {column}, in {line:?}: {}",
+        before.matches('\n').count() + 1,
+        error.message()
+    )))
+}
+
+/// The message of a parser in a line, as much of it as people read.
+fn shortened(message: &str) -> String {
+    let mut message = message.trim().replace('\n', ", ");
+    if let Some((end, _)) = message.char_indices().nth(1_000) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 /// The text without the byte-order mark that some editors put first.

@@ -1,5 +1,6 @@
 //! The arguments of `lenet train`.
 
+use std::num::ParseIntError;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -111,7 +112,7 @@ pub struct Values {
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,
     /// Images per step.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub batch_size: Option<usize>,
     /// The learning rate, at its highest.
     #[arg(long, value_name = "RATE")]
@@ -121,10 +122,10 @@ pub struct Values {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: Option<u64>,
     /// Training images held out for validation.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub validation: Option<usize>,
     /// Use only N training images.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub limit_train: Option<usize>,
     /// How pictures of own data become images [default: their looks decide].
     #[arg(long, value_name = "HOW", value_parser = preparation())]
@@ -196,8 +197,16 @@ pub struct Values {
     #[arg(long, value_name = "N")]
     pub patience: Option<u32>,
     /// Also write a checkpoint every N steps, not only after each epoch.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub checkpoint_every: Option<usize>,
+}
+
+/// A number that TOML can hold, whose integers have a sign.
+fn count(text: &str) -> Result<usize, String> {
+    let count: i64 = text
+        .parse()
+        .map_err(|error: ParseIntError| error.to_string())?;
+    usize::try_from(count).map_err(|_| "must not be negative".to_owned())
 }
 
 pub fn recipe_names() -> PossibleValuesParser {

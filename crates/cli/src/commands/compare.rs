@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::{Loaded, Reading, Search, Source};
-use lenet_files::write_atomic;
+use lenet_files::{printable, write_atomic};
 use lenet_run::{Keep, RunFolder, create_numbered_folder, is_finished, name, read_summary};
 use lenet_train::OtherTraining;
 use serde::Serialize;
@@ -86,7 +86,11 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         if is_started {
             configuration::check_same(run, &resolved.config)?;
             if is_finished(run) {
-                info!("{}: already finished, in {}", source.title(), run.display());
+                info!(
+                    "{}: already finished, in {}",
+                    source.title(),
+                    printable(run.display(), &[])
+                );
                 continue;
             }
             resolved = configuration::resolve(Some(run), None, &Values::default())?;
@@ -100,7 +104,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         if trained.is_none() || context.stop.is_raised() {
             warn!(
                 "stopped; the same command with --output {} continues",
-                folder.display()
+                printable(folder.display(), &[])
             );
             return Ok(context.stop.exit_code());
         }

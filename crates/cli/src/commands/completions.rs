@@ -13,6 +13,6 @@ pub fn run(shell: Shell) -> Outcome {
     // To memory first: clap_complete panics where standard output is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "lenet", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end())?;
+    output::verbatim(String::from_utf8_lossy(&script).trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::Dataset;
-use lenet_files::write_atomic;
+use lenet_files::{printable, write_atomic};
 use lenet_run::ClassMetrics;
 use lenet_train::{Metrics, Tested, inspect, unfamiliar};
 use serde::Serialize;
@@ -47,8 +47,8 @@ pub fn run(arguments: &Eval) -> Outcome {
     if dataset.class_names() != weights.metadata.class_names {
         warn!(
             "the network was trained on other classes than those of {}: {}",
-            source.name(),
-            weights.metadata.class_names.join(", ")
+            printable(source.name(), &[]),
+            printable(weights.metadata.class_names.join(", "), &[])
         );
     }
     let backend = arguments.hardware.backend();
@@ -72,7 +72,7 @@ pub fn run(arguments: &Eval) -> Outcome {
     match arguments.format {
         EvalFormat::Json => output::json(&evaluation)?,
         EvalFormat::Text => print(&evaluation)?,
-        EvalFormat::Csv => output::line(confusion(metrics, dataset.class_names())?.trim_end())?,
+        EvalFormat::Csv => output::verbatim(confusion(metrics, dataset.class_names())?.trim_end())?,
     }
     if let Some(folder) = &arguments.errors {
         write_errors(folder, &tested, &dataset)?;
@@ -173,6 +173,10 @@ fn write_errors(folder: &Path, tested: &Tested, dataset: &Dataset) -> Outcome<()
     let confusion = confusion(&tested.metrics, names)?;
     write_atomic(&folder.join("confusion.csv"), confusion.as_bytes())?;
     write_atomic(&folder.join("errors.csv"), output::csv(rows)?.as_bytes())?;
-    tracing::info!("{} mistakes: {}", tested.mistakes.len(), folder.display());
+    tracing::info!(
+        "{} mistakes: {}",
+        tested.mistakes.len(),
+        printable(folder.display(), &[])
+    );
     Ok(())
 }

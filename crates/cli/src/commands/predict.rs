@@ -5,7 +5,7 @@ mod explain;
 mod inputs;
 mod prediction;
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use lenet_picture::{
 use crate::arguments::Predict;
 use crate::commands::{load_weights, preparation};
 use crate::device::set_threads;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, print_error};
 use classifier::Classifier;
 use explain::Explanation;
 use prediction::{Answer, Prediction, Printer, Reading};
@@ -58,8 +58,7 @@ pub fn run(arguments: &Predict) -> Outcome {
         let answer = match answer {
             // One bad picture is no reason to leave out the others.
             Err(Failure::Error(error)) if error.kind() != Kind::Internal => {
-                // Nothing can be done if standard error is closed.
-                let _ = writeln!(io::stderr(), "error: {error}");
+                print_error(&error);
                 failed += 1;
                 Err(error.to_string())
             }

@@ -34,8 +34,8 @@ pub fn run(arguments: &Summary) -> Outcome {
     };
     let summary = lenet_model::Summary::new(&architecture);
     match arguments.format {
-        SummaryFormat::Text => output::line(&summary)?,
-        SummaryFormat::Svg => output::line(summary.to_svg().trim_end())?,
+        SummaryFormat::Text => output::verbatim(&summary)?,
+        SummaryFormat::Svg => output::verbatim(summary.to_svg().trim_end())?,
         SummaryFormat::Json => output::json(&Json {
             architecture: &summary.architecture,
             layers: &summary.layers,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use lenet_data::download::Options;
 use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
-use lenet_files::{Error, Kind};
+use lenet_files::{Error, Kind, printable};
 use lenet_run::{
     DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
     name, read_summary,
@@ -52,7 +52,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     }
     let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
     let print_config = |config: &Config| -> Outcome {
-        output::line(config.to_toml()?.trim_end())?;
+        output::verbatim(config.to_toml()?.trim_end())?;
         Ok(ExitCode::SUCCESS)
     };
     if arguments.print_config && !resolved.is_open(&source) {
@@ -188,7 +188,7 @@ pub fn train(
         warn!(
             "stopped after {} steps; resume with `lenet train --resume {}`",
             run.progress().steps_done,
-            run.folder().path().display()
+            printable(run.folder().path().display(), &[])
         );
         return Ok(None);
     }
@@ -310,7 +310,7 @@ fn announce(setup: &Setup, folder: &RunFolder) {
         );
     }
     info!("{}", configuration::in_a_line(&setup.config));
-    info!("run folder {}", folder.path().display());
+    info!("run folder {}", printable(folder.path().display(), &[]));
 }
 
 fn already_finished(folder: &Path, arguments: &Train) -> Outcome {
@@ -363,19 +363,24 @@ fn print(summary: &Summary, run: &Run) -> Outcome<()> {
     };
     let validation = summary.validation.map(|scores| scores.accuracy);
     output::line(format!(
-        "test accuracy {}{balanced}, {} errors in {} images, loss {}\n\
-         best epoch {} of {}, validation accuracy {}\n\
-         trained in {:.1} s, {:.0} images/s\n\
-         weights, curves and report: {}",
+        "test accuracy {}{balanced}, {} errors in {} images, loss {}",
         output::percent(test.accuracy),
         test.errors,
         test.count,
         output::decimal(test.loss),
+    ))?;
+    output::line(format!(
+        "best epoch {} of {}, validation accuracy {}",
         summary.best_epoch,
         summary.epochs,
         output::percent(validation),
-        summary.train_seconds,
-        summary.images_per_second,
+    ))?;
+    output::line(format!(
+        "trained in {:.1} s, {:.0} images/s",
+        summary.train_seconds, summary.images_per_second,
+    ))?;
+    output::line(format!(
+        "weights, curves and report: {}",
         folder.file(name::PAGE).display()
     ))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::{contains_all, fails, lenet};
+use crate::{contains_all, drawn_digits, fails, lenet};
 
 /// The code, the command, and what it says.
 const EXIT_CODES: &str = r#"2 | train --epochs 0 | epochs 0: must be between 1 and 100000
@@ -14,6 +14,8 @@ const EXIT_CODES: &str = r#"2 | train --epochs 0 | epochs 0: must be between 1 a
 2 | train --padding full | [possible values: same, valid]
 2 | train --device gpu | the devices are cpu, cuda, cuda:N and metal
 2 | train --dataset cifar10 | no data set "cifar10"
+2 | train --batch-size 18446744073709551615 | --batch-size <N>
+2 | train --set batch_size=18446744073709551615 | batch_size
 2 | train --name ../x | for a path use --output
 2 | train --force-config | --resume <RUN>
 2 | train --set epochs | it has no =
@@ -46,6 +48,59 @@ fn a23_exit_codes() {
     }
     let left = fs::read_dir(root).unwrap().count();
     assert_eq!(left, 1, "a failed command left something");
+}
+
+/// File names, arguments and lines of files are printed without their control characters, in one line
+/// and not at length.
+#[cfg(unix)]
+#[test]
+fn foreign_text_stays_in_its_line() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let odd = "a\u{1b}[31m\n\r\u{9b}2J\u{202e}";
+    let picture = fs::read(drawn_digits().join("0-007.png")).unwrap();
+    fs::write(root.join(format!("{odd}.png")), picture).unwrap();
+    fs::write(root.join(format!("{odd}.toml")), format!("s{odd}= 1")).unwrap();
+    fs::write(root.join("long.toml"), "x".repeat(100_000)).unwrap();
+    fs::write(root.join("key.toml"), "y".repeat(100_000) + " = 1").unwrap();
+    let file = |end: &str| format!("{odd}.{end}");
+    let one_line = |arguments: &[&str], code: i32| {
+        let output = lenet(root, "").args(arguments).output().unwrap();
+        let [printed, errors] = [&output.stdout, &output.stderr].map(|text| str::from_utf8(text));
+        let (printed, errors) = (printed.unwrap(), errors.unwrap());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        for text in [printed, errors] {
+            assert!(
+                !text.contains(['\u{1b}', '\r', '\u{9b}', '\u{202e}']),
+                "{text:?}"
+            );
+            assert!(text.len() < 3_000, "{} bytes", text.len());
+            assert!(!text.contains("\n\\r"), "{text}");
+        }
+        assert!(printed.lines().count() <= 2, "{printed}");
+    };
+    one_line(&["predict", &file("png")], 0);
+    one_line(&["predict", "--format", "table", &file("png")], 0);
+    one_line(&["predict", &file("jpg")], 3);
+    one_line(&["train", "--config", &file("toml")], 2);
+    one_line(&["train", "--set", "seed=1\nepochs=2"], 2);
+    one_line(&["train", "--batch-size", odd], 2);
+    one_line(
+        &[
+            "data",
+            "download",
+            "mnist",
+            "--data-dir",
+            &file("d"),
+            "--mirror",
+            &file("m"),
+        ],
+        4,
+    );
+    for config in ["long.toml", "key.toml"] {
+        let errors = fails(root, &format!("train --config {config}"), 2);
+        assert!(errors.len() < 3_000, "{} bytes", errors.len());
+    }
 }
 
 /// A13: the reader of standard output may have seen enough. A17: a full disk is an error.

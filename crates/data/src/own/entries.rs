@@ -76,7 +76,7 @@ pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A name without control characters, which could move the cursor.
-pub(crate) fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -3,7 +3,7 @@
 use lenet_data::{batches, order};
 use lenet_engine::Pixels;
 use lenet_export::quantize::Quantized;
-use lenet_files::Error;
+use lenet_files::{Error, printable};
 use lenet_model::Weights;
 use tracing::info;
 
@@ -46,7 +46,7 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
     info!(
         "int8: calibrated on {} training images of {}",
         batch.len(),
-        source.name()
+        printable(source.name(), &[])
     );
 
     let table = weights.metadata.input.table();

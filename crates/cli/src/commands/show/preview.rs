@@ -13,7 +13,7 @@ const COLUMNS: u16 = 80;
 pub fn print(sheet: &ContactSheet) -> Outcome<()> {
     let columns = terminal_size().map_or(COLUMNS, |(Width(columns), _)| columns);
     for line in lines(sheet, usize::from(columns)) {
-        output::line(line.blocks(sheet.side))?;
+        output::verbatim(line.blocks(sheet.side))?;
         output::line(line.words(sheet.side))?;
     }
     Ok(())
