@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use ureq::ProxyProtocol;
 use ureq::http::{HeaderMap, StatusCode, Uri, header, response::Parts};
 
 use crate::archive::Member;
@@ -143,6 +144,7 @@ pub fn download(
             ),
         ));
     }
+    check_proxy()?;
     fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     let (_lock, waited) = session.lock()?;
     if waited {
@@ -173,6 +175,30 @@ fn agent(options: &Options) -> ureq::Agent {
         .timeout_per_read(Some(options.stall_timeout))
         .build()
         .new_agent()
+}
+
+/// Checks the proxy that the environment names: the client would pass over one that it does not
+/// understand, and ask the mirror directly.
+fn check_proxy() -> Result<()> {
+    // In the client's order.
+    let names = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
+    let names = names.map(|name| [name.to_owned(), name.to_lowercase()]);
+    let set = names.as_flattened().iter().find_map(|name| {
+        let value = std::env::var_os(name)?;
+        (!value.is_empty()).then_some((name, value))
+    });
+    let Some((name, value)) = set else {
+        return Ok(());
+    };
+    let proxy = value.to_str().and_then(|text| ureq::Proxy::new(text).ok());
+    // The client is built without SOCKS, and would ask directly here too.
+    let protocol = proxy.map(|proxy| proxy.protocol());
+    if matches!(protocol, Some(ProxyProtocol::Http | ProxyProtocol::Https)) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{name}={value:?} does not name a proxy as http://HOST:PORT does: set it so, or unset it"
+    )))
 }
 
 /// Why a try failed.

@@ -170,6 +170,23 @@ impl Search {
         }
     }
 
+    /// Checks that the folder which the user named is not a file.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`](lenet_files::Kind::Usage) if it is.
+    pub fn check(&self) -> Result<()> {
+        let (name, folder) = match (&self.data_dir, &self.environment) {
+            (Some(folder), _) => ("--data-dir", folder),
+            (None, Some(folder)) => (ENVIRONMENT, folder),
+            (None, None) => return Ok(()),
+        };
+        if folder.exists() && !folder.is_dir() {
+            let message = format!("{name} names the folder of data sets, and this is a file");
+            return Err(Error::usage(message).at(folder));
+        }
+        Ok(())
+    }
+
     /// The folder to download this data set to: its own one below `data_dir`, else below
     /// `LENET_DATA`, else below the user's cache folder. Files of different sets have equal names.
     pub fn download_folder(&self, spec: &DatasetSpec) -> Option<PathBuf> {
@@ -196,9 +213,10 @@ impl Search {
 /// archive with them.
 ///
 /// # Errors
-/// [`Kind::Input`](lenet_files::Kind::Input) if a folder that the user named lacks a file, or if no
-/// place has the data set.
+/// Those of [`Search::check`]; [`Kind::Input`](lenet_files::Kind::Input) if a folder that the user
+/// named lacks a file, or if no place has the data set.
 pub fn locate(spec: &DatasetSpec, search: &Search) -> Result<Origin> {
+    search.check()?;
     let (folders, name) = (search.folders(spec), spec.name);
     if let Some(folder) = folders
         .iter()

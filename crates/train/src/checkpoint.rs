@@ -210,11 +210,20 @@ fn check_identity(
 /// What differs between a stored training and this one: `epochs: 50, now 2`. What computes is not a
 /// difference: it may continue, but not to the same bits.
 fn differences(stored: &Identity, now: &Identity) -> Result<String> {
+    // Where files are does not change results: the digests of what is in them decide.
+    let is_same_data = stored.data_sha256 == now.data_sha256;
+    let is_same_start = stored.from_sha256 == now.from_sha256;
     let values = |identity: &Identity| -> Result<BTreeMap<String, Value>> {
         let mut identity = identity.clone();
         identity.arithmetic.clear();
         // Does not change results.
         identity.config.checkpoint_every = None;
+        if is_same_data {
+            identity.config.dataset.clear();
+        }
+        if is_same_start {
+            identity.config.from = None;
+        }
         let object = serde_json::to_value(identity)
             .map_err(|error| Error::internal("JSON").caused_by(error))?;
         let mut values = BTreeMap::new();

@@ -94,6 +94,7 @@ struct Entry {
 }
 
 fn list(search: &Search, format: Format) -> Outcome<()> {
+    search.check()?;
     for spec in registry::ALL.iter() {
         let entry = Entry {
             name: spec.name,
@@ -182,6 +183,7 @@ pub fn download(
     verbosity: &Verbosity,
     stop: &StopFlag,
 ) -> Outcome<PathBuf> {
+    search.check()?;
     let folder = search.download_folder(spec).ok_or_else(|| {
         Failure::usage(format!(
             "there is no home folder to download to: {CHOOSE_FOLDER}"

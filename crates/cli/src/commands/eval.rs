@@ -1,9 +1,10 @@
 //! `lenet eval`.
 
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::Dataset;
+use lenet_data::{Dataset, Source};
 use lenet_files::{printable, write_atomic};
 use lenet_run::ClassMetrics;
 use lenet_train::{Metrics, Tested, inspect, unfamiliar};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::arguments::{Eval, EvalFormat, is_plain};
-use crate::commands::{check_classes, load_data, load_weights, preparation};
+use crate::commands::{check_classes, load_data, load_weights, preparation, source};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
@@ -41,6 +42,9 @@ pub fn run(arguments: &Eval) -> Outcome {
     let weights = load_weights(arguments.model.as_deref(), &device)?;
     let pictures = preparation(&weights.metadata, arguments.pictures);
     let of_model = weights.metadata.dataset.as_deref();
+    if let Some(folder) = &arguments.errors {
+        check_outside(&source(&arguments.source, of_model)?, folder)?;
+    }
     let (source, loaded) = load_data(&arguments.source, of_model, pictures)?;
     let (split, dataset) = arguments.split.of(loaded.splits);
     check_classes(&source, &dataset, &weights)?;
@@ -137,6 +141,25 @@ fn confusion(metrics: &Metrics, class_names: &[String]) -> Outcome<String> {
             .collect::<Vec<_>>()
     });
     output::csv(std::iter::once(heading.collect()).chain(rows))
+}
+
+/// Refuses an output inside the data, where its pictures would be more data.
+fn check_outside(source: &Source, output: &Path) -> Outcome<()> {
+    let Source::Own(data) = source else {
+        return Ok(());
+    };
+    let output = std::path::absolute(output).unwrap_or_default();
+    let above = output
+        .ancestors()
+        .find_map(|path| fs::canonicalize(path).ok());
+    let data = fs::canonicalize(data).ok();
+    if data.is_some_and(|data| above.is_some_and(|above| above.starts_with(data))) {
+        return Err(Failure::usage(format!(
+            "--errors {output:?} is inside the data set, and its pictures would become a class: name \
+             a folder elsewhere"
+        )));
+    }
+    Ok(())
 }
 
 /// Writes the confusion matrix, the list of the mistakes and a picture of each into an empty folder.

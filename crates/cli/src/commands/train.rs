@@ -50,7 +50,10 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     {
         return already_finished(folder, arguments);
     }
-    let source = Source::parse(OsStr::new(&resolved.config.dataset))?;
+    let source = match (&arguments.resume, &arguments.source.dataset) {
+        (Some(run), None) => source_of_run(run, &resolved.config.dataset)?,
+        _ => Source::parse(OsStr::new(&resolved.config.dataset))?,
+    };
     let print_config = |config: &Config| -> Outcome {
         output::verbatim(config.to_toml()?.trim_end())?;
         Ok(ExitCode::SUCCESS)
@@ -116,6 +119,25 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     }
     // A signal that came while the pictures were drawn still decides the exit code.
     Ok(context.stop.exit_code())
+}
+
+/// The data set that a run was begun on; the run's digests decide whether it is the same.
+fn source_of_run(run: &Path, dataset: &str) -> Outcome<Source> {
+    let path = match Source::parse(OsStr::new(dataset)) {
+        Ok(Source::Own(path)) => path,
+        Ok(known) => return Ok(known),
+        // A name without a separator is a path only where something has it.
+        Err(_) => dataset.into(),
+    };
+    match configuration::path_of_run(run, &path) {
+        Some(found) => Ok(Source::Own(found)),
+        None => Err(Error::new(
+            Kind::Io,
+            "the data of this run are not here: name where they are now with --dataset",
+        )
+        .at(&path)
+        .into()),
+    }
 }
 
 /// Asks on a terminal whether to download a data set.

@@ -5,7 +5,7 @@ use std::fs;
 use image::RgbImage;
 use lenet_data::{Augmentation, registry};
 
-use crate::{contains_all, fails, json, mnist, succeeds};
+use crate::{contains_all, fails, json, lenet, mnist, succeeds};
 
 #[test]
 fn data_is_listed_and_verified() {
@@ -24,6 +24,30 @@ fn data_is_listed_and_verified() {
     assert_eq!(verified["test"]["class_counts"][0], 980);
     let checks = &json(root.path(), "checks")[0];
     assert_eq!(checks["data"]["mnist"], "embedded in the program");
+}
+
+/// A file in place of the folder of data sets is not passed over.
+#[test]
+fn a_file_is_no_folder_of_data_sets() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    fs::write(root.join("file"), "x").unwrap();
+    for command in [
+        "data list",
+        "data verify mnist",
+        "eval",
+        "data download mnist",
+    ] {
+        let output = lenet(root, command).env("LENET_DATA", "file").output();
+        let output = output.unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{command}: {errors}");
+        contains_all(&errors, &["LENET_DATA", "\"file\""]);
+        contains_all(
+            &fails(root, &format!("{command} --data-dir file"), 2),
+            &["--data-dir"],
+        );
+    }
 }
 
 /// The grey of a picture in the sheet's last row, from the right edge: 28x28 squares of 4x4 pixels,

@@ -87,6 +87,49 @@ fn a_folder_of_pictures_from_training_to_prediction() {
     contains_all(&message, &["data"]);
 }
 
+/// The digests decide whether the data are the same, wherever they and the run are by now; a run's
+/// own pictures are no data, and those of `eval` are not written among the data.
+#[test]
+fn a_run_is_resumed_from_elsewhere_and_beside_its_data() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    pictures(&root.join("shapes"));
+    let shapes = root.join("shapes");
+    let training = "train --quiet --epochs 1 --batch-size 8 --dataset";
+    succeeds(&shapes, &format!("{training} ."));
+    succeeds(&shapes, &format!("{training} . --output spot/run"));
+    succeeds(root, &format!("{training} shapes"));
+    let more = "train --resume runs/train-1 --force-config --epochs";
+    for (folder, epochs) in [(&*shapes, 2), (root, 2)] {
+        succeeds(folder, &format!("{more} {epochs}"));
+        let summary = read_json(&folder.join("runs/train-1/summary.json"));
+        assert_eq!(summary["class_names"].as_array().unwrap().len(), 3);
+    }
+    contains_all(
+        &fails(
+            &shapes,
+            "eval --model runs/train-1 --dataset . --errors wrong",
+            2,
+        ),
+        &["wrong", "inside"],
+    );
+
+    fs::create_dir(root.join("elsewhere")).unwrap();
+    let elsewhere = root.join("elsewhere");
+    // Without its summary, the run is not finished.
+    let unfinished = || fs::remove_file(root.join("runs/train-1/summary.json")).unwrap();
+    unfinished();
+    succeeds(&elsewhere, "train --resume ../runs/train-1");
+    unfinished();
+    fs::rename(&shapes, elsewhere.join("moved")).unwrap();
+    let resume = "train --resume runs/train-1";
+    contains_all(&fails(root, resume, 5), &["shapes", "--dataset"]);
+    succeeds(root, &format!("{resume} --dataset elsewhere/moved"));
+    unfinished();
+    fs::remove_file(elsewhere.join("moved/spot/00.png")).unwrap();
+    contains_all(&fails(root, resume, 2), &["data_sha256", "--force-config"]);
+}
+
 /// A grey texture of a side: stripes, checks or dots, of any phase, with grain.
 fn texture(class: u32, at: u32, side: u32) -> GrayImage {
     // A few digits of a product look random enough.

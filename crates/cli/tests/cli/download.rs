@@ -242,6 +242,12 @@ fn c1_c12_mirrors_and_proxies_are_named() {
     let (code, errors) = download(&proxy, "mirror.invalid");
     assert_eq!(code, Some(4), "{errors}");
     assert!(errors.contains("mirror.invalid/mnist"), "{errors}");
+    // One that the client does not understand is an error, not none.
+    for proxy in ["garbage:::", "socks5://localhost:1"] {
+        let (code, errors) = download(proxy, "");
+        assert_eq!(code, Some(2), "{errors}");
+        contains_all(&errors, &["ALL_PROXY", proxy]);
+    }
     let left = fs::read_dir(root.join("cache/mnist")).unwrap();
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, [".lock"]);

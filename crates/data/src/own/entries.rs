@@ -23,7 +23,8 @@ impl Entry {
     }
 }
 
-/// The entries of a folder, sorted by name. Hidden entries and broken links are skipped.
+/// The entries of a folder, sorted by name. Hidden entries, broken links and the folders that lenet
+/// writes are skipped.
 pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
     let failed = |error| Error::io("read", folder, error);
     let mut entries = Vec::new();
@@ -36,11 +37,37 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
         // Follows links, as data is often linked together.
         if let Ok(metadata) = fs::metadata(&path) {
             let is_dir = metadata.is_dir();
+            if is_dir && is_output(&path, OUTPUT_DEPTH) {
+                tracing::debug!("{path:?}: a folder of runs is no data");
+                continue;
+            }
             entries.push(Entry { name, path, is_dir });
         }
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// How far below a folder of runs their folders may be: those of comparisons are one further.
+const OUTPUT_DEPTH: u8 = 2;
+
+/// Whether a folder is that of a run, which has a file `LOCK`, or has nothing but such folders and
+/// what compares them.
+fn is_output(folder: &Path, depth: u8) -> bool {
+    if folder.join("LOCK").is_file() {
+        return true;
+    }
+    let (mut has_runs, entries) = (false, fs::read_dir(folder));
+    let is_ours = |entry: fs::DirEntry| {
+        let is_run = depth > 0 && entry.path().is_dir() && is_output(&entry.path(), depth - 1);
+        has_runs |= is_run;
+        is_run
+            || ["comparison.csv", "comparison.html"]
+                .map(OsString::from)
+                .contains(&entry.file_name())
+    };
+    let mut entries = entries.into_iter().flatten().flatten();
+    entries.all(is_ours) && has_runs
 }
 
 /// The one entry of a kind; if it is there raw and compressed, the compressed one.

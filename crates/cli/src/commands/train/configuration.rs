@@ -1,6 +1,7 @@
 //! From recipe, file and flags to the configuration of a training.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use lenet_data::{Loaded, Source};
 use lenet_files::read_text;
@@ -124,7 +125,12 @@ pub fn resolve(
         resumed.is_some() || flag || table.contains_key(key) || keys.any(|set| set == key)
     };
     let mut config = draft.finish()?;
-    let start = config.from.as_deref().map(Start::load).transpose()?;
+    let from = config.from.as_deref().map(|from| {
+        let found = resumed.and_then(|run| path_of_run(run, Path::new(from)));
+        let found = found.filter(|_| values.from.is_none() && from != Config::BUILT_IN);
+        Start::load(found.as_deref().and_then(Path::to_str).unwrap_or(from))
+    });
+    let start = from.transpose()?;
     if let Some(start) = &start {
         let stated = config.clone();
         start.set_form(&mut config)?;
@@ -146,9 +152,25 @@ pub fn resolve(
     })
 }
 
-/// Whether the configuration differs from that of the run.
+/// Where a path of a run's configuration leads: from this folder, else from the nearest folder above
+/// the run, as it was probably begun in one of them.
+pub fn path_of_run(run: &Path, path: &Path) -> Option<PathBuf> {
+    if path.exists() {
+        return Some(path.to_owned());
+    }
+    let run = std::path::absolute(run).ok()?;
+    let mut found = run.ancestors().map(|folder| folder.join(path));
+    found.find(|path| path.exists())
+}
+
+/// Whether the configuration differs from that of the run. One path may be written in several ways.
 pub fn changes(folder: &Path, config: &Config) -> Outcome<bool> {
-    Ok(Config::read(&folder.join(name::CONFIG))? != *config)
+    let mut stored = Config::read(&folder.join(name::CONFIG))?;
+    let [before, now] = [&stored, config].map(|config| fs::canonicalize(&config.dataset).ok());
+    if before.is_some() && before == now {
+        stored.dataset.clone_from(&config.dataset);
+    }
+    Ok(stored != *config)
 }
 
 /// A run that an earlier command began must have the configuration that this one asks for.
