@@ -49,13 +49,15 @@ mod normalization;
 mod paper;
 mod preparation;
 mod row;
+mod rules;
+mod sheet;
 mod strokes;
 
 pub use decode::{MAX_BYTES, is_picture};
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;
-pub use preparation::{Preparation, STEPS, Step, prepare, prepare_by_steps};
+pub use preparation::{Preparation, STEPS, Step, prepare, prepare_and_count, prepare_by_steps};
 pub use row::{InRow, digits_in_row};
 
 use lenet_files::Kind;
@@ -173,16 +175,41 @@ struct LightOnDark {
     grey: Grey,
     /// Whether it is the negative of dark ink on a light background.
     is_negative: bool,
+    /// The column and row that it begins at, of a sheet on a desk.
+    origin: [usize; 2],
+    /// The image, if the picture is in MNIST's form.
+    as_it_is: Option<[u8; IMAGE_PIXELS]>,
 }
 
-/// The first steps: grey, and the negative if the ink is dark.
+/// The first steps: grey, the sheet that the drawing is on, and the negative if the ink is dark.
 fn light_on_dark(
     picture: &Picture,
     ink: Ink,
     see: &mut impl FnMut(&'static str, &Grey),
 ) -> LightOnDark {
-    let mut grey = flatten::flatten(picture).at_most(WORKING_SIDE);
+    let grey = flatten::flatten(picture).at_most(WORKING_SIDE);
     see("grey", &grey);
+    let mut light = lightened(grey, ink, [0, 0]);
+    // A frame may be around a sheet on a desk.
+    for _ in 0..2 {
+        let found = if light.as_it_is.is_none() {
+            sheet::sheet(&light.grey)
+        } else {
+            None
+        };
+        let Some((mut sheet, [x, y])) = found else {
+            break;
+        };
+        if light.is_negative {
+            sheet.invert();
+        }
+        light = lightened(sheet, ink, [light.origin[0] + x, light.origin[1] + y]);
+    }
+    see("light on dark", &light.grey);
+    light
+}
+
+fn lightened(mut grey: Grey, ink: Ink, origin: [usize; 2]) -> LightOnDark {
     let is_negative = match ink {
         Ink::Auto => paper::is_dark_on_light(&grey),
         Ink::Dark => true,
@@ -191,8 +218,12 @@ fn light_on_dark(
     if is_negative {
         grey.invert();
     }
-    see("light on dark", &grey);
-    LightOnDark { grey, is_negative }
+    LightOnDark {
+        as_it_is: as_it_is(&grey),
+        grey,
+        is_negative,
+        origin,
+    }
 }
 
 fn find_strokes(light: &LightOnDark) -> Strokes {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Form, Grey, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, as_it_is, find_strokes, fit, flatten,
-    image_of, light_on_dark,
+    Form, Grey, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, find_strokes, fit, flatten, image_of,
+    light_on_dark, row,
 };
 
 /// How a picture becomes the network's image of 28x28 pixels. A network is of use only for pictures
@@ -84,7 +84,7 @@ const MAX_BORDER_INK: f64 = 0.1;
 
 fn look(picture: &Picture) -> Look {
     let light = light_on_dark(picture, Ink::Auto, &mut |_, _| {});
-    if as_it_is(&light.grey).is_some() {
+    if light.as_it_is.is_some() {
         return Look::Formed;
     }
     let strokes = find_strokes(&light);
@@ -105,6 +105,12 @@ fn look(picture: &Picture) -> Look {
 
 /// Prepares a picture for the network. Only `Ink` finds pictures blank.
 pub fn prepare(picture: &Picture, preparation: Preparation, ink: Ink) -> Form {
+    prepare_and_count(picture, preparation, ink).0
+}
+
+/// [`prepare`], and how many digits stand beside or above one another, which `Ink` alone counts. The
+/// image has all of them; [`digits_in_row`](crate::digits_in_row) returns each.
+pub fn prepare_and_count(picture: &Picture, preparation: Preparation, ink: Ink) -> (Form, usize) {
     prepare_and_see(picture, preparation, ink, |_, _| {})
 }
 
@@ -128,7 +134,7 @@ pub fn prepare_by_steps(
     ink: Ink,
 ) -> (Form, Vec<Step>) {
     let mut steps = Vec::new();
-    let form = prepare_and_see(picture, preparation, ink, |name, picture| {
+    let (form, _) = prepare_and_see(picture, preparation, ink, |name, picture| {
         let picture = picture.clone();
         steps.push(Step { name, picture });
     });
@@ -140,26 +146,27 @@ fn prepare_and_see(
     preparation: Preparation,
     ink: Ink,
     mut see: impl FnMut(&'static str, &Grey),
-) -> Form {
+) -> (Form, usize) {
     if preparation != Preparation::Ink {
         let grey = flatten::flatten(picture);
         see("grey", &grey);
         let image = resized(grey, ink);
         see("28x28", &Grey::new(IMAGE_SIDE, IMAGE_SIDE, image.to_vec()));
-        return Form::Digit(image);
+        return (Form::Digit(image), 1);
     }
     let light = light_on_dark(picture, ink, &mut see);
-    if let Some(image) = as_it_is(&light.grey) {
+    if let Some(image) = light.as_it_is {
         see("28x28", &light.grey);
-        return Form::Digit(image);
+        return (Form::Digit(image), 1);
     }
     let strokes = find_strokes(&light);
     see("ink", &strokes.ink);
     if strokes.parts.is_empty() {
-        return Form::Blank;
+        return (Form::Blank, 0);
     }
     let all: Vec<usize> = (0..strokes.parts.len()).collect();
-    Form::Digit(image_of(strokes.only(&all), &mut see))
+    let image = image_of(strokes.only(&all), &mut see);
+    (Form::Digit(image), row::count(&strokes.parts))
 }
 
 /// The whole picture in 28x28 pixels; unchanged if it has as many.

@@ -1,10 +1,10 @@
-//! Several digits in a row, such as a postcode or a phone number, become single ones.
+//! Several digits in rows, such as a postcode or a phone number, become single ones.
 
 use std::ops::Range;
 
 use crate::IMAGE_PIXELS;
 use crate::strokes::{Part, enclosing};
-use crate::{Grey, Ink, Picture, find_strokes, light_on_dark};
+use crate::{Grey, Ink, Picture, WORKING_SIDE, find_strokes, light_on_dark};
 
 /// Strokes lower than this part of the highest are not digits but hyphens, dots or commas.
 const LOWEST: f64 = 0.4;
@@ -17,9 +17,18 @@ const WIDEST: f64 = 1.05;
 /// other than ones.
 const USUAL: f64 = 0.75;
 
+/// The gap between two halves of a digit, by the height of the higher one: rows of digits have more
+/// between them.
+const APART: f64 = 0.15;
+
+/// The gap between a digit and its bar or dot.
+const FARTHEST: f64 = 0.5;
+
 /// A digit of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InRow {
+    /// The row of digits that it stands in, 0 for the highest.
+    pub line: usize,
     /// The columns of the picture that it is in.
     pub columns: Range<usize>,
     /// The rows of the picture that it is in.
@@ -28,16 +37,16 @@ pub struct InRow {
     pub image: [u8; IMAGE_PIXELS],
 }
 
-/// Finds the digits of a picture of one row, from left to right, each in MNIST's form. Hyphens, dots
-/// and ruled lines are left out.
+/// Finds the digits of a picture, row by row and from left to right, each in MNIST's form. Hyphens,
+/// dots and ruled lines are left out.
 ///
-/// Strokes above one another are one digit, such as a five and its bar that does not touch it;
+/// Strokes close above one another are one digit, such as a five and its bar that does not touch it;
 /// a drawing too wide for a digit is cut where it is thinnest. Brackets and letters are not told from
-/// digits, nor one row from the next.
+/// digits.
 pub fn digits_in_row(picture: &Picture, ink: Ink) -> Vec<InRow> {
     let light = light_on_dark(picture, ink, &mut |_, _| {});
     // The steps' pixel is as wide as this many of the picture's.
-    let factor = picture.width().div_ceil(light.grey.width().max(1));
+    let factor = picture.width().max(picture.height()).div_ceil(WORKING_SIDE);
     let strokes = find_strokes(&light);
     let mut digits = Vec::new();
     for group in groups(&strokes.parts) {
@@ -50,9 +59,11 @@ pub fn digits_in_row(picture: &Picture, ink: Ink) -> Vec<InRow> {
             let place = |range: Range<usize>, start: usize, most: usize| {
                 (range.start + start) * factor..((range.end + start) * factor).min(most)
             };
+            let [left, top] = light.origin;
             digits.push(InRow {
-                columns: place(columns, group.columns.start, picture.width()),
-                rows: place(rows, group.rows.start, picture.height()),
+                line: group.line,
+                columns: place(columns, left + group.columns.start, picture.width()),
+                rows: place(rows, top + group.rows.start, picture.height()),
                 image: super::image_of(piece, &mut |_, _| {}),
             });
         }
@@ -66,8 +77,15 @@ struct Group {
     parts: Vec<usize>,
     columns: Range<usize>,
     rows: Range<usize>,
+    /// The number of the row, from the top.
+    line: usize,
     /// The height of the row's digits in the median.
     row_height: usize,
+}
+
+/// How many digits stand beside or above one another.
+pub(super) fn count(parts: &[Part]) -> usize {
+    groups(parts).len()
 }
 
 /// Groups strokes above one another, and leaves out those that are not digits.
@@ -85,6 +103,7 @@ fn groups(parts: &[Part]) -> Vec<Group> {
             parts: vec![index],
             columns: part.columns.clone(),
             rows: part.rows.clone(),
+            line: 0,
             row_height: 0,
         };
         // A group that grew may meet one that it missed before.
@@ -96,24 +115,67 @@ fn groups(parts: &[Part]) -> Vec<Group> {
         }
         groups.push(group);
     }
-    let highest = groups.iter().map(|group| group.rows.len()).max();
-    let highest = highest.unwrap_or_default() as f64;
-    groups.retain(|group| group.rows.len() as f64 >= LOWEST * highest);
-    let mut heights: Vec<usize> = groups.iter().map(|group| group.rows.len()).collect();
-    heights.sort_unstable();
-    let median = heights.get(heights.len() / 2).copied().unwrap_or_default();
-    for group in &mut groups {
-        group.row_height = median;
+    let highest = |groups: &[Group]| groups.iter().map(|group| group.rows.len()).max();
+    let is_high = |group: &Group, highest: Option<usize>| {
+        group.rows.len() as f64 >= LOWEST * highest.unwrap_or_default() as f64
+    };
+    let of_all = highest(&groups);
+    groups.retain(|group| is_high(group, of_all));
+    let mut all = Vec::new();
+    for mut line in lines(groups) {
+        let mut heights: Vec<usize> = line.iter().map(|group| group.rows.len()).collect();
+        heights.sort_unstable();
+        for group in &mut line {
+            group.row_height = heights.get(heights.len() / 2).copied().unwrap_or_default();
+        }
+        line.sort_by_key(|group| group.columns.start + group.columns.end);
+        all.extend(line);
     }
-    groups.sort_by_key(|group| group.columns.start + group.columns.end);
-    groups
+    all
 }
 
-/// Whether half of the narrower group's columns are the other's too.
+/// The rows of digits from the top: what shares half of its height with others is in their row.
+fn lines(mut groups: Vec<Group>) -> Vec<Vec<Group>> {
+    groups.sort_by_key(|group| group.rows.start + group.rows.end);
+    let mut lines: Vec<(Range<usize>, Vec<Group>)> = Vec::new();
+    for mut group in groups {
+        let least = |rows: &Range<usize>| rows.len().min(group.rows.len());
+        let number = lines.len();
+        match lines.last_mut() {
+            Some((rows, line)) if 2 * shared(rows, &group.rows) >= least(rows) => {
+                *rows = enclosing([rows.clone(), group.rows.clone()].into_iter());
+                group.line = number - 1;
+                line.push(group);
+            }
+            _ => {
+                group.line = number;
+                lines.push((group.rows.clone(), vec![group]));
+            }
+        }
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// How much two ranges share.
+fn shared(a: &Range<usize>, b: &Range<usize>) -> usize {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+}
+
+/// Whether two groups are one digit: half of the narrower one's columns are the other's too, and no
+/// row of digits could end between them. A part that is too low for a digit may be farther off.
 fn are_above(a: &Group, b: &Group) -> bool {
-    let start = a.columns.start.max(b.columns.start);
-    let end = a.columns.end.min(b.columns.end);
-    2 * end.saturating_sub(start) >= a.columns.len().min(b.columns.len())
+    let (low, high) = (
+        a.rows.len().min(b.rows.len()),
+        a.rows.len().max(b.rows.len()),
+    );
+    let gap = a
+        .rows
+        .start
+        .max(b.rows.start)
+        .saturating_sub(a.rows.end.min(b.rows.end));
+    let is_low = (low as f64) < LOWEST * high as f64;
+    let most = if is_low { FARTHEST } else { APART } * high as f64;
+    2 * shared(&a.columns, &b.columns) >= a.columns.len().min(b.columns.len()) && gap as f64 <= most
 }
 
 /// The columns of each digit in a drawing: all of them, or, if it is too wide for a digit, those

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Grey;
+use crate::rules::rules;
 
 /// Less ink than this part of the ground's light is no drawing but the grain of the paper; a faint
 /// pencil leaves a fifth.
@@ -14,6 +15,9 @@ const SPECK: f32 = 1. / 40.;
 
 /// A drawing has at least this many pixels in its longer side; what is smaller is a dot.
 const SMALLEST: usize = 4;
+
+/// What is drawn in a frame is at least as long as the frame's shorter side by this.
+const FRAMED: usize = 3;
 
 /// The strokes of a picture.
 pub(super) struct Strokes {
@@ -56,6 +60,40 @@ struct Levels {
 /// A stroke is what reaches the core level somewhere, with all that touches it down to half of that
 /// level (Canny's hysteresis): faint ends of a strong stroke are kept, equally faint stains are not.
 pub(super) fn strokes(ink: &[f32], width: usize) -> Strokes {
+    without_rules(ink, width).unwrap_or_else(|| of_ink(ink, width))
+}
+
+/// The strokes without ruled lines, if there are any of both. What reaches the border too may be a
+/// digit that was cut out tightly, whose straight strokes run from border to border.
+fn without_rules(ink: &[f32], width: usize) -> Option<Strokes> {
+    let floor = levels(ink)?.floor;
+    let is_ink: Vec<bool> = ink
+        .iter()
+        .map(|&ink| ink > floor.max(FAINTEST / 2.))
+        .collect();
+    let rules = rules(&is_ink, width);
+    if rules.is_empty() {
+        return None;
+    }
+    let mut ink = ink.to_vec();
+    for at in rules {
+        if let Some(ink) = ink.get_mut(at) {
+            *ink = 0.;
+        }
+    }
+    let strokes = of_ink(&ink, width);
+    let (right, bottom) = (width, ink.len() / width.max(1));
+    let is_inside = |part: &Part| {
+        part.columns.start > 0
+            && part.rows.start > 0
+            && part.columns.end < right
+            && part.rows.end < bottom
+    };
+    let is_drawn = !strokes.parts.is_empty() && strokes.parts.iter().all(is_inside);
+    is_drawn.then_some(strokes)
+}
+
+fn of_ink(ink: &[f32], width: usize) -> Strokes {
     let height = ink.len() / width.max(1);
     let Some(levels) = levels(ink) else {
         return Strokes {
@@ -64,8 +102,12 @@ pub(super) fn strokes(ink: &[f32], width: usize) -> Strokes {
             labels: vec![0; ink.len()],
         };
     };
-    let (mut parts, mut labels) = parts(ink, width, levels);
+    let low = levels.floor.max(levels.core / 2.);
+    let of = |at: usize| ink.get(at).copied().unwrap_or_default();
+    let is_in = |at| of(at) > levels.floor && of(at) >= low;
+    let (mut parts, mut labels) = flood(ink.len(), width, is_in, |at| of(at) >= levels.core);
     drop_specks(&mut parts, &mut labels);
+    drop_frame(&mut parts, &mut labels, width);
     let kept = dilated(&labels, width);
     let range = levels.full - levels.floor;
     let pixels = std::iter::zip(ink, kept)
@@ -143,7 +185,7 @@ fn levels(ink: &[f32]) -> Option<Levels> {
 /// whose means lie farthest apart, each weighted by its size. Without the ground, which would
 /// outweigh a thin stroke, they are the strokes' soft edges and stains on one side and cores on the
 /// other. Where all values are the same, it is they.
-fn otsu(values: impl Iterator<Item = f32>) -> Option<f32> {
+pub(super) fn otsu(values: impl Iterator<Item = f32>) -> Option<f32> {
     const BINS: usize = 256;
     let mut histogram = [0_u64; BINS];
     for value in values {
@@ -199,24 +241,28 @@ fn neighbours(x: usize, y: usize) -> [(usize, usize); 8] {
     ]
 }
 
-/// Labels what touches, by flooding from one pixel of each part after the other.
-fn parts(ink: &[f32], width: usize, levels: Levels) -> (Vec<Part>, Vec<u32>) {
-    let low = levels.floor.max(levels.core / 2.);
-    let mut labels = vec![0_u32; ink.len()];
+/// Labels what touches, by flooding from one pixel of each part after the other: 1 + the index of
+/// its part, 0 for what `is_in` leaves out.
+pub(super) fn flood(
+    count: usize,
+    width: usize,
+    is_in: impl Fn(usize) -> bool,
+    is_core: impl Fn(usize) -> bool,
+) -> (Vec<Part>, Vec<u32>) {
+    let mut labels = vec![0_u32; count];
     let mut parts = Vec::new();
     let mut open = Vec::new();
-    for start in 0..ink.len() {
+    for start in 0..count {
         open.push((start % width, start / width));
         let mut part: Option<Part> = None;
         let label = parts.len() as u32 + 1;
         while let Some((x, y)) = open.pop() {
-            let Some(at) = index(x, y, width) else {
+            let Some((at, mark)) =
+                index(x, y, width).and_then(|at| Some((at, labels.get_mut(at)?)))
+            else {
                 continue;
             };
-            let (Some(mark), Some(&ink)) = (labels.get_mut(at), ink.get(at)) else {
-                continue;
-            };
-            if *mark > 0 || ink <= levels.floor || ink < low {
+            if *mark > 0 || !is_in(at) {
                 continue;
             }
             *mark = label;
@@ -229,7 +275,7 @@ fn parts(ink: &[f32], width: usize, levels: Levels) -> (Vec<Part>, Vec<u32>) {
             part.columns = enclosing([part.columns.clone(), x..x + 1].into_iter());
             part.rows = enclosing([part.rows.clone(), y..y + 1].into_iter());
             part.area += 1;
-            part.has_core |= ink >= levels.core;
+            part.has_core |= is_core(at);
             open.extend(neighbours(x, y));
         }
         parts.extend(part);
@@ -245,16 +291,53 @@ fn drop_specks(parts: &mut Vec<Part>, labels: &mut [u32]) {
     let is_kept = |part: &Part| {
         part.has_core && extent >= SMALLEST && part.area as f32 >= largest as f32 * SPECK
     };
+    let kept: Vec<bool> = parts.iter().map(is_kept).collect();
+    keep(parts, labels, &kept);
+}
+
+/// Leaves out a frame: a part around all others, whose ink is in none of their places. A zero with a
+/// dot in it is none, for what is drawn in a frame is larger than that.
+fn drop_frame(parts: &mut Vec<Part>, labels: &mut [u32], width: usize) {
+    let largest = |part: &&Part| part.columns.len() * part.rows.len();
+    let Some(frame) = parts.iter().max_by_key(largest).cloned() else {
+        return;
+    };
+    let kept: Vec<bool> = parts.iter().map(|part| *part != frame).collect();
+    let others = || parts.iter().filter(|part| **part != frame);
+    let is_within = |part: &Part| {
+        let holds = |outer: &Range<usize>, inner: &Range<usize>| {
+            outer.start < inner.start && inner.end < outer.end
+        };
+        holds(&frame.columns, &part.columns) && holds(&frame.rows, &part.rows)
+    };
+    let is_free = |part: &Part| {
+        part.rows.clone().all(|y| {
+            let row = labels.get(y * width + part.columns.start..y * width + part.columns.end);
+            let is_frame =
+                |label: &u32| kept.get((*label as usize).wrapping_sub(1)) == Some(&false);
+            !row.unwrap_or_default().iter().any(is_frame)
+        })
+    };
+    let drawn = others().map(Part::extent).max().unwrap_or_default();
+    let side = frame.columns.len().min(frame.rows.len());
+    if drawn * FRAMED >= side && others().all(|part| is_within(part) && is_free(part)) {
+        keep(parts, labels, &kept);
+    }
+}
+
+/// Leaves out all parts but those to keep.
+fn keep(parts: &mut Vec<Part>, labels: &mut [u32], kept: &[bool]) {
     let mut number = 0;
     let mut numbers = vec![0];
-    numbers.extend(parts.iter().map(|part| {
-        number += u32::from(is_kept(part));
-        if is_kept(part) { number } else { 0 }
+    numbers.extend(kept.iter().map(|&kept| {
+        number += u32::from(kept);
+        if kept { number } else { 0 }
     }));
     for label in labels {
         *label = numbers.get(*label as usize).copied().unwrap_or_default();
     }
-    parts.retain(is_kept);
+    let mut kept = kept.iter();
+    parts.retain(|_| kept.next() == Some(&true));
 }
 
 /// The labelled pixels and those that touch one.
