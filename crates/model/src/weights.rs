@@ -88,6 +88,13 @@ fn one() -> f32 {
 }
 
 impl Metadata {
+    /// Whether each class is a single character, such as a digit.
+    pub fn has_single_characters(&self) -> bool {
+        self.class_names
+            .iter()
+            .all(|name| name.chars().count() == 1)
+    }
+
     /// The metadata of a network that was trained by this release.
     pub fn new(architecture: Architecture, class_names: Vec<String>, input: Normalization) -> Self {
         Self {

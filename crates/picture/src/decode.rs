@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use lenet_files::{Format, Kind};
 
-use crate::{Error, MAX_SIDE, Picture, Result, check_sides, unreadable};
+use crate::{Error, MAX_SIDE, Picture, Result, WORKING_SIDE, check_sides, unreadable};
 
 /// How the names of picture files end, in lower case.
 const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
@@ -15,34 +15,40 @@ const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "bmp"];
 /// The most bytes that a picture file may have.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// The most bytes that a decoder may allocate: four of sixteen bits for each pixel of the largest
-/// picture, and the same again for its own needs.
-const MAX_ALLOCATION: u64 = 2 * 8 * (MAX_SIDE * MAX_SIDE) as u64;
+/// The most bytes that the pixels of a picture may have as it is decoded: four for each of the
+/// largest picture, whatever is stored in sixteen bits.
+const MAX_DECODED: usize = 4 * MAX_SIDE * MAX_SIDE;
+
+/// The most bytes that a decoder may allocate: the pixels, and the same again for its own needs.
+const MAX_ALLOCATION: u64 = 2 * MAX_DECODED as u64;
+
+/// Bytes for each pixel that the steps work on, of which there are at most the square of
+/// [`WORKING_SIDE`].
+const WORKING_BYTES: usize = 32;
 
 impl Picture {
     /// Decodes a PNG, JPEG or BMP picture, recognised by its content. It is turned as its EXIF data says;
     /// an animation becomes its first frame.
     ///
     /// # Errors
-    /// Not such a picture, a damaged one, one in the colours of print, or one that is too large; the
-    /// size is judged by the header, before any pixel is decoded.
+    /// Not such a picture, a damaged one, one in the colours of print, one that is too large, or one
+    /// for which there is too little memory; the size is judged by the header, before any pixel is
+    /// decoded.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        if bytes.len() > MAX_BYTES {
-            let count = bytes.len();
-            let message = format!("a picture of {count} bytes; at most {MAX_BYTES} are read");
-            return Err(Error::new(Kind::PictureTooLarge, message));
-        }
-        let format = format(bytes)?;
-        if format == ImageFormat::Jpeg {
-            check_jpeg(bytes)?;
-        }
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(MAX_ALLOCATION);
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder().map_err(unreadable)?;
+        let (mut decoder, decoded) = decoder(bytes)?;
         let (width, height) = decoder.dimensions();
-        check_sides(width as usize, height as usize)?;
+        let pixels = width as usize * height as usize;
+        let needed = decoded + 4 * pixels + WORKING_BYTES * pixels.min(WORKING_SIDE * WORKING_SIDE);
+        // The decoders end the process where they get no memory: a look whether there is some.
+        let mut memory = Vec::<u8>::new();
+        memory.try_reserve_exact(needed).map_err(|error| {
+            let megabytes = needed.div_ceil(1_000_000);
+            let message = format!(
+                "too little memory for a picture of {width}x{height} pixels, which needs {megabytes} MB"
+            );
+            Error::new(Kind::Io, message).caused_by(error)
+        })?;
+        drop(memory);
         // Damaged EXIF data is no reason to refuse the picture.
         let orientation = decoder.orientation().ok();
         let mut image = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
@@ -51,9 +57,45 @@ impl Picture {
         }
         let image = image.into_rgba8();
         let (width, height) = image.dimensions();
-        let (pixels, _) = image.as_raw().as_chunks::<4>();
-        Picture::new(width as usize, height as usize, pixels.to_vec())
+        Picture::from_bytes(width as usize, height as usize, image.into_raw())
     }
+}
+
+/// The bytes that the pixels of a picture have as it is decoded, by its header.
+///
+/// # Errors
+/// Those of [`Picture::decode`] that the header shows.
+pub fn decoded_bytes(bytes: &[u8]) -> Result<usize> {
+    Ok(decoder(bytes)?.1)
+}
+
+fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder, usize)> {
+    let too_large = |what: String| Error::new(Kind::PictureTooLarge, what);
+    if bytes.len() > MAX_BYTES {
+        let count = bytes.len();
+        let message = format!("a picture of {count} bytes; at most {MAX_BYTES} are read");
+        return Err(too_large(message));
+    }
+    let format = format(bytes)?;
+    if format == ImageFormat::Jpeg {
+        check_jpeg(bytes)?;
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(unreadable)?;
+    let (width, height) = decoder.dimensions();
+    check_sides(width as usize, height as usize)?;
+    let decoded = decoder.total_bytes() as usize;
+    if decoded > MAX_DECODED {
+        let message = format!(
+            "a picture of {width}x{height} pixels, which have {decoded} bytes; \
+             at most {MAX_DECODED} are decoded"
+        );
+        return Err(too_large(message));
+    }
+    Ok((decoder, decoded))
 }
 
 /// Whether the file at a path is a picture that is decoded here: by the end of its name, whose

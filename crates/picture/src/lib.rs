@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | a file's bytes | [`Picture::decode`] | PNG, JPEG or BMP, upright, colours and transparency |
 //! | grey | `flatten` | composited on the background that the border suggests; luma |
-//! | light on dark | `paper` | the negative if the border is lighter than the ink |
-//! | ink | `paper`, `strokes` | without the shading and grain of the paper, without specks |
+//! | light on dark | `sheet`, `paper` | the sheet without desk and frame; the negative if the border is lighter than the ink |
+//! | ink | `paper`, `strokes`, `rules` | without the shading and grain of the paper, without specks, boxes and ruled lines |
 //! | a drawing | `fit` | cut to its bounds; thin strokes thickened |
 //! | 20x20 | `fit` | in this box, aspect kept, area by area |
 //! | 28x28 | `fit` | centre of mass in the middle |
@@ -53,7 +53,7 @@ mod rules;
 mod sheet;
 mod strokes;
 
-pub use decode::{MAX_BYTES, is_picture};
+pub use decode::{MAX_BYTES, decoded_bytes, is_picture};
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;
@@ -81,7 +81,8 @@ const WORKING_SIDE: usize = 1024;
 pub struct Picture {
     width: usize,
     height: usize,
-    pixels: Vec<[u8; 4]>,
+    /// Four bytes a pixel.
+    bytes: Vec<u8>,
 }
 
 impl Picture {
@@ -90,9 +91,13 @@ impl Picture {
     /// # Errors
     /// No pixels, sides of more than [`MAX_SIDE`], or a number of pixels that does not fit the sides.
     pub fn new(width: usize, height: usize, pixels: Vec<[u8; 4]>) -> Result<Self> {
+        Self::from_bytes(width, height, pixels.into_flattened())
+    }
+
+    fn from_bytes(width: usize, height: usize, bytes: Vec<u8>) -> Result<Self> {
         check_sides(width, height)?;
-        if pixels.len() != width * height {
-            let count = pixels.len();
+        if bytes.len() != 4 * width * height {
+            let count = bytes.len() / 4;
             return Err(unreadable(format!(
                 "{width}x{height} pixels, but there are {count}"
             )));
@@ -100,7 +105,7 @@ impl Picture {
         Ok(Self {
             width,
             height,
-            pixels,
+            bytes,
         })
     }
 
@@ -125,7 +130,7 @@ impl Picture {
 
     /// All pixels, row after row.
     pub fn pixels(&self) -> &[[u8; 4]] {
-        &self.pixels
+        self.bytes.as_chunks().0
     }
 }
 

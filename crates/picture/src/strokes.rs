@@ -60,7 +60,13 @@ struct Levels {
 /// A stroke is what reaches the core level somewhere, with all that touches it down to half of that
 /// level (Canny's hysteresis): faint ends of a strong stroke are kept, equally faint stains are not.
 pub(super) fn strokes(ink: &[f32], width: usize) -> Strokes {
-    without_rules(ink, width).unwrap_or_else(|| of_ink(ink, width))
+    let (strokes, has_frame) = of_ink(ink, width);
+    let ruled = if has_frame {
+        None
+    } else {
+        without_rules(ink, width)
+    };
+    ruled.unwrap_or(strokes)
 }
 
 /// The strokes without ruled lines, if there are any of both. What reaches the border too may be a
@@ -81,33 +87,33 @@ fn without_rules(ink: &[f32], width: usize) -> Option<Strokes> {
             *ink = 0.;
         }
     }
-    let strokes = of_ink(&ink, width);
-    let (right, bottom) = (width, ink.len() / width.max(1));
+    let (strokes, _) = of_ink(&ink, width);
+    let height = ink.len() / width.max(1);
     let is_inside = |part: &Part| {
-        part.columns.start > 0
-            && part.rows.start > 0
-            && part.columns.end < right
-            && part.rows.end < bottom
+        let starts_inside = part.columns.start.min(part.rows.start) > 0;
+        starts_inside && part.columns.end < width && part.rows.end < height
     };
     let is_drawn = !strokes.parts.is_empty() && strokes.parts.iter().all(is_inside);
     is_drawn.then_some(strokes)
 }
 
-fn of_ink(ink: &[f32], width: usize) -> Strokes {
+/// The strokes, and whether there was a frame around them.
+fn of_ink(ink: &[f32], width: usize) -> (Strokes, bool) {
     let height = ink.len() / width.max(1);
     let Some(levels) = levels(ink) else {
-        return Strokes {
+        let blank = Strokes {
             ink: Grey::new(width, height, Vec::new()),
             parts: Vec::new(),
             labels: vec![0; ink.len()],
         };
+        return (blank, false);
     };
     let low = levels.floor.max(levels.core / 2.);
     let of = |at: usize| ink.get(at).copied().unwrap_or_default();
     let is_in = |at| of(at) > levels.floor && of(at) >= low;
     let (mut parts, mut labels) = flood(ink.len(), width, is_in, |at| of(at) >= levels.core);
     drop_specks(&mut parts, &mut labels);
-    drop_frame(&mut parts, &mut labels, width);
+    let has_frame = drop_frame(&mut parts, &mut labels, width);
     let kept = dilated(&labels, width);
     let range = levels.full - levels.floor;
     let pixels = std::iter::zip(ink, kept)
@@ -118,11 +124,12 @@ fn of_ink(ink: &[f32], width: usize) -> Strokes {
             false => 0,
         })
         .collect();
-    Strokes {
+    let strokes = Strokes {
         ink: Grey::new(width, height, pixels),
         parts,
         labels,
-    }
+    };
+    (strokes, has_frame)
 }
 
 impl Strokes {
@@ -295,34 +302,35 @@ fn drop_specks(parts: &mut Vec<Part>, labels: &mut [u32]) {
     keep(parts, labels, &kept);
 }
 
-/// Leaves out a frame: a part around all others, whose ink is in none of their places. A zero with a
-/// dot in it is none, for what is drawn in a frame is larger than that.
-fn drop_frame(parts: &mut Vec<Part>, labels: &mut [u32], width: usize) {
-    let largest = |part: &&Part| part.columns.len() * part.rows.len();
-    let Some(frame) = parts.iter().max_by_key(largest).cloned() else {
-        return;
+/// Leaves out a frame, and says whether there was one: a part that has ink to the left and right of all others, above and below. A
+/// zero with a dot in it is none, for what is drawn in a frame is larger than that.
+fn drop_frame(parts: &mut Vec<Part>, labels: &mut [u32], width: usize) -> bool {
+    let largest = |(_, part): &(usize, &Part)| part.columns.len() * part.rows.len();
+    let Some((at, frame)) = parts.iter().enumerate().max_by_key(largest) else {
+        return false;
     };
-    let kept: Vec<bool> = parts.iter().map(|part| *part != frame).collect();
-    let others = || parts.iter().filter(|part| **part != frame);
+    let is_frame = |x, y| {
+        let label = index(x, y, width).and_then(|at| labels.get(at));
+        label == Some(&(at as u32 + 1))
+    };
     let is_within = |part: &Part| {
-        let holds = |outer: &Range<usize>, inner: &Range<usize>| {
-            outer.start < inner.start && inner.end < outer.end
-        };
-        holds(&frame.columns, &part.columns) && holds(&frame.rows, &part.rows)
+        let (columns, rows) = (&part.columns, &part.rows);
+        let middle = |range: &Range<usize>| (range.start + range.end) / 2;
+        let (x, y) = (middle(columns), middle(rows));
+        (frame.columns.start..columns.start).any(|x| is_frame(x, y))
+            && (columns.end..frame.columns.end).any(|x| is_frame(x, y))
+            && (frame.rows.start..rows.start).any(|y| is_frame(x, y))
+            && (rows.end..frame.rows.end).any(|y| is_frame(x, y))
     };
-    let is_free = |part: &Part| {
-        part.rows.clone().all(|y| {
-            let row = labels.get(y * width + part.columns.start..y * width + part.columns.end);
-            let is_frame =
-                |label: &u32| kept.get((*label as usize).wrapping_sub(1)) == Some(&false);
-            !row.unwrap_or_default().iter().any(is_frame)
-        })
-    };
+    let others = || parts.iter().filter(|part| *part != frame);
     let drawn = others().map(Part::extent).max().unwrap_or_default();
     let side = frame.columns.len().min(frame.rows.len());
-    if drawn * FRAMED >= side && others().all(|part| is_within(part) && is_free(part)) {
+    let has_frame = drawn * FRAMED >= side && others().all(is_within);
+    if has_frame {
+        let kept: Vec<bool> = parts.iter().map(|part| part != frame).collect();
         keep(parts, labels, &kept);
     }
+    has_frame
 }
 
 /// Leaves out all parts but those to keep.

@@ -9,14 +9,19 @@ use hyper::header::{
     ALLOW, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue,
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use lenet_picture::{Form, Ink, Picture, Preparation, prepare};
+use lenet_files::Kind as ErrorKind;
+use lenet_picture::{Form, Ink, Picture, decoded_bytes, prepare_and_count};
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::limits::{BODY_TIME, DISCARD_TIME, DISCARDED_BYTES, JSON_BYTES, PICTURE_BYTES};
+use crate::limits::{
+    BODY_TIME, DECODED_BYTES, DISCARD_TIME, DISCARDED_BYTES, JSON_BYTES, JSON_PICTURES_BYTES,
+    LARGE_BYTES, PICTURE_BYTES,
+};
 use crate::network::{Answer, Image};
+use crate::pixels::Wanted;
 use crate::refusal::{Refusal, Response, answer, json};
 use crate::{App, page, pixels};
 
@@ -81,63 +86,145 @@ struct Prediction<'a> {
     /// Whether the image resembles those of the training, if the model knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     familiar: Option<bool>,
+    /// How many digits it shows, if there are several; they have no label together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    several: Option<usize>,
 }
+
+impl<'a> Prediction<'a> {
+    fn new(answer: &'a Answer, count: usize) -> Self {
+        let Answer {
+            about,
+            values,
+            familiar,
+        } = answer;
+        let several = (count > 1 && about.has_single_characters()).then_some(count);
+        let likeliest = about.likeliest(values).filter(|_| several.is_none());
+        let (label, probability) = likeliest.unzip();
+        Self {
+            label,
+            probability,
+            probabilities: about.by_name(values).collect(),
+            blank: false,
+            familiar: *familiar,
+            several,
+        }
+    }
+}
+
+/// An image, if anything is drawn, and the number of digits on it.
+type Drawn = (Option<Image>, usize);
 
 async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let kind = Kind::of(&head.headers)?;
     let asks_first = head.headers.contains_key(EXPECT);
     let is_json = kind == Kind::Json;
-    let limit = if is_json { JSON_BYTES } else { PICTURE_BYTES };
-    let (bytes, _memory) = read(body, asks_first, limit, &app.memory).await?;
-    let waiting = Arc::clone(&app.waiting).try_acquire_owned();
-    let waiting = waiting.map_err(|_| Refusal::busy())?;
-    let (image, _waiting) = if kind.is_json(&bytes) {
-        if bytes.len() > JSON_BYTES {
-            return Err(too_large(JSON_BYTES));
-        }
-        (Ok(Some(pixels::parse(&bytes)?)), waiting)
+    let limit = if is_json {
+        JSON_PICTURES_BYTES
     } else {
-        // Decoding takes as long as the picture is large: threads of their own, one a core, do it.
-        // The set drops a picture whose turn has not come if its client leaves.
-        let mut decoding = JoinSet::new();
-        let preparation = app.classifier.about().preparation();
-        decoding.spawn_blocking(move || (decode(&bytes, preparation), waiting));
-        let decoded = decoding.join_next().await;
-        decoded.and_then(Result::ok).ok_or_else(Refusal::internal)?
+        PICTURE_BYTES
     };
-    let Some(image) = image? else {
-        let blank = Prediction {
-            blank: true,
-            ..Prediction::default()
-        };
-        return Ok(json(StatusCode::OK, &blank));
+    let (bytes, _memory) = read(body, asks_first, limit, &app.memory).await?;
+    let hold = |count: usize| {
+        let waiting = Arc::clone(&app.waiting).try_acquire_many_owned(count as u32);
+        waiting.map_err(|_| Refusal::busy())
     };
-    let answer = app.classifier.classify(image).await;
-    let Answer {
-        about,
-        values,
-        familiar,
-    } = answer.ok_or_else(Refusal::internal)?;
-    let (label, probability) = about.likeliest(&values).unzip();
-    let prediction = Prediction {
-        label,
-        probability,
-        probabilities: about.by_name(&values).collect(),
-        blank: false,
-        familiar,
+    let mut waiting = hold(1)?;
+    let (pictures, is_list) = if kind.is_json(&bytes) {
+        match pixels::parse(&bytes) {
+            Ok(Wanted::Pictures(pictures, is_list)) => (pictures, is_list),
+            _ if bytes.len() > JSON_BYTES => return Err(too_large(JSON_BYTES)),
+            Ok(Wanted::Image(image)) => return answered(app, vec![(image, 1)], false).await,
+            Err(refusal) => return Err(refusal),
+        }
+    } else {
+        (vec![bytes], false)
     };
-    Ok(json(StatusCode::OK, &prediction))
+    waiting.merge(hold(pictures.len() - 1)?);
+    let (drawn, _waiting) = decode(app, pictures, is_list, waiting).await?;
+    answered(app, drawn?, is_list).await
 }
 
-/// The picture as the network takes it, if anything is drawn.
-fn decode(bytes: &[u8], preparation: Preparation) -> Result<Option<Image>, Refusal> {
-    let picture =
-        Picture::decode(bytes).map_err(|error| Refusal::bad_request(error.to_string()))?;
-    Ok(match prepare(&picture, preparation, Ink::Auto) {
-        Form::Digit(image) => Some(Box::new(image.map(f32::from))),
-        Form::Blank => None,
-    })
+/// Decodes pictures, which takes as long as they are large: threads of their own do it, and large ones
+/// wait for each other before they take one. Keeps what it holds of `waiting` until it is done, though
+/// the client may have left.
+async fn decode<Waiting: Send + 'static>(
+    app: &App,
+    pictures: Vec<Vec<u8>>,
+    is_list: bool,
+    waiting: Waiting,
+) -> Result<(Result<Vec<Drawn>, Refusal>, Waiting), Refusal> {
+    let named = move |at: usize, error: lenet_picture::Error| match error.kind() {
+        ErrorKind::Io => Refusal::busy(),
+        _ if is_list => pixels::wrong(format!("pictures[{at}]"), error.to_string()),
+        _ => Refusal::bad_request(error.to_string()),
+    };
+    let mut decoded = 0_usize;
+    for (at, picture) in pictures.iter().enumerate() {
+        decoded += decoded_bytes(picture).map_err(|error| named(at, error))?;
+    }
+    if decoded > DECODED_BYTES {
+        let message = format!(
+            "pictures whose pixels have {decoded} bytes; at most {DECODED_BYTES} are decoded, and a \
+             smaller picture is classified as well"
+        );
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
+    let large = if decoded > LARGE_BYTES {
+        let large = Arc::clone(&app.decoding).acquire_many_owned(decoded as u32);
+        Some(large.await.map_err(|_closed| Refusal::internal())?)
+    } else {
+        None
+    };
+    let preparation = app.classifier.about().preparation();
+    // The set drops pictures whose turn has not come if their client leaves.
+    let mut decoding = JoinSet::new();
+    decoding.spawn_blocking(move || {
+        let _large = large;
+        let drawn = pictures.into_iter().enumerate().map(|(at, bytes)| {
+            let picture = Picture::decode(&bytes).map_err(|error| named(at, error))?;
+            Ok(match prepare_and_count(&picture, preparation, Ink::Auto) {
+                (Form::Digit(image), count) => (Some(Box::new(image.map(f32::from))), count),
+                (Form::Blank, _) => (None, 0),
+            })
+        });
+        (drawn.collect(), waiting)
+    });
+    let decoded = decoding.join_next().await;
+    decoded.and_then(Result::ok).ok_or_else(Refusal::internal)
+}
+
+/// What the network makes of images: of a list, a list.
+async fn answered(app: &App, drawn: Vec<Drawn>, is_list: bool) -> Result<Response, Refusal> {
+    let asked = drawn.into_iter().map(|(image, count)| {
+        let answer = image.map(|image| app.classifier.classify(image));
+        (answer, count)
+    });
+    // All wait for the same batch.
+    let asked: Vec<_> = asked.collect();
+    let mut answers = Vec::new();
+    for (answer, count) in asked {
+        let answer = match answer {
+            Some(answer) => Some(answer.await.map_err(|_failed| Refusal::internal())?),
+            None => None,
+        };
+        answers.push((answer, count));
+    }
+    let mut predictions = answers.iter().map(|(answer, count)| match answer {
+        Some(answer) => Prediction::new(answer, *count),
+        None => Prediction {
+            blank: true,
+            ..Prediction::default()
+        },
+    });
+    if is_list {
+        let predictions: Vec<Prediction<'_>> = predictions.collect();
+        let all = BTreeMap::from([("predictions", predictions)]);
+        return Ok(json(StatusCode::OK, &all));
+    }
+    let prediction = predictions.next().ok_or_else(Refusal::internal)?;
+    Ok(json(StatusCode::OK, &prediction))
 }
 
 /// What the headers say of a body.
@@ -230,7 +317,7 @@ async fn collect<'a>(
 
 fn too_large(limit: usize) -> Refusal {
     let message = format!(
-        "more than {limit} bytes: a picture may have {PICTURE_BYTES}, JSON {JSON_BYTES}; \
+        "more than {limit} bytes: a picture may have {PICTURE_BYTES}, pixels in JSON {JSON_BYTES}; \
          a smaller picture is classified as well"
     );
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)

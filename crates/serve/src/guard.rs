@@ -7,13 +7,17 @@ use std::task::Poll;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, HOST, HeaderValue};
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN,
+    TRANSFER_ENCODING, VARY,
+};
 use hyper::http::uri::Authority;
-use hyper::{Request, StatusCode, Version};
+use hyper::{HeaderMap, Method, Request, StatusCode, Version};
 use tokio::time::timeout;
 
 use crate::limits::REQUEST_TIME;
-use crate::refusal::{Refusal, Response};
+use crate::refusal::{self, Refusal, Response};
 use crate::{App, api};
 
 /// The page may load what comes from here and nothing else. `wasm-unsafe-eval` lets it compile
@@ -34,8 +38,13 @@ const HEADERS: [(&str, &str); 5] = [
 pub async fn answer(app: &App, request: Request<Incoming>) -> Response {
     let begun = Instant::now();
     let route = route(request.uri().path());
+    let origin = allowed_origin(app, request.headers());
     let answer = caught(async {
         check_host(&app.hosts, &request)?;
+        check_encoding(request.headers())?;
+        if origin.is_some() && request.method() == Method::OPTIONS {
+            return Ok(preflight(request.headers()));
+        }
         api::route(app, request).await
     });
     let answer = timeout(REQUEST_TIME, answer).await;
@@ -45,11 +54,52 @@ pub async fn answer(app: &App, request: Request<Incoming>) -> Response {
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if !app.origins.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("origin"));
+    }
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
     let cache = headers.entry(CACHE_CONTROL);
     cache.or_insert(HeaderValue::from_static("no-store"));
     app.metrics
         .request(route, response.status().as_u16(), begun.elapsed());
     response
+}
+
+/// The page elsewhere that asks, if it may.
+fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    let is_allowed = app.origins.iter().any(|allowed| origin == allowed.as_str());
+    is_allowed.then(|| origin.clone())
+}
+
+/// What a browser asks before a page elsewhere may send a picture:
+/// <https://fetch.spec.whatwg.org/#http-cors-protocol>. From a public page to a machine at home it
+/// asks for that as well.
+fn preflight(headers: &HeaderMap) -> Response {
+    const PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+    let allowed = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    let mut response = refusal::answer(StatusCode::NO_CONTENT, allowed, "");
+    if headers.contains_key("access-control-request-private-network") {
+        let headers = response.headers_mut();
+        headers.insert(PRIVATE, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// hyper reads `chunked` alone, and leaves in the body what else is named before it.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Ok(());
+    }
+    let message = "a transfer encoding other than chunked";
+    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message))
 }
 
 /// What a future returns, or 500 if it panics; the panic's message is on standard error.

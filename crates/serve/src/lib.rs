@@ -7,7 +7,7 @@
 //! | `connections` | accepts sockets, one task each |
 //! | `guard` | what every request goes through: names, time, panics, headers, metrics |
 //! | `api` | the routes: from a body to an answer |
-//! | `pixels` | a body of JSON |
+//! | `pixels` | a body of JSON: pixels, or pictures in base64 |
 //! | `network` | the one thread that classifies what waits |
 //! | `page` | the page's files |
 //! | `limits` | what a client may cost |
@@ -20,7 +20,7 @@
 //! use lenet_serve::{Server, Settings};
 //!
 //! let weights = pretrained::mnist(&candle_core::Device::Cpu)?;
-//! let settings = Settings { address: "127.0.0.1:8080".parse()?, hosts: Vec::new() };
+//! let settings = Settings { address: "127.0.0.1:8080".parse()?, hosts: Vec::new(), origins: Vec::new() };
 //! let server = Server::start(&weights, &settings)?;
 //! println!("http://{}", server.address());
 //! std::thread::sleep(Duration::from_secs(60));
@@ -56,7 +56,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use connections::accept;
-use limits::{BODIES_BYTES, WAITING};
+use limits::{BODIES_BYTES, DECODED_BYTES, WAITING};
 use metrics::Metrics;
 use network::{Classifier, Network};
 
@@ -67,6 +67,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// Names of this machine that requests may use, beside addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// The origins of pages elsewhere that may use the API, such as `https://example.org`.
+    pub origins: Vec<String>,
 }
 
 /// What all requests share.
@@ -78,11 +80,15 @@ struct App {
     waiting: Arc<Semaphore>,
     /// Bytes for bodies.
     memory: Semaphore,
+    /// Bytes for the pixels of large pictures.
+    decoding: Arc<Semaphore>,
     /// For connections, of which there may be `most`.
     places: Arc<Semaphore>,
     most: usize,
     /// Names of this machine, in lower case.
     hosts: Vec<String>,
+    /// In lower case, as browsers write them.
+    origins: Vec<String>,
 }
 
 impl App {
@@ -114,7 +120,7 @@ impl Server {
         let cores = available_parallelism().map_or(1, usize::from);
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
-            .max_blocking_threads(cores)
+            .max_blocking_threads(cores + 1)
             .thread_name("lenet-serve")
             .enable_io()
             .enable_time()
@@ -134,9 +140,11 @@ impl Server {
             metrics,
             waiting: Arc::new(Semaphore::new(WAITING)),
             memory: Semaphore::new(BODIES_BYTES),
+            decoding: Arc::new(Semaphore::new(DECODED_BYTES)),
             places: Arc::new(Semaphore::new(most)),
             most,
             hosts: hosts.map(|host| host.to_ascii_lowercase()).collect(),
+            origins: settings.origins.clone(),
         });
         let connections = Arc::new(GracefulShutdown::new());
         let accepting = accept(listener, Arc::clone(&app), Arc::clone(&connections));
@@ -217,25 +225,9 @@ mod tests {
     /// FAULTS E5: while as many predictions wait as may, the next client is asked to come again.
     #[test]
     fn a_full_queue_is_503() {
-        let weights = pretrained::mnist(&Device::Cpu).unwrap();
-        let settings = Settings {
-            address: "127.0.0.1:0".parse().unwrap(),
-            hosts: Vec::new(),
-        };
-        let server = Server::start(&weights, &settings).unwrap();
-        let pixels = format!("{{\"pixels\":{:?}}}", [0; 784]);
-        let request = format!(
-            "POST /api/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             Content-Length: {}\r\n\r\n{pixels}",
-            pixels.len()
-        );
-        let ask = || {
-            let mut socket = TcpStream::connect(server.address()).unwrap();
-            socket.write_all(request.as_bytes()).unwrap();
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer).unwrap();
-            answer
-        };
+        let server = server();
+        let drawing = picture(28, 28);
+        let ask = || ask(server.address(), &drawing);
         let app = &server.app;
         let waiting = app.waiting.try_acquire_many(WAITING as u32).unwrap();
         let busy = ask();
@@ -247,5 +239,63 @@ mod tests {
         assert!(ask().starts_with("HTTP/1.1 503 "));
         drop(memory);
         assert!(ask().starts_with("HTTP/1.1 200 "));
+    }
+
+    /// FAULTS E5: a large picture waits until there is memory for its pixels, and a drawing does not
+    /// wait for it; what has more pixels than may be decoded is refused by its header.
+    #[test]
+    fn a_large_picture_waits_and_a_small_one_passes() {
+        let server = server();
+        let address = server.address();
+        let small = picture(28, 28);
+        let held = server.app.decoding.try_acquire_many(DECODED_BYTES as u32);
+        let held = held.unwrap();
+        let large = std::thread::spawn(move || ask(address, &picture(1025, 1025)));
+        assert!(ask(address, &small).starts_with("HTTP/1.1 200 "));
+        assert!(!large.is_finished());
+        drop(held);
+        assert!(large.join().unwrap().starts_with("HTTP/1.1 200 "));
+        let mut wide = image::RgbImage::new(4096, 2731);
+        wide.fill(255);
+        let mut png = io::Cursor::new(Vec::new());
+        wide.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        let refused = ask(address, png.get_ref());
+        assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
+    }
+
+    fn server() -> Server {
+        let weights = pretrained::mnist(&Device::Cpu).unwrap();
+        let settings = Settings {
+            address: "127.0.0.1:0".parse().unwrap(),
+            hosts: Vec::new(),
+            origins: Vec::new(),
+        };
+        Server::start(&weights, &settings).unwrap()
+    }
+
+    /// A stroke on white, as a file.
+    fn picture(width: u32, height: u32) -> Vec<u8> {
+        let stroke = width / 3..width / 2;
+        let picture = image::GrayImage::from_fn(width, height, |x, y| {
+            let is_ink = stroke.contains(&x) && (height / 4..height / 2).contains(&y);
+            image::Luma([if is_ink { 0 } else { 255 }])
+        });
+        let mut png = io::Cursor::new(Vec::new());
+        picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        png.into_inner()
+    }
+
+    fn ask(address: SocketAddr, picture: &[u8]) -> String {
+        let head = format!(
+            "POST /api/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n",
+            picture.len()
+        );
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(picture).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 }

@@ -48,6 +48,11 @@ impl About {
         std::iter::zip(names, values.iter().copied())
     }
 
+    /// Whether each class is a single character, so that a picture of two is of none.
+    pub fn has_single_characters(&self) -> bool {
+        self.model.metadata.has_single_characters()
+    }
+
     /// The class with the largest value, the first of equal ones, and that value.
     pub fn likeliest<'a>(&'a self, values: &[f32]) -> Option<(&'a str, f32)> {
         let named = self.by_name(values);
@@ -183,11 +188,12 @@ impl Classifier {
         Ok(Self { jobs, current })
     }
 
-    /// Classifies an image; `None` if the network fails.
-    pub async fn classify(&self, image: Image) -> Option<Answer> {
+    /// Hands over an image; its answer comes later, or an error if the network fails.
+    pub fn classify(&self, image: Image) -> oneshot::Receiver<Answer> {
         let (client, answer) = oneshot::channel();
-        self.jobs.send((image, client)).ok()?;
-        answer.await.ok()
+        // Without a thread the answer is an error, for its sender is dropped.
+        let _ = self.jobs.send((image, client));
+        answer
     }
 
     /// Replaces the model from the next batch on.

@@ -50,7 +50,7 @@ impl Refusal {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         // The rest of a body may still arrive, which is no request.
-        if [413, 408].contains(&self.status.as_u16()) {
+        if [413, 408, 501].contains(&self.status.as_u16()) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

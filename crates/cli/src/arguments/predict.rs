@@ -32,7 +32,8 @@ pub struct Predict {
         value_parser = ink()
     )]
     pub invert: Ink,
-    /// Each picture shows several digits in a row, as a postcode does: read them from left to right.
+    /// Each picture shows several digits, in a row as a postcode does, or in several rows: read them
+    /// row by row, from left to right.
     #[arg(long)]
     pub multi: bool,
     /// How pictures become images [default: as in the network's training, ink if that is not known].

@@ -26,6 +26,10 @@ pub struct Serve {
     /// other names are refused.
     #[arg(long, value_name = "NAME", value_parser = host)]
     pub host: Vec<String>,
+    /// A page elsewhere that may use the API, by its origin, such as https://example.org; may be
+    /// repeated. Browsers let no other page read the answers.
+    #[arg(long, value_name = "URL", value_parser = origin)]
+    pub allow_origin: Vec<String>,
 }
 
 const SIGNALS: &str = "\
@@ -52,6 +56,26 @@ fn host(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// An origin as browsers write it: in lower case, without the port that the scheme implies.
+fn origin(text: &str) -> Result<String, String> {
+    let url = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let implied = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "",
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    if scheme.is_empty() || rest.is_empty() || !rest.chars().all(is_plain) {
+        return Err(
+            "must be an origin such as https://example.org or http://localhost:3000, without a path"
+                .to_owned(),
+        );
+    }
+    let rest = rest.strip_suffix(implied).unwrap_or(rest);
+    Ok(format!("{scheme}://{rest}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +97,15 @@ mod tests {
         assert!(host("digits.example.org").is_ok());
         for text in ["", "a b", "a:80", "http://a", "ä"] {
             assert!(host(text).is_err(), "{text}");
+        }
+        for (text, expected) in [
+            ("https://Example.org:443/", "https://example.org"),
+            ("http://localhost:3000", "http://localhost:3000"),
+        ] {
+            assert_eq!(origin(text).unwrap(), expected);
+        }
+        for text in ["", "*", "null", "example.org", "https://a/b", "https://"] {
+            assert!(origin(text).is_err(), "{text}");
         }
     }
 }

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use lenet_files::{Error, Kind};
 use lenet_picture::{
-    Form, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row, prepare, prepare_by_steps,
+    Form, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row, prepare_and_count,
+    prepare_by_steps,
 };
 
 use crate::arguments::Predict;
@@ -20,7 +21,7 @@ use crate::device::set_threads;
 use crate::failure::{Failure, Outcome, print_error};
 use classifier::Classifier;
 use explain::Explanation;
-use prediction::{Answer, Prediction, Printer, Reading};
+use prediction::{Answer, Prediction, Printer};
 
 pub fn run(arguments: &Predict) -> Outcome {
     set_threads(arguments.hardware.threads)?;
@@ -108,26 +109,26 @@ fn answer(
     if arguments.multi {
         let digits = digits_in_row(&picture, ink).into_iter().map(|digit| {
             let reading = classifier.classify(&digit.image)?;
-            Ok((digit.columns, digit.rows, reading))
+            Ok((digit, reading))
         });
         return Ok(Answer::Row(digits.collect::<Outcome<_>>()?));
     }
-    let mut of_form = |form: Form| -> Outcome<Option<Reading>> {
-        match form {
-            Form::Blank => Ok(None),
-            Form::Digit(image) => Ok(Some(classifier.classify(&image)?)),
-        }
+    let (form, count) = prepare_and_count(&picture, pictures, ink);
+    let reading = match form {
+        Form::Blank => None,
+        Form::Digit(image) => Some(classifier.classify(&image)?),
     };
-    let reading = match explanation {
-        None => of_form(prepare(&picture, pictures, ink))?,
-        Some(explanation) => {
-            let (form, steps) = prepare_by_steps(&picture, pictures, ink);
-            let reading = of_form(form)?;
-            explanation.add(file, &steps, reading.as_ref())?;
-            reading
+    if let Some(explanation) = explanation {
+        let (_, steps) = prepare_by_steps(&picture, pictures, ink);
+        explanation.add(file, &steps, reading.as_ref())?;
+    }
+    Ok(match reading {
+        None => Answer::Blank,
+        Some(reading) if count > 1 && classifier.has_single_characters() => {
+            Answer::Several(count, reading)
         }
-    };
-    Ok(reading.map_or(Answer::Blank, Answer::Digit))
+        Some(reading) => Answer::Digit(reading),
+    })
 }
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {

@@ -29,6 +29,7 @@ pub fn run(arguments: &Serve) -> Outcome {
         &Settings {
             address: arguments.addr,
             hosts: arguments.host.clone(),
+            origins: arguments.allow_origin.clone(),
         },
     )?;
     let address = server.address();

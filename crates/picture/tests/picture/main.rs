@@ -6,6 +6,7 @@ mod faults;
 mod fuzz;
 mod invariances;
 mod png;
+mod surroundings;
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! What the routes answer.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use candle_core::Device;
 use lenet_model::{Weights, pretrained};
 use lenet_picture::Preparation;
@@ -54,6 +56,62 @@ fn pictures_and_pixels_are_classified() {
         post(address, "application/json", &body).body,
         post(address, "image/png", &seven).body
     );
+}
+
+/// Pictures in JSON: one, or several in their order, in base64 or as data URLs; of two digits, that
+/// there are two; and a bad one by its place.
+#[test]
+fn pictures_in_json_are_read() {
+    let server = server();
+    let post = |body: serde_json::Value| {
+        let answer = post(
+            server.address(),
+            "application/json",
+            body.to_string().as_bytes(),
+        );
+        (answer.status, answer.json())
+    };
+    let one = image::load_from_memory(&drawn("1-007.png"))
+        .unwrap()
+        .to_luma8();
+    let two = image::GrayImage::from_fn(56, 28, |x, y| *one.get_pixel(x % 28, y));
+    let mut png = std::io::Cursor::new(Vec::new());
+    two.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let seven = BASE64_STANDARD.encode(drawn("7-007.png"));
+    let two = format!(
+        "data:image/png;base64,{}",
+        BASE64_STANDARD.encode(png.get_ref())
+    );
+    let (status, single) = post(serde_json::json!({ "picture": seven }));
+    assert_eq!((status, &single["label"]), (200, &"7".into()));
+    let (status, list) = post(serde_json::json!({ "pictures": [seven, two] }));
+    assert_eq!(status, 200);
+    let list = list["predictions"].as_array().unwrap();
+    assert_eq!(list[0], single);
+    let (label, several) = (&list[1]["label"], &list[1]["several"]);
+    assert_eq!((list.len(), label, several), (2, &().into(), &2.into()));
+    let (status, refused) = post(serde_json::json!({ "pictures": [seven, "R0lGODlh"] }));
+    assert_eq!((status, &refused["field"]), (400, &"pictures[1]".into()));
+}
+
+/// Zeros are no drawing, and numbers of 0 to 1 another scale.
+#[test]
+fn pixels_of_another_scale_are_refused_and_zeros_are_blank() {
+    let server = server();
+    let post = |pixels: &[f32]| post(server.address(), "application/json", &json(pixels));
+    let blank = post(&[0.; 784]);
+    assert_eq!(
+        (blank.status, blank.json()["blank"].clone()),
+        (200, true.into())
+    );
+    let mut pixels = [0.; 784];
+    pixels[300..400].fill(0.9);
+    let refused = post(&pixels);
+    assert_eq!(
+        (refused.status, refused.json()["field"].clone()),
+        (400, "pixels".into())
+    );
+    assert!(refused.text().contains("255"), "{refused:?}");
 }
 
 /// A network of whole pictures takes one whose ink would be something else; one that knows its own

@@ -35,6 +35,7 @@ fn serving(weights: &Weights) -> Server {
     let settings = Settings {
         address: "127.0.0.1:0".parse().unwrap(),
         hosts: vec!["digits.example".to_owned()],
+        origins: vec!["https://page.example".to_owned()],
     };
     Server::start(weights, &settings).unwrap()
 }

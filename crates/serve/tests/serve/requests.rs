@@ -120,6 +120,12 @@ fn e8_smuggling() {
         let bytes = format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{head}\r\nhello{hidden}");
         assert_eq!(statuses(&bytes), [400], "{head:?}");
     }
+    // The server could not read what is inside the chunks.
+    let coded = format!(
+        "POST /api/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\
+         0\r\n\r\n{hidden}"
+    );
+    assert_eq!(statuses(&coded), [501]);
     let chunk = |size: &str| {
         format!(
             "POST /api/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
@@ -143,4 +149,33 @@ fn e8_other_versions() {
         answers.iter().all(|answer| answer.status == 400),
         "{answers:?}"
     );
+}
+
+/// A page elsewhere reads the answers if its origin is allowed, and no other does.
+#[test]
+fn pages_elsewhere_are_let_in_by_their_origin() {
+    let server = server();
+    let allowed = |method: &str, origin: &str| {
+        let lines = format!("Origin: {origin}\r\nAccess-Control-Request-Method: POST\r\n");
+        let answer = ask(server.address(), &request(method, "/api/predict", &lines));
+        let header = |name| answer.header(name).map(str::to_owned);
+        let names = [
+            "access-control-allow-origin",
+            "access-control-allow-headers",
+        ];
+        (answer.status, names.map(header))
+    };
+    let page = "https://page.example";
+    let of_page = Some(page.to_owned());
+    let asks = [of_page.clone(), Some("content-type".to_owned())];
+    assert_eq!(allowed("OPTIONS", page), (204, asks));
+    assert_eq!(allowed("GET", page), (405, [of_page, None]));
+    for other in [
+        "https://page.example.org",
+        "http://page.example",
+        "null",
+        "*",
+    ] {
+        assert_eq!(allowed("OPTIONS", other), (405, [None, None]), "{other}");
+    }
 }

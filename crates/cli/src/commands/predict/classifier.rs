@@ -31,13 +31,19 @@ impl<'a> Classifier<'a> {
         })
     }
 
+    /// Whether each class is a single character, so that a picture of two is of none.
+    pub fn has_single_characters(&self) -> bool {
+        self.weights.metadata.has_single_characters()
+    }
+
     /// The classes of an image.
     pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Reading> {
         let metadata = &self.weights.metadata;
         let logits = self.single.logits(Pixels::Bytes(pixels, &self.table));
         let mut probabilities = softmax(logits);
-        let logits = logits.to_vec();
-        let familiar = metadata.familiarity.as_ref().map(|familiarity| {
+        let familiarity = metadata.familiarity.as_ref();
+        let familiarity = familiarity.map(|familiarity| (familiarity, logits.to_vec()));
+        let familiar = familiarity.map(|(familiarity, logits)| {
             familiarity.is_familiar(Seen {
                 features: &self.single.features(),
                 logits: &logits,

@@ -1,9 +1,9 @@
 //! What is printed about a picture.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
+use lenet_picture::InRow;
 use serde::Serialize;
 
 use crate::arguments::{Predict, PredictFormat};
@@ -14,8 +14,10 @@ use crate::output::{self, percent};
 pub enum Answer {
     /// A digit.
     Digit(Reading),
-    /// The columns and rows of each digit in a row, and the digit.
-    Row(Vec<(Range<usize>, Range<usize>, Reading)>),
+    /// As many digits as the number says, and what they are taken for as one.
+    Several(usize, Reading),
+    /// The places of digits in rows, and the digits.
+    Row(Vec<(InRow, Reading)>),
     /// Nothing is drawn.
     Blank,
 }
@@ -23,7 +25,7 @@ pub enum Answer {
 /// The classes of a digit.
 #[derive(Debug, Default, Serialize)]
 pub struct Reading {
-    /// The most likely class; of a row, those of its digits, concatenated.
+    /// The most likely class; of rows, those of their digits, with a space between rows.
     label: Option<String>,
     probability: Option<f32>,
     probabilities: BTreeMap<String, f32>,
@@ -78,14 +80,19 @@ pub struct Prediction {
     pub blank: bool,
     /// With `--multi`, the digits from left to right.
     #[serde(skip_serializing_if = "Option::is_none")]
-    digits: Option<Vec<InRow>>,
+    digits: Option<Vec<Placed>>,
+    /// Without `--multi`, how many digits there are if it is not one; they have no label together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    several: Option<usize>,
     error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct InRow {
+struct Placed {
     #[serde(flatten)]
     reading: Reading,
+    /// The row that it is in, 0 for the highest.
+    row: usize,
     x: usize,
     y: usize,
     width: usize,
@@ -107,27 +114,42 @@ impl Prediction {
             reading: Reading::default(),
             blank: false,
             digits: None,
+            several: None,
             error: None,
         };
         match answer {
             Err(error) => prediction.error = Some(error),
             Ok(Answer::Blank) => prediction.blank = true,
             Ok(Answer::Digit(reading)) => prediction.reading = reading,
+            Ok(Answer::Several(count, reading)) => {
+                prediction.several = Some(count);
+                prediction.reading = Reading {
+                    label: None,
+                    probability: None,
+                    ..reading
+                };
+            }
             Ok(Answer::Row(digits)) => {
                 prediction.blank = digits.is_empty();
-                let labels = digits
-                    .iter()
-                    .filter_map(|(_, _, reading)| reading.label.clone());
-                prediction.reading.label = (!digits.is_empty()).then(|| labels.collect());
-                let in_row =
-                    |(columns, rows, reading): (Range<usize>, Range<usize>, Reading)| InRow {
-                        reading,
-                        x: columns.start,
-                        y: rows.start,
-                        width: columns.len(),
-                        height: rows.len(),
-                    };
-                prediction.digits = Some(digits.into_iter().map(in_row).collect());
+                let mut label = String::new();
+                let mut line = 0;
+                for (place, reading) in &digits {
+                    if place.line > line {
+                        label.push(' ');
+                    }
+                    line = place.line;
+                    label.push_str(reading.label.as_deref().unwrap_or_default());
+                }
+                prediction.reading.label = (!digits.is_empty()).then_some(label);
+                let placed = |(place, reading): (InRow, Reading)| Placed {
+                    reading,
+                    row: place.line,
+                    x: place.columns.start,
+                    y: place.rows.start,
+                    width: place.columns.len(),
+                    height: place.rows.len(),
+                };
+                prediction.digits = Some(digits.into_iter().map(placed).collect());
             }
         }
         prediction
@@ -172,11 +194,13 @@ impl Printer {
         if prediction.blank {
             return output::line(format!("{file}: nothing drawn"));
         }
+        let words = prediction.reading.in_words(self.top_k);
+        if let Some(count) = prediction.several {
+            let several = format!("{count} digits, which --multi reads (as one: {words})");
+            return output::line(format!("{file}: {several}"));
+        }
         let Some(digits) = &prediction.digits else {
-            return output::line(format!(
-                "{file}: {}",
-                prediction.reading.in_words(self.top_k)
-            ));
+            return output::line(format!("{file}: {words}"));
         };
         let label = prediction.reading.label.as_deref().unwrap_or_default();
         output::line(format!("{file}: {label}"))?;
@@ -200,6 +224,8 @@ impl Printer {
             vec!["unreadable".to_owned()]
         } else if prediction.blank {
             vec!["nothing drawn".to_owned()]
+        } else if let Some(count) = prediction.several {
+            vec![format!("{count} digits")]
         } else if prediction.digits.is_some() {
             prediction.reading.label.iter().cloned().collect()
         } else {
