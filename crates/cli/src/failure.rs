@@ -68,7 +68,7 @@ fn code(kind: Kind) -> u8 {
         Kind::Usage => 2,
         Kind::Input | Kind::PictureFormat | Kind::PictureTooLarge => 3,
         Kind::Network => 4,
-        Kind::Io => 5,
+        Kind::Io | Kind::Memory => 5,
         Kind::Diverged => 6,
         Kind::Busy => 7,
         // 128 + SIGINT, as shells count.

@@ -24,6 +24,8 @@ pub enum Kind {
     PictureTooLarge,
     /// The operating system refused to read or write.
     Io,
+    /// There is too little memory.
+    Memory,
     /// A download failed.
     Network,
     /// Another process holds what is needed.

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use lenet_files::{Format, Kind};
 
@@ -38,15 +38,22 @@ impl Picture {
         let (mut decoder, decoded) = decoder(bytes)?;
         let (width, height) = decoder.dimensions();
         let pixels = width as usize * height as usize;
-        let needed = decoded + 4 * pixels + WORKING_BYTES * pixels.min(WORKING_SIDE * WORKING_SIDE);
+        // Four bytes a pixel stay where they are.
+        let converted = if decoder.color_type() == ColorType::Rgba8 {
+            0
+        } else {
+            4 * pixels
+        };
+        let working = WORKING_BYTES * pixels.min(WORKING_SIDE * WORKING_SIDE);
+        let needed = decoded + converted + working;
         // The decoders end the process where they get no memory: a look whether there is some.
         let mut memory = Vec::<u8>::new();
-        memory.try_reserve_exact(needed).map_err(|error| {
+        memory.try_reserve_exact(needed).map_err(|_| {
             let megabytes = needed.div_ceil(1_000_000);
             let message = format!(
                 "too little memory for a picture of {width}x{height} pixels, which needs {megabytes} MB"
             );
-            Error::new(Kind::Io, message).caused_by(error)
+            Error::new(Kind::Memory, message)
         })?;
         drop(memory);
         // Damaged EXIF data is no reason to refuse the picture.

@@ -105,9 +105,10 @@ function ask(question) {
   const milliseconds = performance.now() - start;
   failures = 0;
   try {
-    const { blank, image, probabilities, familiar, firstMaps, secondMaps } = answer;
+    const { blank, image, probabilities, familiar, several, firstMaps, secondMaps } = answer;
     const picture = keptPicture(answer);
-    return { blank, image, probabilities, familiar, firstMaps, secondMaps, milliseconds, picture };
+    const values = { blank, image, probabilities, familiar, several, firstMaps, secondMaps };
+    return { ...values, milliseconds, picture };
   } finally {
     answer.free();
   }

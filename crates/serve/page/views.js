@@ -143,13 +143,14 @@ export class Views {
       find("digit").textContent = best.name;
       const strong = document.createElement("b");
       strong.textContent = percent(best.part);
-      const isStrange = answer.familiar === false;
+      const isStrange = answer.several || answer.familiar === false;
+      const strange = answer.several ? "several digits: draw one" : "unlike any training image";
       // A second class that would read 0.0 % is none.
       const others = second?.part >= 0.0005 ? `then ${second.name}, ${percent(second.part)}` : "";
-      words.replaceChildren(strong, isStrange ? "unlike any training image" : others);
+      words.replaceChildren(strong, isStrange ? strange : others);
       find("digit").classList.toggle("strange", isStrange);
       find("digit").classList.toggle("long", best.name.length > 2);
-      this.#say(`${best.name}, ${isStrange ? "unlike any training image" : percent(best.part)}`);
+      this.#say(`${best.name}, ${isStrange ? strange : percent(best.part)}`);
     }
     find("inside").classList.toggle("waiting", answer.blank);
     if (!answer.blank) {

@@ -155,10 +155,19 @@ async fn decode<Waiting: Send + 'static>(
     is_list: bool,
     waiting: Waiting,
 ) -> Result<(Result<Vec<Drawn>, Refusal>, Waiting), Refusal> {
-    let named = move |at: usize, error: lenet_picture::Error| match error.kind() {
-        ErrorKind::Io => Refusal::busy(),
-        _ if is_list => pixels::wrong(format!("pictures[{at}]"), error.to_string()),
-        _ => Refusal::bad_request(error.to_string()),
+    let named = move |at: usize, error: lenet_picture::Error| {
+        let refusal = match is_list {
+            true => pixels::wrong(format!("pictures[{at}]"), error.to_string()),
+            false => Refusal::bad_request(error.to_string()),
+        };
+        match error.kind() {
+            ErrorKind::Memory => Refusal::busy(),
+            ErrorKind::PictureTooLarge => Refusal {
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+                ..refusal
+            },
+            _ => refusal,
+        }
     };
     let mut decoded = 0_usize;
     for (at, picture) in pictures.iter().enumerate() {

@@ -9,8 +9,7 @@ use std::time::Instant;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HOST, HeaderName, HeaderValue, ORIGIN,
-    TRANSFER_ENCODING, VARY,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HOST, HeaderValue, ORIGIN, TRANSFER_ENCODING, VARY,
 };
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode, Version};
@@ -43,7 +42,7 @@ pub async fn answer(app: &App, request: Request<Incoming>) -> Response {
         check_host(&app.hosts, &request)?;
         check_encoding(request.headers())?;
         if origin.is_some() && request.method() == Method::OPTIONS {
-            return Ok(preflight(request.headers()));
+            return Ok(preflight());
         }
         api::route(app, request).await
     });
@@ -75,21 +74,14 @@ fn allowed_origin(app: &App, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// What a browser asks before a page elsewhere may send a picture:
-/// <https://fetch.spec.whatwg.org/#http-cors-protocol>. From a public page to a machine at home it
-/// asks for that as well.
-fn preflight(headers: &HeaderMap) -> Response {
-    const PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
+/// <https://fetch.spec.whatwg.org/#http-cors-protocol>.
+fn preflight() -> Response {
     let allowed = [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST"),
         (ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ];
-    let mut response = refusal::answer(StatusCode::NO_CONTENT, allowed, "");
-    if headers.contains_key("access-control-request-private-network") {
-        let headers = response.headers_mut();
-        headers.insert(PRIVATE, HeaderValue::from_static("true"));
-    }
-    response
+    refusal::answer(StatusCode::NO_CONTENT, allowed, "")
 }
 
 /// hyper reads `chunked` alone, and leaves in the body what else is named before it.

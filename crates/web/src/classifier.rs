@@ -4,7 +4,7 @@ use candle_core::Device;
 use lenet_engine::Pixels;
 use lenet_engine::single::Single;
 use lenet_model::{Familiarity, Seen, Weights, roughness, softmax};
-use lenet_picture::{Form, IMAGE_PIXELS, Ink, Picture, Preparation, prepare};
+use lenet_picture::{Form, IMAGE_PIXELS, Ink, Picture, Preparation, prepare_and_count};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::Error;
@@ -15,6 +15,7 @@ pub(crate) struct Classifier {
     about: String,
     preparation: Preparation,
     familiarity: Option<Familiarity>,
+    has_single_characters: bool,
     table: [f32; 256],
     /// For the probabilities.
     single: Single,
@@ -33,6 +34,7 @@ impl Classifier {
             table: metadata.input.table(),
             single: model.to_single()?,
             convs: Convs::new(&model)?,
+            has_single_characters: metadata.has_single_characters(),
             familiarity: metadata.familiarity,
         })
     }
@@ -42,7 +44,8 @@ impl Classifier {
     }
 
     pub(crate) fn classify(&mut self, picture: &Picture, ink: Ink) -> Result<Answer, Error> {
-        let Form::Digit(image) = prepare(picture, self.preparation, ink) else {
+        let (form, count) = prepare_and_count(picture, self.preparation, ink);
+        let Form::Digit(image) = form else {
             return Ok(Answer::default());
         };
         let logits = self.single.logits(Pixels::Bytes(&image, &self.table));
@@ -63,6 +66,7 @@ impl Classifier {
                 image,
                 probabilities,
                 familiar,
+                several: count > 1 && self.has_single_characters,
                 maps,
             }),
             picture: None,
@@ -85,6 +89,7 @@ struct Sight {
     image: [u8; IMAGE_PIXELS],
     probabilities: Vec<f32>,
     familiar: Option<bool>,
+    several: bool,
     maps: Vec<Vec<f32>>,
 }
 
@@ -126,6 +131,12 @@ impl Answer {
     #[wasm_bindgen(getter)]
     pub fn familiar(&self) -> Option<bool> {
         self.seen.as_ref()?.familiar
+    }
+
+    /// Whether the picture shows several digits, which the classes do not name together.
+    #[wasm_bindgen(getter)]
+    pub fn several(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.several)
     }
 
     /// The six maps of the first convolution after its activation: squares of 28x28, or 24x24 without

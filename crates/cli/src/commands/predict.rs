@@ -38,6 +38,7 @@ pub fn run(arguments: &Predict) -> Outcome {
     let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
     let mut printer = Printer::new(arguments);
     let (mut seen, mut failed, mut blank, mut rejected) = (0_usize, 0_usize, 0_usize, 0_usize);
+    let mut lacks_memory = false;
     for input in inputs::all(&arguments.files) {
         seen += 1;
         let (file, answer) = match input {
@@ -61,6 +62,7 @@ pub fn run(arguments: &Predict) -> Outcome {
             Err(Failure::Error(error)) if error.kind() != Kind::Internal => {
                 print_error(&error);
                 failed += 1;
+                lacks_memory |= error.kind() == Kind::Memory;
                 Err(error.to_string())
             }
             answer => Ok(answer?),
@@ -79,7 +81,12 @@ pub fn run(arguments: &Predict) -> Outcome {
     }
     if failed > 0 {
         let message = format!("{failed} of {seen} pictures could not be read");
-        return Err(Error::input(message).into());
+        let kind = if lacks_memory {
+            Kind::Memory
+        } else {
+            Kind::Input
+        };
+        return Err(Error::new(kind, message).into());
     }
     if arguments.reject {
         tracing::info!(

@@ -42,6 +42,26 @@ fn a19_limits_of_files_and_memory() {
     }
 }
 
+/// A picture for which there is too little memory is an error, before a decoder could end the process.
+#[test]
+fn a19_a_picture_in_little_memory() {
+    let root = tempfile::tempdir().unwrap();
+    let picture = image::GrayImage::new(4096, 4096);
+    picture.save(root.path().join("large.png")).unwrap();
+    let program = env!("CARGO_BIN_EXE_lenet");
+    let limited = format!("--as={} --core=0 {program} predict large.png", 100 << 20);
+    let mut command = run_by(root.path(), "prlimit", &limited);
+    let Ok(output) = command.env("RUST_BACKTRACE", "1").output() else {
+        return skipped("there is no prlimit; Debian's package is `util-linux`");
+    };
+    let said = errors(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("too little memory for a picture of 4096x4096"),
+        "{said}"
+    );
+}
+
 /// Nothing of the environment is needed to train; a download says which folder it needs.
 #[test]
 fn a20_no_environment_and_no_home() {
