@@ -75,9 +75,13 @@ fn since_1970() -> u64 {
         .map_or(0, |time| time.as_nanos() as u64)
 }
 
-/// An answer without its numbers and what it quotes.
+/// An answer without its numbers and what it quotes: within quotation marks, or a line of a file
+/// below which the place is marked.
 fn wording(answer: &str) -> String {
-    let unquoted: String = answer.split('"').step_by(2).collect();
+    let lines = answer.lines().filter(|line| !line.contains('|'));
+    let unquoted: String = lines
+        .flat_map(|line| line.split(['"', '`']).step_by(2))
+        .collect();
     unquoted.replace(|c: char| c.is_ascii_digit(), "")
 }
 

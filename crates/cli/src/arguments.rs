@@ -5,6 +5,7 @@ mod data;
 mod export;
 mod predict;
 mod serve;
+mod sweep;
 mod train;
 
 use std::ffi::OsStr;
@@ -26,6 +27,7 @@ pub use data::{Check, Data, DataCommand, Show, ShowAugmentation};
 pub use export::{Export, ExportFormat, Foreign};
 pub use predict::{Predict, PredictFormat};
 pub use serve::Serve;
+pub use sweep::Sweep;
 pub use train::{KeepFiles, Train, TrainFormat, Values};
 
 use crate::device::DeviceName;
@@ -72,6 +74,8 @@ pub enum Command {
     Summary(Summary),
     /// Train one recipe on several data sets and tabulate the results.
     Compare(Box<Compare>),
+    /// Train many settings and seeds side by side, and compare them.
+    Sweep(Sweep),
     /// Redraw the plots and the page of a run, or put several runs on one page.
     Report(Report),
     /// Write a trained network for other tools: ONNX, int8, C, PyTorch, the Hugging Face hub.
@@ -153,15 +157,20 @@ pub struct Summary {
 /// one page.
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Run folders: one gets its own plots and page, several one page together.
+    /// Run folders, or patterns such as 'runs/*': one folder gets its own plots and page, several
+    /// get one page together.
     #[arg(required = true, value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub runs: Vec<PathBuf>,
-    /// The page of several runs, or - for standard output [default: comparison.html].
+    /// The page or table of several runs, or - for standard output [default: comparison.html; - for
+    /// csv].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
-    /// Overwrite the page of several runs if it exists.
+    /// Overwrite the page or table if it exists.
     #[arg(long)]
     pub force: bool,
+    /// What becomes of several runs.
+    #[arg(long, default_value = "page")]
+    pub format: ReportFormat,
 }
 
 #[derive(Debug, Args)]
@@ -225,6 +234,14 @@ pub enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// A page with curves, a table and confusion matrices.
+    Page,
+    /// A row for each run.
+    Csv,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,7 @@ pub mod report;
 pub mod serve;
 mod show;
 pub mod summary;
+pub mod sweep;
 pub mod train;
 
 use std::ffi::OsStr;

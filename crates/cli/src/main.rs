@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => commands::serve::run(&serve),
         Command::Summary(summary) => commands::summary::run(&summary),
         Command::Compare(compare) => commands::compare::run(&compare, &arguments.verbosity),
+        Command::Sweep(sweep) => commands::sweep::run(&sweep),
         Command::Report(report) => commands::report::run(&report),
         Command::Export(export) => commands::export::run(&export),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),

@@ -116,7 +116,7 @@ pub struct Reading {
 }
 
 /// A data set in memory, and what identifies it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The images.
     pub splits: Splits,

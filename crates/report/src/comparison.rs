@@ -1,56 +1,309 @@
-//! The page that compares several runs.
+//! Several runs side by side: as a page, as a table, and by their settings.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 use lenet_files::Result;
 use lenet_run::{Records, Summary};
 use minijinja::{Value, context};
+use serde::Serialize;
 
 use crate::chart::{chart, colour};
 use crate::confusion::confusion_matrix;
 use crate::curves::Quantity;
-use crate::format::spread;
+use crate::format::{NONE, spread};
 use crate::page::{framed_matrix, record, render, svg, trained};
 use crate::settings::{Row, Settings, compare};
 
-/// The page that compares several runs: their validation curves in one plot, the settings that differ
-/// and the results in one table, and mean and standard deviation of runs that differ only in their
-/// seeds. One HTML file that needs no other and no script.
-///
-/// A run is called by its folder's name, or by its whole path if two folders have the same name.
-pub(crate) fn comparison(runs: Vec<Records>) -> Result<String> {
-    let settings = runs.iter().map(Settings::of).collect::<Result<Vec<_>>>()?;
-    let names = names(&runs);
-    let runs: Vec<(String, Records)> = names.into_iter().zip(runs).collect();
-    let (differing, common) = compare(&settings);
-    let charts = [Quantity::Accuracy, Quantity::Loss].map(|quantity| svg(&chart(quantity, &runs)));
-    let rows = runs.iter().enumerate().map(|(place, (name, run))| {
-        context! {
-            name => name.as_str(),
-            colour => colour(place).to_string(),
-            settings => record(differing.iter().map(|(_, values)| values[place]).collect::<Vec<_>>()),
-            summary => record(&run.summary),
-            best => run.best_epoch(),
-            trained => trained(run),
-            validation => record(run.validation()),
+/// The most runs whose curves and confusion matrices are drawn.
+const DRAWN: usize = 10;
+
+/// The records of several runs. One that writes the same bytes again for the same records.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Each with what it is called: its folder's name, or its whole path if two folders have the
+    /// same name.
+    runs: Vec<(String, Records)>,
+    settings: Vec<Settings>,
+}
+
+/// Runs whose settings are equal but for the seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The settings that differ between the groups, as in `epochs=2, learning_rate=0.001`; the runs'
+    /// names if none does.
+    pub name: String,
+    /// Places of its runs, each with a seed of its own.
+    #[serde(skip)]
+    runs: Vec<usize>,
+    /// Accuracy on the validation images of the best epoch, in per cent.
+    pub validation: Vec<f64>,
+    /// Accuracy on the test images, in per cent.
+    pub test: Vec<f64>,
+    /// By how much the test accuracy exceeds that of the first group, in percentage points, each
+    /// seed compared with itself; `None` for the first, and if fewer than two seeds are common.
+    pub difference: Option<Interval>,
+}
+
+/// A mean and half the width of its confidence interval of 95 %, by Student's t.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    /// The mean.
+    pub mean: f64,
+    /// The interval is this much above and below it.
+    pub half_width: f64,
+}
+
+impl Interval {
+    fn of(values: &[f64]) -> Option<Self> {
+        let count = values.len() as f64;
+        if values.len() < 2 {
+            return None;
         }
-    });
-    let matrices = runs.iter().filter_map(|(name, run)| {
-        let summary = run.summary.as_ref()?;
-        let picture = confusion_matrix(&summary.confusion, &summary.class_names, name);
-        (!summary.confusion.is_empty()).then(|| framed_matrix(&picture))
-    });
-    let common: Vec<(&str, &str)> = common.iter().filter_map(shared).collect();
-    render(
-        "comparison.html",
-        context! {
-            title => format!("{} runs of LeNet-5", runs.len()),
-            charts => charts.to_vec(),
-            differing => record(differing.iter().map(|(name, _)| name).collect::<Vec<_>>()),
-            runs => rows.collect::<Vec<_>>(),
-            seeds => over_seeds(&runs, &settings),
-            matrices => matrices.collect::<Vec<_>>(),
-            common => record(common),
-        },
-    )
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let error = (squares / (count - 1.) / count).sqrt();
+        let half_width = error * student(values.len() - 1);
+        Some(Self { mean, half_width })
+    }
+}
+
+impl std::fmt::Display for Interval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:+.2} ± {:.2}", self.mean, self.half_width)
+    }
+}
+
+/// The quantile 0.975 of Student's t for 1 degree of freedom or more: a table, then Cornish and
+/// Fisher's expansion (Abramowitz and Stegun 26.7.5), exact to three decimals from there on.
+fn student(freedom: usize) -> f64 {
+    const FIRST: [f64; 8] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306];
+    let z = 1.959_964_f64;
+    let n = freedom as f64;
+    match FIRST.get(freedom - 1) {
+        Some(value) => *value,
+        None => {
+            z + (z.powi(3) + z) / (4. * n)
+                + (5. * z.powi(5) + 16. * z.powi(3) + 3. * z) / (96. * n * n)
+                + (3. * z.powi(7) + 19. * z.powi(5) + 17. * z.powi(3) - 15. * z)
+                    / (384. * n.powi(3))
+        }
+    }
+}
+
+impl Comparison {
+    /// Reads the figures of these run folders.
+    ///
+    /// # Errors
+    /// Those of [`Records::read_figures`]; [`Kind::Input`](lenet_files::Kind::Input) if a configuration
+    /// is not TOML.
+    pub fn read(folders: &[PathBuf]) -> Result<Self> {
+        let runs = folders.iter().map(|folder| Records::read_figures(folder));
+        let runs: Vec<Records> = runs.collect::<Result<_>>()?;
+        let settings = runs.iter().map(Settings::of).collect::<Result<_>>()?;
+        let runs = names(&runs).into_iter().zip(runs).collect();
+        Ok(Self { runs, settings })
+    }
+
+    /// A page: the validation curves in one plot, the settings that differ and the results in one
+    /// table, and mean and standard deviation of runs that differ only in their seeds. Of many runs
+    /// those of the best settings are drawn. One HTML file that needs no other; its one script sorts
+    /// the table.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`](lenet_files::Kind::Internal) if the page cannot be rendered.
+    pub fn page(&self) -> Result<String> {
+        let (differing, common) = compare(&self.settings);
+        let groups = self.groups();
+        let drawn = self.drawn(&groups);
+        let place = |run: usize| drawn.iter().position(|other| *other == run);
+        let shown: Vec<(String, Records)> =
+            drawn.iter().map(|run| self.runs[*run].clone()).collect();
+        let charts = [Quantity::Accuracy, Quantity::Loss];
+        let charts = charts.map(|quantity| svg(&chart(quantity, &shown)));
+        let rows = self.runs.iter().enumerate().map(|(at, (name, run))| {
+            context! {
+                name => name.as_str(),
+                colour => place(at).map(|place| colour(place).to_string()),
+                settings => record(differing.iter().map(|(_, values)| values[at]).collect::<Vec<_>>()),
+                summary => record(&run.summary),
+                best => run.best_epoch(),
+                trained => trained(run),
+                validation => record(run.validation()),
+            }
+        });
+        let matrices = shown.iter().filter_map(|(name, run)| {
+            let summary = run.summary.as_ref()?;
+            let picture = confusion_matrix(&summary.confusion, &summary.class_names, name);
+            (!summary.confusion.is_empty()).then(|| framed_matrix(&picture))
+        });
+        let common: Vec<(&str, &str)> = common.iter().filter_map(shared).collect();
+        let repeated = |group: &&Group| group.runs.len() > 1 && self.seed(group.runs[0]).is_some();
+        render(
+            "comparison.html",
+            context! {
+                title => format!("{} runs of LeNet-5", self.runs.len()),
+                charts => charts.to_vec(),
+                drawn => drawn.len(),
+                differing => record(differing.iter().map(|(name, _)| name).collect::<Vec<_>>()),
+                runs => rows.collect::<Vec<_>>(),
+                seeds => groups.iter().filter(repeated).map(|group| self.over_seeds(group)).collect::<Vec<_>>(),
+                matrices => matrices.collect::<Vec<_>>(),
+                common => record(common),
+            },
+        )
+    }
+
+    /// A heading, and a row of plain values for each run: its name, the settings that differ, the
+    /// results, empty where there are none.
+    pub fn table(&self) -> Vec<Vec<String>> {
+        let (differing, _) = compare(&self.settings);
+        let results = [
+            "epochs",
+            "best_epoch",
+            "validation_loss",
+            "validation_accuracy",
+            "test_loss",
+            "test_accuracy",
+            "test_errors",
+            "test_images",
+            "parameters",
+            "train_seconds",
+            "images_per_second",
+        ];
+        let settings = differing.iter().map(|(name, _)| *name);
+        let heading = ["run", "folder"].into_iter().chain(settings).chain(results);
+        let mut rows = vec![heading.map(str::to_owned).collect::<Vec<_>>()];
+        for (at, (name, run)) in self.runs.iter().enumerate() {
+            let mut row = vec![name.clone(), run.path.display().to_string()];
+            let values = differing
+                .iter()
+                .map(|(_, values)| values[at].unwrap_or_default());
+            row.extend(values.map(str::to_owned));
+            let validation = run.validation();
+            let summary = run.summary.as_ref();
+            let test = summary.map(|summary| summary.test);
+            row.push(trained(run).to_string());
+            row.push(cell(run.best_epoch()));
+            row.push(cell(validation.map(|scores| scores.loss)));
+            row.push(cell(validation.map(|scores| scores.accuracy)));
+            row.push(cell(test.and_then(|test| test.loss)));
+            row.push(cell(test.and_then(|test| test.accuracy)));
+            row.push(cell(test.map(|test| test.errors)));
+            row.push(cell(test.map(|test| test.count)));
+            row.push(cell(summary.map(|summary| summary.parameters)));
+            row.push(cell(summary.map(|summary| summary.train_seconds)));
+            row.push(cell(summary.map(|summary| summary.images_per_second)));
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// The runs by their settings, in the order of the first of each.
+    pub fn groups(&self) -> Vec<Group> {
+        let mut places: HashMap<_, usize> = HashMap::new();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (run, own) in self.settings.iter().enumerate() {
+            let group = *places.entry(own.without_seed()).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            // Equal seeds give equal results: a second run of one is no further measurement.
+            if groups[group]
+                .iter()
+                .all(|other| self.seed(*other) != self.seed(run))
+            {
+                groups[group].push(run);
+            }
+        }
+        let firsts: Vec<&Settings> = groups.iter().map(|runs| &self.settings[runs[0]]).collect();
+        let labels = crate::settings::labels(&firsts);
+        let first = groups.first().cloned().unwrap_or_default();
+        let group = |(at, runs): (usize, Vec<usize>)| {
+            let of = |figure: fn(&Records) -> Option<f64>| {
+                runs.iter()
+                    .filter_map(|run| figure(&self.runs[*run].1))
+                    .collect()
+            };
+            let difference = |run: &usize| {
+                let other = first
+                    .iter()
+                    .find(|other| self.seed(**other) == self.seed(*run))?;
+                Some(tested(&self.runs[*run].1)? - tested(&self.runs[*other].1)?)
+            };
+            let differences: Vec<f64> = runs.iter().filter_map(difference).collect();
+            let names: Vec<&str> = runs.iter().map(|run| self.runs[*run].0.as_str()).collect();
+            Group {
+                name: if labels[at].is_empty() {
+                    names.join(", ")
+                } else {
+                    labels[at].clone()
+                },
+                validation: of(|run| Some(100. * run.validation()?.accuracy)),
+                test: of(tested),
+                difference: Interval::of(&differences).filter(|_| at > 0),
+                runs,
+            }
+        };
+        groups.into_iter().enumerate().map(group).collect()
+    }
+
+    fn seed(&self, run: usize) -> Option<&String> {
+        self.settings[run].seed()
+    }
+
+    /// The runs that are drawn: all, or the first of each of the best settings, by the mean
+    /// validation accuracy, or by that of the test where nothing is held out.
+    fn drawn(&self, groups: &[Group]) -> Vec<usize> {
+        if self.runs.len() <= DRAWN {
+            return (0..self.runs.len()).collect();
+        }
+        let score = |group: &Group| {
+            let values = if group.validation.is_empty() {
+                &group.test
+            } else {
+                &group.validation
+            };
+            // Places after the decimal point that matter, as an integer, which has an order.
+            (1e6 * values.iter().sum::<f64>() / values.len().max(1) as f64) as i64
+        };
+        let mut best: Vec<&Group> = groups.iter().collect();
+        best.sort_by_key(|group| Reverse(score(group)));
+        best.iter().take(DRAWN).map(|group| group.runs[0]).collect()
+    }
+
+    /// A row of the table over seeds.
+    fn over_seeds(&self, group: &Group) -> Value {
+        let finished = |figure: fn(&Summary) -> f64| -> Vec<f64> {
+            let summaries = group
+                .runs
+                .iter()
+                .filter_map(|run| self.runs[*run].1.summary.as_ref());
+            summaries.map(figure).collect()
+        };
+        Value::from(vec![
+            group.name.clone(),
+            group.runs.len().to_string(),
+            spread(&group.validation, 2, " %"),
+            spread(&group.test, 2, " %"),
+            group
+                .difference
+                .map_or(NONE.to_owned(), |difference| difference.to_string()),
+            spread(&finished(|summary| summary.test.errors as f64), 1, ""),
+            spread(&finished(|summary| summary.train_seconds), 2, ""),
+            spread(&finished(|summary| summary.images_per_second), 0, ""),
+        ])
+    }
+}
+
+/// The test accuracy in per cent.
+fn tested(run: &Records) -> Option<f64> {
+    Some(100. * run.summary.as_ref()?.test.accuracy?)
+}
+
+fn cell(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 /// A setting that all runs have, and its value.
@@ -60,58 +313,31 @@ fn shared<'a>((name, values): &Row<'a>) -> Option<(&'a str, &'a str)> {
 
 /// What to call each run.
 fn names(runs: &[Records]) -> Vec<String> {
-    let last = |run: &Records| run.path.file_name().map(|name| name.to_owned());
-    let is_unique = |run: &Records| {
-        let of_name = runs.iter().filter(|other| last(other) == last(run));
-        of_name.count() == 1
-    };
-    let name = |run: &Records| match last(run) {
-        Some(name) if is_unique(run) => name.to_string_lossy().into_owned(),
+    let mut count = HashMap::new();
+    for run in runs {
+        *count.entry(run.path.file_name()).or_insert(0) += 1;
+    }
+    let name = |run: &Records| match run.path.file_name() {
+        Some(name) if count[&Some(name)] == 1 => name.to_string_lossy().into_owned(),
         _ => run.path.to_string_lossy().into_owned(),
     };
     runs.iter().map(name).collect()
 }
 
-/// Mean and standard deviation of each group of runs whose settings are equal but for the seed.
-fn over_seeds(runs: &[(String, Records)], settings: &[Settings]) -> Vec<Value> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
-    for (place, own) in settings.iter().enumerate() {
-        let is_group = |group: &&mut Vec<usize>| settings[group[0]].is_repeated_by(own);
-        match groups.iter_mut().find(is_group) {
-            Some(group) => {
-                // Equal seeds give equal results: a second run of one is no further measurement.
-                let mut seeds = group.iter().map(|other| settings[*other].seed());
-                if seeds.all(|seed| seed != own.seed()) {
-                    group.push(place);
-                }
-            }
-            None => groups.push(vec![place]),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_students() {
+        // R: t.test(c(0.1, 0.3, 0.2))$conf.int; qt(0.975, c(1, 9, 30, 1000))
+        let interval = Interval::of(&[0.1, 0.3, 0.2]).unwrap();
+        assert!((interval.mean - 0.2).abs() < 1e-12);
+        assert!((interval.half_width - 0.248_4).abs() < 1e-4, "{interval:?}");
+        for (freedom, quantile) in [(1, 12.706), (9, 2.262_2), (30, 2.042_3), (1_000, 1.962_3)] {
+            let found = student(freedom);
+            assert!((found / quantile - 1.).abs() < 2e-4, "{freedom}: {found}");
         }
+        assert_eq!(Interval::of(&[1.]), None);
     }
-    groups.retain(|group| group.len() > 1 && settings[group[0]].seed().is_some());
-    let row = |group: Vec<usize>| {
-        let own: Vec<&(String, Records)> = group.iter().map(|place| &runs[*place]).collect();
-        let all = |figure: &dyn Fn(&Records) -> Option<f64>| -> Vec<f64> {
-            own.iter().filter_map(|(_, run)| figure(run)).collect()
-        };
-        let finished = |figure: &dyn Fn(&Summary) -> Option<f64>| {
-            all(&|run| run.summary.as_ref().and_then(figure))
-        };
-        let validated = all(&|run| Some(100.0 * run.validation()?.accuracy));
-        let tested = finished(&|summary| Some(100.0 * summary.test.accuracy?));
-        let errors = finished(&|summary| Some(summary.test.errors as f64));
-        let seconds = finished(&|summary| Some(summary.train_seconds));
-        let speed = finished(&|summary| Some(summary.images_per_second));
-        let names: Vec<&str> = own.iter().map(|(name, _)| name.as_str()).collect();
-        Value::from(vec![
-            names.join(", "),
-            own.len().to_string(),
-            spread(&validated, 2, " %"),
-            spread(&tested, 2, " %"),
-            spread(&errors, 1, ""),
-            spread(&seconds, 2, ""),
-            spread(&speed, 0, ""),
-        ])
-    };
-    groups.into_iter().map(row).collect()
 }

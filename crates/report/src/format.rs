@@ -119,7 +119,7 @@ pub(crate) fn time(value: &str) -> String {
 }
 
 /// Mean ± standard deviation, with n - 1 in the denominator, or the one value if there is no more.
-pub(crate) fn spread(values: &[f64], decimals: usize, unit: &str) -> String {
+pub fn spread(values: &[f64], decimals: usize, unit: &str) -> String {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

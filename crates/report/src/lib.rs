@@ -1,7 +1,7 @@
 //! Draws the curves, the confusion matrix and the page of a training run from its records.
 //!
-//! [`write_report`] does all of it for a run folder, [`comparison()`] puts several runs on one
-//! page. Each picture is described once, as a [`Picture`], and written as SVG and PNG from that;
+//! [`write_report`] does all of it for a run folder, [`Comparison`] puts several runs side by
+//! side. Each picture is described once, as a [`Picture`], and written as SVG and PNG from that;
 //! the pages are rendered from `templates/`. Beside that, [`contact_sheet`] draws samples of a data
 //! set.
 //!
@@ -33,8 +33,10 @@ use lenet_files::{Result, write_atomic};
 use lenet_run::{Records, name};
 
 pub use check::{Check, Section, Shown, check_page};
+pub use comparison::{Comparison, Group, Interval};
 pub use confusion::confusion_matrix;
 pub use curves::curves;
+pub use format::spread;
 pub use picture::Picture;
 pub use sheet::{ContactSheet, SheetRow, contact_sheet};
 
@@ -80,14 +82,4 @@ pub fn write_report(folder: &Path) -> Result<Vec<PathBuf>> {
         Ok(path)
     });
     written.collect()
-}
-
-/// Reads the records of several run folders and returns one page that compares them.
-///
-/// # Errors
-/// Those of [`Records::read`]; [`Kind::Input`](lenet_files::Kind::Input) if a configuration is not
-/// TOML.
-pub fn comparison(folders: &[PathBuf]) -> Result<String> {
-    let runs = folders.iter().map(|folder| Records::read(folder));
-    comparison::comparison(runs.collect::<Result<_>>()?)
 }

@@ -18,7 +18,7 @@ use crate::format;
 use crate::frame::Size;
 use crate::picture::Picture;
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("../templates/base.html")),
     ("parts.html", include_str!("../templates/parts.html")),
     ("check.html", include_str!("../templates/check.html")),
@@ -28,6 +28,7 @@ const TEMPLATES: [(&str, &str); 6] = [
         include_str!("../templates/comparison.html"),
     ),
     ("page.css", include_str!("../templates/page.css")),
+    ("sort.js", include_str!("../templates/sort.js")),
 ];
 
 /// The page of a run.

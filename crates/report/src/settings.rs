@@ -10,7 +10,7 @@ use toml::{Table, Value};
 const SEED: &str = "seed";
 
 /// Values by their names.
-type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 /// The settings of a run.
 #[derive(Debug, Default)]
@@ -69,14 +69,11 @@ impl Settings {
         self.configuration.get(SEED)
     }
 
-    /// Whether another run has the same configuration but for the seed.
-    pub(crate) fn is_repeated_by(&self, other: &Self) -> bool {
-        let others = |settings: &Self| {
-            let mut configuration = settings.configuration.clone();
-            configuration.remove(SEED);
-            configuration
-        };
-        others(self) == others(other)
+    /// The configuration but for the seed: that of repetitions is the same.
+    pub(crate) fn without_seed(&self) -> Values {
+        let mut configuration = self.configuration.clone();
+        configuration.remove(SEED);
+        configuration
     }
 }
 
@@ -95,6 +92,28 @@ pub(crate) fn compare(settings: &[Settings]) -> (Vec<Row<'_>>, Vec<Row<'_>>) {
         })
     });
     rows.partition(|(_, values): &Row<'_>| values.windows(2).any(|pair| pair[0] != pair[1]))
+}
+
+/// What differs between these configurations, but for the seed: `epochs=2, learning_rate=0.001`.
+pub(crate) fn labels(settings: &[&Settings]) -> Vec<String> {
+    let keys: BTreeSet<&String> = settings
+        .iter()
+        .flat_map(|own| own.configuration.keys())
+        .collect();
+    let value = |own: &Settings, key: &str| own.configuration.get(key).cloned();
+    let differs = |key: &&&String| {
+        let first = settings.first().and_then(|own| value(own, key));
+        key.as_str() != SEED && settings.iter().any(|own| value(own, key) != first)
+    };
+    let differing: Vec<&&String> = keys.iter().filter(differs).collect();
+    let label = |own: &&Settings| {
+        let parts = differing.iter().map(|key| {
+            let value = value(own, key).unwrap_or_default();
+            format!("{key}={value}")
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    settings.iter().map(label).collect()
 }
 
 /// Enough of a commit to tell it from others, and whether it was changed.
@@ -151,8 +170,11 @@ mod tests {
     fn only_the_seed_may_differ_in_a_repetition() {
         let of = |config: &str| settings(config, 1);
         let first = of("seed = 1\nlr = 0.1");
-        assert!(first.is_repeated_by(&of("seed = 2\nlr = 0.1")));
-        assert!(!first.is_repeated_by(&of("seed = 1\nlr = 0.2")));
-        assert!(!first.is_repeated_by(&of("seed = 1\nlr = 0.1\nx = 1")));
+        let same = |other: &str| first.without_seed() == of(other).without_seed();
+        assert!(same("seed = 2\nlr = 0.1"));
+        assert!(!same("seed = 1\nlr = 0.2"));
+        assert!(!same("seed = 1\nlr = 0.1\nx = 1"));
+        let other = of("seed = 2\nlr = 0.2\nx = 1");
+        assert_eq!(labels(&[&first, &other]), ["lr=0.1, x=", "lr=0.2, x=1"]);
     }
 }

@@ -34,6 +34,18 @@ impl Records {
     /// [`Kind::Input`](lenet_files::Kind::Input) if there is no `results.csv`, or one of them is not
     /// what this version writes.
     pub fn read(folder: &Path) -> Result<Self> {
+        let inspection = optional(&folder.join(name::INSPECTION), read_inspection)?;
+        Ok(Self {
+            inspection,
+            ..Self::read_figures(folder)?
+        })
+    }
+
+    /// The same without `inspection.json`, by far the largest: for many runs at once.
+    ///
+    /// # Errors
+    /// Those of [`Records::read`].
+    pub fn read_figures(folder: &Path) -> Result<Self> {
         let file = |name: &str| folder.join(name);
         let results = optional(&file(name::RESULTS), read_results)?;
         Ok(Self {
@@ -44,7 +56,7 @@ impl Records {
             summary: optional(&file(name::SUMMARY), read_summary)?,
             config: optional(&file(name::CONFIG), |path| read_text(path, MAX_FILE_BYTES))?,
             environment: optional(&file(name::ENVIRONMENT), read_json)?,
-            inspection: optional(&file(name::INSPECTION), read_inspection)?,
+            inspection: None,
             path: folder.to_owned(),
         })
     }

@@ -13,6 +13,7 @@
 //! | calibrate | what is fitted after a training: temperature, familiar images | [`unfamiliar`] |
 //! | inspect, run | from the configuration to the folder | [`Run`], [`inspect`](inspect()) |
 //! | out_of_fold | each image judged by a network that has not seen it | [`out_of_fold`](out_of_fold()) |
+//! | sweep | many trainings from one file | [`Sweep`] |
 //! | tensorboard | an observer | [`TensorBoard`] |
 //!
 //! The loop without a folder; `examples/own_observer.rs` makes a whole run:
@@ -84,6 +85,7 @@ mod inspect;
 mod out_of_fold;
 mod run;
 mod start;
+mod sweep;
 
 mod tensorboard;
 
@@ -104,5 +106,6 @@ pub use recipe::{Draft, RECIPES, Recipe, SMALL, small_epochs};
 pub use run::{Images, Run, Setup};
 pub use schedule::Schedule;
 pub use start::{Start, read_weights};
+pub use sweep::{Sweep, Trial};
 pub use tensor_optimizer::TensorOptimizer;
 pub use tensorboard::TensorBoard;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_files::{printable, write_atomic};
+use lenet_report::Comparison;
 use lenet_run::{Keep, RunFolder, create_numbered_folder, is_finished, name, read_summary};
 use lenet_train::OtherTraining;
 use serde::Serialize;
@@ -22,11 +23,12 @@ use crate::signals::StopFlag;
 pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     let context = Context {
         threads: set_threads(arguments.hardware.threads)?,
-        hardware: &arguments.hardware,
+        backend: arguments.hardware.backend(),
+        device: arguments.hardware.device,
         tensorboard: false,
         keep: Keep::All,
         lines: None,
-        verbosity,
+        shown: Some(verbosity),
         stop: StopFlag::install()?,
     };
     // Whatever is wrong is found before an hour is spent on the first of them.
@@ -112,7 +114,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     let rows = runs.iter().map(|run| Row::read(run));
     let rows = rows.collect::<Outcome<Vec<_>>>()?;
     write_atomic(&table, output::csv(&rows)?.as_bytes())?;
-    write_atomic(&page, lenet_report::comparison(&runs)?.as_bytes())?;
+    write_atomic(&page, Comparison::read(&runs)?.page()?.as_bytes())?;
     match arguments.format {
         Format::Json => rows.iter().try_for_each(output::json)?,
         Format::Text => {

@@ -15,14 +15,14 @@ use lenet_run::{
     DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
     name, read_summary,
 };
-use lenet_train::{Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
+use lenet_train::{Backend, Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{Hardware, KeepFiles, Train, TrainFormat, Verbosity};
+use crate::arguments::{KeepFiles, Train, TrainFormat, Verbosity};
 use crate::commands::data;
 use crate::console::Console;
-use crate::device::{CANDLE_VERSION, instruction_set, set_threads};
+use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
 use crate::failure::Outcome;
 use crate::signals::StopFlag;
 use crate::{output, pictures};
@@ -63,13 +63,14 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     }
     let context = Context {
         threads: set_threads(arguments.hardware.threads)?,
-        hardware: &arguments.hardware,
+        backend: arguments.hardware.backend(),
+        device: arguments.hardware.device,
         tensorboard: arguments.tensorboard,
         keep: arguments.keep.into(),
         lines: (arguments.format == TrainFormat::Jsonl).then_some(Lines {
             steps: arguments.steps,
         }),
-        verbosity,
+        shown: Some(verbosity),
         stop: StopFlag::install()?,
     };
     let search = Search::new(arguments.source.data_dir.clone());
@@ -113,7 +114,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     };
     if let Some((summary, run)) = train(&context, resolved, &source, loaded, resume, folder)? {
         match arguments.format {
-            TrainFormat::Text => print(&summary, &run)?,
+            TrainFormat::Text => print(&summary, &run, context.keep)?,
             format => print_object(format, run.folder().path(), summary)?,
         }
     }
@@ -156,13 +157,15 @@ fn is_answered_yes(spec: &DatasetSpec) -> bool {
 
 /// What a training needs besides its configuration, data and folder.
 pub struct Context<'a> {
-    pub hardware: &'a Hardware,
+    pub backend: Backend,
+    pub device: DeviceName,
     pub threads: usize,
     pub tensorboard: bool,
     pub keep: Keep,
     /// The lines that go to standard output while it trains.
     pub lines: Option<Lines>,
-    pub verbosity: &'a Verbosity,
+    /// How much of the training is said on standard error; nothing of one of many.
+    pub shown: Option<&'a Verbosity>,
     pub stop: StopFlag,
 }
 
@@ -178,14 +181,18 @@ pub fn train(
 ) -> Outcome<Option<(Summary, Run)>> {
     let setup = setup(context, resolved, source, loaded)?;
     let folder = folder()?;
-    announce(&setup, &folder);
+    if context.shown.is_some() {
+        announce(&setup, &folder);
+    }
     let epochs = setup.config.epochs;
     let mut run = match resume {
         None => Run::start(folder, setup)?,
         Some(other) => Run::resume(folder, setup, other)?,
     };
 
-    let mut console = Console::new(context.verbosity, epochs);
+    let mut console = context
+        .shown
+        .map(|verbosity| Console::new(verbosity, epochs));
     // A training needs no TensorBoard.
     let board = context
         .tensorboard
@@ -196,7 +203,8 @@ pub fn train(
             .ok()
     });
     let mut stop_on_signal = |_: &Event| context.stop.control_flow();
-    let mut observers: Vec<&mut dyn Observer> = vec![&mut console, &mut stop_on_signal];
+    let mut observers: Vec<&mut dyn Observer> = vec![&mut stop_on_signal];
+    observers.extend(console.as_mut().map(|console| console as &mut dyn Observer));
     let mut lines = context.lines;
     observers.extend(lines.as_mut().map(|lines| lines as &mut dyn Observer));
     observers.extend(board.as_mut().map(|board| board as &mut dyn Observer));
@@ -207,11 +215,13 @@ pub fn train(
     }
     if fitted? == Ending::Stopped || context.stop.is_raised() {
         draw(run.folder());
-        warn!(
-            "stopped after {} steps; resume with `lenet train --resume {}`",
-            run.progress().steps_done,
-            printable(run.folder().path().display(), &[])
-        );
+        if context.shown.is_some() {
+            warn!(
+                "stopped after {} steps; resume with `lenet train --resume {}`",
+                run.progress().steps_done,
+                printable(run.folder().path().display(), &[])
+            );
+        }
         return Ok(None);
     }
 
@@ -228,7 +238,7 @@ pub fn train(
 }
 
 /// Draws a finished run, or removes what is not to be kept of it.
-fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
+pub fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
     if keep == Keep::All {
         draw(folder);
     }
@@ -272,8 +282,8 @@ fn print_object(format: TrainFormat, folder: &Path, summary: Summary) -> Outcome
 /// The images, and what trains on them.
 fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded) -> Outcome<Setup> {
     let config = resolved.config;
-    let device = context.hardware.device.open()?;
-    let backend = context.hardware.backend();
+    let device = context.device.open()?;
+    let backend = context.backend.clone();
     backend.check(config.precision)?;
     let images = &loaded.splits.train;
     if let Some([(most, many), (fewest, few)]) = uneven(images) {
@@ -300,7 +310,7 @@ fn setup(context: &Context, resolved: Resolved, source: &Source, loaded: Loaded)
             commit: option_env!("LENET_COMMIT").map(str::to_owned),
             rustc: option_env!("LENET_RUSTC").map(str::to_owned),
             candle: CANDLE_VERSION.to_owned(),
-            device: context.hardware.device.to_string(),
+            device: context.device.to_string(),
             threads: context.threads,
             ..Environment::here()
         },
@@ -371,7 +381,7 @@ pub fn uneven(set: &Dataset) -> Option<[(&str, usize); 2]> {
     (most.1 >= UNEVEN * fewest.1).then_some([most, fewest])
 }
 
-fn print(summary: &Summary, run: &Run) -> Outcome<()> {
+fn print(summary: &Summary, run: &Run, keep: Keep) -> Outcome<()> {
     let (test, folder) = (summary.test, run.folder());
     let recalls = summary.per_class.iter().filter_map(|class| class.recall);
     let balanced = if uneven(&run.images().train).is_some() {
@@ -401,8 +411,10 @@ fn print(summary: &Summary, run: &Run) -> Outcome<()> {
         "trained in {:.1} s, {:.0} images/s",
         summary.train_seconds, summary.images_per_second,
     ))?;
-    output::line(format!(
-        "weights, curves and report: {}",
-        folder.file(name::PAGE).display()
-    ))
+    let (what, name) = match keep {
+        Keep::All => ("weights, curves and report", name::PAGE),
+        Keep::Model => ("weights", name::WEIGHTS),
+        Keep::Result => ("figures", name::SUMMARY),
+    };
+    output::line(format!("{what}: {}", folder.file(name).display()))
 }

@@ -17,6 +17,7 @@ mod recipes;
 mod report;
 #[cfg(unix)]
 mod serve;
+mod sweep;
 mod tensorboard;
 mod training;
 

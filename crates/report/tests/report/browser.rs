@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lenet_report::{comparison, write_report};
+use lenet_report::{Comparison, write_report};
 
 use crate::{ENVIRONMENT, SUMMARY, inspection, run_dir};
 
@@ -118,7 +118,7 @@ fn pages_fit_a_phone_and_a_desk_and_the_console_is_silent() {
     fs::write(other.path().join("config.toml"), "seed = 2\nlong = 1\n").unwrap();
     let output = run.path().join("comparison.html");
     let folders = [run.path().to_owned(), other.path().to_owned()];
-    std::fs::write(&output, comparison(&folders).unwrap()).unwrap();
+    std::fs::write(&output, Comparison::read(&folders).unwrap().page().unwrap()).unwrap();
     let comparison = fs::read_to_string(&output).unwrap();
 
     for (name, page, pictures) in [("report", report, 6), ("comparison", comparison, 0)] {

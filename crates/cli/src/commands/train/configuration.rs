@@ -17,6 +17,7 @@ use crate::failure::{Failure, Outcome};
 const MAX_BYTES: usize = 1 << 20;
 
 /// What [`resolve`] returns.
+#[derive(Clone)]
 pub struct Resolved {
     pub config: Config,
     /// The network to start from, whose form and scaling the configuration has.
