@@ -21,7 +21,7 @@ use ureq::http::{HeaderMap, StatusCode, Uri, header, response::Parts};
 
 use crate::archive::Member;
 use crate::{DatasetSpec, Error, FileSpec, Result, gzip};
-use lenet_files::{Kind, open_as, printable};
+use lenet_files::{Format, Kind, open_as, printable};
 
 /// A .gz file may exceed the decompressed size by this many bytes: gzip adds 5 bytes to each 32 KiB of
 /// noise, and these files are not noise.
@@ -406,7 +406,9 @@ impl<'a> Session<'a> {
             .as_ref()
             .map_or(limit, |range| range.end - range.start);
         let here = fs::metadata(part).map_or(0, |metadata| metadata.len());
-        let here = if here <= most { here } else { 0 };
+        // Zeros after a power cut and error pages are no part of the file.
+        let is_part = member.is_some() || Format::of_file(part) == Some(Format::GZIP);
+        let here = if is_part && here <= most { here } else { 0 };
         let mut content_type = "content".to_owned();
         // All of a member may be here already; of a whole file the server tells.
         if range.is_none() || here < most {

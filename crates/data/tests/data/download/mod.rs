@@ -191,7 +191,7 @@ fn c2_silence_a_stall_and_a_trickle() {
 
 #[test]
 fn c3_the_rest_of_a_cut_off_file_is_asked_for() {
-    for k in [1, 1000, genuine(FIRST).len() - 1] {
+    for k in [2, 1000, genuine(FIRST).len() - 1] {
         let server = cut_mirror(move |asked| if asked.before == 0 { k } else { usize::MAX });
         let events = success(&[&server.base()]);
         let wanted = [None, Some(format!("bytes={k}-"))];
@@ -230,6 +230,10 @@ fn c9_parts_of_an_earlier_process() {
             vec![Some(format!("bytes={}-", size + 4)), None],
         ),
         (vec![0x1f; 1 << 20], vec![None]),
+        // Zeros after a power cut, and an error page.
+        (vec![0; 1000], vec![None]),
+        (vec![0; size], vec![None]),
+        (b"<html>Sign in</html>".to_vec(), vec![None]),
         (Vec::new(), vec![None]),
     ] {
         let (server, folder) = (mirror(), tempfile::tempdir().unwrap());
