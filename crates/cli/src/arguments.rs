@@ -15,7 +15,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Error, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use lenet_data::{Dataset, Source, Splits, registry};
+use lenet_data::{Dataset, Reading, Source, Splits, registry};
 use lenet_model::{Activation, Padding};
 use lenet_picture::Preparation;
 use lenet_train::Backend;
@@ -195,6 +195,24 @@ pub struct DataArguments {
     /// Refuse own data with pictures that cannot be read, instead of skipping these.
     #[arg(long)]
     pub strict: bool,
+    /// Turn images of own IDX or CSV files that lie on their side, as EMNIST's do [default: those of
+    /// EMNIST's own files].
+    #[arg(long, overrides_with = "no_transposed")]
+    pub transposed: bool,
+    /// Leave images of own IDX or CSV files as they are, EMNIST's too.
+    #[arg(long, overrides_with = "transposed")]
+    pub no_transposed: bool,
+}
+
+impl DataArguments {
+    /// How own data is read.
+    pub fn reading(&self, pictures: Option<Preparation>) -> Reading {
+        Reading {
+            pictures,
+            strict: self.strict,
+            transposed: (self.transposed || self.no_transposed).then_some(self.transposed),
+        }
+    }
 }
 
 /// What computes.

@@ -19,7 +19,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use candle_core::Device;
-use lenet_data::{Dataset, Loaded, Reading, Search, Source};
+use lenet_data::{Dataset, Loaded, Search, Source};
 use lenet_files::printable;
 use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
@@ -42,10 +42,7 @@ fn load_data(
     pictures: Option<Preparation>,
 ) -> Outcome<(Source, Loaded)> {
     let source = source(arguments, of_model)?;
-    let reading = Reading {
-        pictures,
-        strict: arguments.strict,
-    };
+    let reading = arguments.reading(pictures);
     let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
     Ok((source, loaded))
 }

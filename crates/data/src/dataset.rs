@@ -29,6 +29,8 @@ pub struct Splits {
     pub train: Dataset,
     /// The images of the final evaluation, never looked at for a choice.
     pub test: Dataset,
+    /// The images to choose the best epoch by, if they are separate.
+    pub validation: Option<Dataset>,
     /// How the pictures became these images, and how others become images for a network that is
     /// trained on them.
     pub preparation: Preparation,

@@ -20,6 +20,7 @@ pub fn mnist() -> Result<Splits> {
     Ok(Splits {
         train: split(0)?,
         test: mnist_test()?,
+        validation: None,
         preparation: registry::mnist().pictures,
     })
 }

@@ -49,3 +49,13 @@ pub fn decode(bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
     }
     Ok(out)
 }
+
+/// The first bytes of what a stream holds, as many as can be decompressed from its own first bytes.
+pub(crate) fn start(bytes: &[u8], count: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    // What is damaged is found when all is decompressed.
+    let _ = GzDecoder::new(bytes)
+        .take(count as u64)
+        .read_to_end(&mut out);
+    out
+}

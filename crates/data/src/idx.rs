@@ -118,15 +118,11 @@ fn parse<'a, const N: usize>(
         let (word, after) = rest.split_first_chunk::<4>().ok_or_else(too_short)?;
         (*size, rest) = (u32::from_be_bytes(*word), after);
     }
-    let claimed = sizes
-        .iter()
-        .try_fold(wanted.bytes, |all, &size| all.checked_mul(size as usize))
-        .and_then(|elements| elements.checked_add(header))
-        .ok_or_else(|| {
-            Error::input(format!(
-                "the header claims {sizes:?} elements, more than any file can hold"
-            ))
-        })?;
+    let claimed = claimed(bytes).ok_or_else(|| {
+        Error::input(format!(
+            "the header claims {sizes:?} elements, more than any file can hold"
+        ))
+    })?;
     let difference = match found.cmp(&claimed) {
         Ordering::Less => format!("{} are missing", claimed - found),
         Ordering::Greater => format!("{} too many", found - claimed),
@@ -135,4 +131,19 @@ fn parse<'a, const N: usize>(
     Err(Error::input(format!(
         "the header claims {claimed} bytes in all, the file has {found}: {difference}"
     )))
+}
+
+/// How many bytes a file has by its header; none if that is not one, or claims more than any file can
+/// hold.
+pub(crate) fn claimed(start: &[u8]) -> Option<usize> {
+    let (&[0, 0, code, dimensions], rest) = start.split_first_chunk()? else {
+        return None;
+    };
+    let element = [BYTE, INTEGER]
+        .into_iter()
+        .find(|element| element.code == code)?;
+    let (sizes, _) = rest.get(..4 * usize::from(dimensions))?.as_chunks::<4>();
+    let mut sizes = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize);
+    let bytes = sizes.try_fold(element.bytes, usize::checked_mul)?;
+    bytes.checked_add(4 + 4 * usize::from(dimensions))
 }

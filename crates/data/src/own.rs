@@ -17,9 +17,12 @@ mod pictures;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::registry::{self, DatasetSpec, FileSpec, Known};
 use crate::{Dataset, Error, Reading, Result, Sha256, Splits};
+use class_names::class_names;
+use lenet_files::Tally;
 use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, Preparation, prepare};
 
 /// Reads own data whole, and returns the SHA-256 of each split.
@@ -28,36 +31,149 @@ pub(crate) fn load(path: &Path, reading: Reading) -> Result<(Splits, BTreeMap<St
     let Found {
         train,
         test,
+        validation,
         preparation,
     } = if metadata.is_dir() {
-        load_folder(path, reading)?
+        load_folder(path, reading, MAX_DESCENT)?
     } else {
-        Found::of_images((csv::load_file(path)?, None), reading)?
+        csv::load_file(path, reading)?
     };
+    warn_of_doubts(path, &train);
     let (train, test) = match test {
         Some(test) => (train, test),
         None => hold_out(path, &train)?,
     };
-    let sha256 = [("train", &train), ("test", &test)];
-    let sha256 = sha256.map(|(name, set)| (name.to_owned(), digest(set)));
+    let sets = [
+        ("train", Some(&train)),
+        ("test", Some(&test)),
+        ("validation", validation.as_ref()),
+    ];
+    let sha256 = sets
+        .into_iter()
+        .filter_map(|(name, set)| Some((name.to_owned(), digest(set?))));
+    let sha256 = sha256.collect();
     let splits = Splits {
         train,
         test,
+        validation,
         preparation,
     };
-    Ok((splits, sha256.into()))
+    Ok((splits, sha256))
 }
 
-/// The training images and, if they are separate, the test images.
+/// Warns of classes without an image, which one odd label can make, and of pixels that are nearly all
+/// black.
+fn warn_of_doubts(path: &Path, train: &Dataset) {
+    let (names, counts) = (train.class_names(), train.class_counts());
+    let empty = std::iter::zip(names, &counts).filter(|(_, count)| **count == 0);
+    let mut empty: Vec<&str> = empty.map(|(name, _)| name.as_str()).collect();
+    if !empty.is_empty() {
+        let last = (names.len() - 1) as u8;
+        let at = train.iter().position(|(_, label)| label == last);
+        let last = match (names.last(), at, counts.last()) {
+            (Some(name), Some(at), Some(count)) => {
+                format!("; of the last class, {name:?}, there are {count}, the first at index {at}")
+            }
+            _ => String::new(),
+        };
+        let count = empty.len();
+        if count > LISTED {
+            empty.truncate(LISTED);
+            empty.push("...");
+        }
+        let (all, empty) = (names.len(), empty.join(", "));
+        tracing::warn!("{path:?}: {count} of {all} classes have no image: {empty}{last}");
+    }
+    if train
+        .iter()
+        .all(|(image, _)| image.iter().all(|&pixel| pixel <= 1))
+    {
+        tracing::warn!(
+            "{path:?}: every pixel is 0 or 1, nearly black: white is 255. Multiply them by 255"
+        );
+    }
+}
+
+/// The most classes that a warning lists.
+const LISTED: usize = 10;
+
+/// How many folders with nothing but a folder in them are entered.
+const MAX_DESCENT: usize = 8;
+
+/// What is read before it is divided into splits.
 struct Found {
     train: Dataset,
     test: Option<Dataset>,
+    validation: Option<Dataset>,
     preparation: Preparation,
 }
 
+/// Images of 28x28 pixels with numbered labels, as IDX and CSV files have them.
+struct Numbered {
+    /// The file that errors name.
+    path: PathBuf,
+    pixels: Vec<u8>,
+    labels: Vec<i32>,
+    /// The name of the file of the images, in lower case.
+    name: String,
+    /// Its SHA-256 if it is a gzip stream.
+    sha256: Option<String>,
+}
+
+impl Numbered {
+    /// EMNIST's entry of the registry if this is a file of its own, whose images lie on their side.
+    fn emnist(&self) -> Option<&'static DatasetSpec> {
+        let mut specs = registry::ALL.iter().filter(|spec| spec.transposed);
+        specs.find(|spec| {
+            let is_genuine = |file: &FileSpec| match file.digest {
+                Known::GzipSha256(digest) => self.sha256.as_deref() == Some(digest),
+                _ => false,
+            };
+            let mut splits = std::iter::zip(["train", "test"], spec.counts);
+            spec.files.iter().any(is_genuine)
+                || splits.any(|(split, count)| {
+                    let start = format!("{}-{split}", spec.name);
+                    self.name.starts_with(&start) && self.labels.len() == count
+                })
+        })
+    }
+}
+
 impl Found {
-    /// Images of 28x28 pixels, as IDX and CSV files have them, prepared as their looks suggest.
-    fn of_images((train, test): (Dataset, Option<Dataset>), reading: Reading) -> Result<Self> {
+    /// Prepared as the looks of the images suggest.
+    fn of_numbered(train: Numbered, test: Option<Numbered>, reading: Reading) -> Result<Self> {
+        let emnist = train.emnist();
+        let (first, names) = match emnist {
+            Some(spec) => {
+                let names = spec.class_names.iter().map(|name| (*name).to_owned());
+                (spec.first_label.into(), names.collect())
+            }
+            None => {
+                let parts = [Some(&train), test.as_ref()].into_iter().flatten();
+                let folder = train.path.parent().unwrap_or(Path::new(""));
+                (
+                    0,
+                    class_names(folder, parts.map(|part| part.labels.as_slice()))?,
+                )
+            }
+        };
+        let is_transposed = reading.transposed.unwrap_or(emnist.is_some());
+        if let (Some(spec), None) = (emnist, reading.transposed) {
+            tracing::info!(
+                "{:?} is of {}, whose images lie on their side: they are turned upright; \
+                 --no-transposed leaves them as they are",
+                train.path,
+                spec.title
+            );
+        }
+        let dataset = |mut part: Numbered| {
+            if is_transposed {
+                registry::transpose(&mut part.pixels);
+            }
+            Dataset::numbered(part.pixels, part.labels, first, &names)
+                .map_err(|error| error.at(&part.path))
+        };
+        let (train, test) = (dataset(train)?, test.map(dataset).transpose()?);
         let preparation = match reading.pictures {
             Some(preparation) => preparation,
             None => Preparation::suiting(sample(train.len(), |index| {
@@ -65,16 +181,14 @@ impl Found {
                 Picture::from_grey(IMAGE_SIDE, IMAGE_SIDE, image).ok()
             })),
         };
-        if preparation != Preparation::Ink {
-            return Ok(Self {
-                train,
-                test,
-                preparation,
-            });
-        }
+        let form = |set: Dataset| match preparation {
+            Preparation::Ink => in_form(&set),
+            _ => Ok(set),
+        };
         Ok(Self {
-            train: in_form(&train)?,
-            test: test.as_ref().map(in_form).transpose()?,
+            train: form(train)?,
+            test: test.map(form).transpose()?,
+            validation: None,
             preparation,
         })
     }
@@ -106,21 +220,29 @@ fn in_form(set: &Dataset) -> Result<Dataset> {
     Dataset::new(pixels, labels, set.class_names())
 }
 
-fn load_folder(folder: &Path, reading: Reading) -> Result<Found> {
+fn load_folder(folder: &Path, reading: Reading, descent: usize) -> Result<Found> {
     let entries = entries::list(folder)?;
-    if let Some(found) = idx_files::load(folder, &entries)? {
-        return Found::of_images(found, reading);
-    }
-    if let Some(found) = pictures::load(folder, &entries, reading)? {
+    if let Some(found) = idx_files::load(folder, &entries, reading)? {
         return Ok(found);
     }
-    if let Some(found) = csv::load_folder(folder, &entries)? {
-        return Found::of_images(found, reading);
+    let has_tables = entries.iter().any(csv::is_table);
+    if let Some(found) = pictures::load(folder, has_tables, reading)? {
+        return Ok(found);
     }
-    Err(Error::input(
+    if let Some(found) = csv::load_folder(folder, &entries, reading)? {
+        return Ok(found);
+    }
+    let (folders, files): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.is_dir);
+    if let ([only], true) = (folders.as_slice(), descent > 0) {
+        return load_folder(&only.path, reading, descent - 1);
+    }
+    let mut found = Tally::default();
+    files.iter().for_each(|file| found.add(&file.path));
+    let folders: Vec<_> = folders.iter().map(|folder| &folder.name).collect();
+    Err(Error::input(format!(
         "no data set: neither IDX files (train-images-idx3-ubyte ...), nor a folder of pictures for \
-         each class, nor CSV files (train.csv ...)",
-    )
+         each class, nor CSV files (train.csv ...). It has the folders {folders:?} and {found}"
+    ))
     .at(folder))
 }
 

@@ -117,8 +117,7 @@ impl DatasetSpec {
     pub(crate) fn dataset(&self, images: Vec<u8>, labels: &[u8]) -> Result<Dataset> {
         let mut pixels = idx::images(images)?;
         if self.transposed {
-            let (images, _) = pixels.as_chunks_mut::<IMAGE_PIXELS>();
-            images.iter_mut().for_each(transpose);
+            transpose(&mut pixels);
         }
         let (labels, first) = (idx::labels(labels)?, self.first_label.into());
         Dataset::numbered(pixels, labels, first, self.class_names.iter().copied())
@@ -204,11 +203,13 @@ impl FileSpec {
     }
 }
 
-/// Swaps rows and columns.
-fn transpose(image: &mut [u8; IMAGE_PIXELS]) {
-    for y in 0..IMAGE_SIDE {
-        for x in 0..y {
-            image.swap(y * IMAGE_SIDE + x, x * IMAGE_SIDE + y);
+/// Swaps rows and columns of each image.
+pub(crate) fn transpose(pixels: &mut [u8]) {
+    for image in pixels.as_chunks_mut::<IMAGE_PIXELS>().0 {
+        for y in 0..IMAGE_SIDE {
+            for x in 0..y {
+                image.swap(y * IMAGE_SIDE + x, x * IMAGE_SIDE + y);
+            }
         }
     }
 }

@@ -81,6 +81,10 @@ impl Source {
     /// [`Kind::Input`](lenet_files::Kind::Input) with the file or folder that is wrong.
     pub fn load(&self, search: &Search, reading: Reading) -> Result<Loaded> {
         match self {
+            Source::Known(_) if reading.transposed.is_some() => Err(Error::usage(
+                "--transposed and --no-transposed are for data of one's own: the images of the sets \
+                 known by name are upright",
+            )),
             Source::Known(spec) => {
                 let mut loaded = load_known(spec, search)?;
                 if let Some(pictures) = reading.pictures {
@@ -113,6 +117,9 @@ pub struct Reading {
     pub pictures: Option<Preparation>,
     /// Whether a picture that cannot be read is an error; otherwise it is skipped with a warning.
     pub strict: bool,
+    /// Whether images of IDX and CSV files lie on their side and are turned; without it, those of
+    /// EMNIST's own files do.
+    pub transposed: Option<bool>,
 }
 
 /// A data set in memory, and what identifies it.

@@ -36,7 +36,7 @@ const KNOWN: &[(usize, &[u8], Format)] = &[
     (0, b"\xfd7zXZ\0", Format("xz file")),
     (0, b"7z\xbc\xaf", Format("7-Zip archive")),
     (0, b"Rar!", Format("RAR archive")),
-    (257, b"ustar", Format("tar archive")),
+    (257, b"ustar", Format::TAR),
     (0, b"PAR1", Format("Parquet file")),
     (0, b"ARROW1", Format("Arrow file")),
     (0, b"\x89HDF", Format::HDF5),
@@ -65,6 +65,8 @@ impl Format {
     pub const GZIP: Self = Self("gzip file");
     /// A zip archive of anything.
     pub const ZIP: Self = Self("zip archive");
+    /// A tar archive.
+    pub const TAR: Self = Self("tar archive");
     /// One array of NumPy, or a zip archive of arrays.
     pub const NUMPY: Self = Self("NumPy file");
     /// Python objects as PyTorch saves them, which can run code when they are opened.

@@ -43,20 +43,21 @@ impl Preparation {
     }
 
     /// The way that suits a set of pictures: `Ink` if at least 95 % of them are in MNIST's form
-    /// already, or are ink on a ground; otherwise `AsIs` if all have 28x28 pixels, and `Resize` if
-    /// not. `Ink` for no picture at all.
+    /// already, or are ink on a ground, where up to half of them may be blank; otherwise `AsIs` if
+    /// all have 28x28 pixels, and `Resize` if not. `Ink` for no picture at all.
     pub fn suiting(pictures: impl IntoIterator<Item = Picture>) -> Self {
-        let (mut count, mut formed, mut drawn, mut small) = (0, 0, 0, 0);
+        let (mut count, mut formed, mut drawn, mut small, mut blank) = (0, 0, 0, 0, 0);
         for picture in pictures {
             count += 1;
             small += usize::from([picture.width(), picture.height()] == [IMAGE_SIDE; 2]);
             match look(&picture) {
                 Look::Formed => formed += 1,
                 Look::Drawn => drawn += 1,
+                Look::Blank => blank += 1,
                 Look::Other => {}
             }
         }
-        if 100 * (formed + drawn) >= 95 * count {
+        if 100 * (formed + drawn) >= 95 * (count - blank.min(count / 2)) {
             Self::Ink
         } else if small == count {
             Self::AsIs
@@ -72,6 +73,8 @@ enum Look {
     Formed,
     /// Ink on a ground.
     Drawn,
+    /// Nothing.
+    Blank,
     Other,
 }
 
@@ -97,6 +100,11 @@ fn look(picture: &Picture) -> Look {
         }
         inked as f64 / f64::from(all.max(1))
     };
+    let grey = light.grey.pixels();
+    let [least, most] = [grey.iter().min(), grey.iter().max()].map(|grey| *grey.unwrap_or(&0));
+    if strokes.parts.is_empty() && most - least < 64 {
+        return Look::Blank;
+    }
     let is_drawn = !strokes.parts.is_empty()
         && share(&mut ink.pixels().iter().copied()) <= MAX_INK
         && share(&mut ink.border()) <= MAX_BORDER_INK;

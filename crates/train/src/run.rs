@@ -40,7 +40,8 @@ pub struct Images {
 }
 
 impl Images {
-    /// Holds out the validation images of this configuration, and limits the others as it says.
+    /// Holds out the validation images of this configuration, unless the data set has as many of its
+    /// own, and limits the others as it says.
     ///
     /// # Errors
     /// [`Kind::Usage`] if no image would remain to train on.
@@ -48,8 +49,16 @@ impl Images {
         let Splits {
             train,
             test,
+            validation,
             preparation,
         } = splits;
+        let classes = train.class_counts().into_iter().filter(|count| *count > 0);
+        if classes.count() < 2 {
+            let name = record.name;
+            return Err(Error::input(format!(
+                "every training image of {name} is of one class: a training needs two or more"
+            )));
+        }
         if config.validation >= train.len() {
             return Err(Error::usage(format!(
                 "validation {}: must be less than the {} training images of {}",
@@ -58,7 +67,10 @@ impl Images {
                 record.name
             )));
         }
-        let (train, validation) = train.split(config.validation, config.seed);
+        let (train, validation) = match validation {
+            Some(validation) if validation.len() == config.validation => (train, validation),
+            _ => train.split(config.validation, config.seed),
+        };
         Ok(Self {
             record,
             train: train.take(config.limit_train.unwrap_or(usize::MAX)),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::download::Options;
-use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
+use lenet_data::{Dataset, DatasetSpec, Loaded, Search, Source, locate};
 use lenet_files::{Error, Kind, printable};
 use lenet_run::{
     DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
@@ -74,10 +74,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         stop: StopFlag::install()?,
     };
     let search = Search::new(arguments.source.data_dir.clone());
-    let reading = Reading {
-        pictures: resolved.config.pictures,
-        strict: arguments.source.strict,
-    };
+    let reading = arguments.source.reading(resolved.config.pictures);
     if let Source::Known(spec) = &source
         && locate(spec, &search).is_err()
         && (arguments.download || is_answered_yes(spec))

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result, gzip};
+use crate::{Error, Result};
 
 /// The most bytes that a file of own data may have, compressed or not.
-const MAX_BYTES: usize = 1 << 30;
+pub(super) const MAX_BYTES: usize = 1 << 30;
 
 /// A file or folder in a folder.
 pub(super) struct Entry {
@@ -23,8 +23,8 @@ impl Entry {
     }
 }
 
-/// The entries of a folder, sorted by name. Hidden entries, broken links and the folders that lenet
-/// writes are skipped.
+/// The entries of a folder, sorted by name. Hidden entries and the folders that lenet writes are
+/// skipped; links are followed, as data is often linked together.
 pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
     let failed = |error| Error::io("read", folder, error);
     let mut entries = Vec::new();
@@ -34,15 +34,12 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
         if name.to_string_lossy().starts_with('.') {
             continue;
         }
-        // Follows links, as data is often linked together.
-        if let Ok(metadata) = fs::metadata(&path) {
-            let is_dir = metadata.is_dir();
-            if is_dir && is_output(&path, OUTPUT_DEPTH) {
-                tracing::debug!("{path:?}: a folder of runs is no data");
-                continue;
-            }
-            entries.push(Entry { name, path, is_dir });
+        let is_dir = path.is_dir();
+        if is_dir && is_output(&path, OUTPUT_DEPTH) {
+            tracing::debug!("{path:?}: a folder of runs is no data");
+            continue;
         }
+        entries.push(Entry { name, path, is_dir });
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
@@ -93,18 +90,62 @@ pub(super) fn single<'a>(
     Ok(found)
 }
 
-/// A file's bytes, decompressed if it is a gzip stream.
-pub(super) fn read_unpacked(path: &Path) -> Result<Vec<u8>> {
-    let bytes = lenet_files::read(path, MAX_BYTES)?;
-    if !gzip::is_gzip(&bytes) {
-        return Ok(bytes);
+/// A name without control characters, which could move the cursor, and in the composed form (NFC) that
+/// most systems write; macOS writes the other.
+pub(super) fn printable(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        let c = if c.is_control() { '\u{fffd}' } else { c };
+        let whole = out.chars().last().and_then(|base| composed(base, c));
+        if whole.is_some() {
+            out.pop();
+        }
+        out.push(whole.unwrap_or(c));
     }
-    gzip::decode(&bytes, MAX_BYTES).map_err(|error| error.at(path))
+    out
 }
 
-/// A name without control characters, which could move the cursor.
-pub(super) fn printable(name: &str) -> String {
-    name.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+/// Marks, and letters each with what it becomes under the mark.
+const COMPOSED: [(char, &str); 15] = [
+    ('\u{300}', "AÀEÈIÌOÒUÙaàeèiìoòuù"),
+    (
+        '\u{301}',
+        "AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆcćLĹlĺNŃnńRŔrŕSŚsśZŹzźГЃКЌгѓкќ",
+    ),
+    ('\u{302}', "AÂEÊIÎOÔUÛaâeêiîoôuûCĈcĉGĜgĝHĤhĥJĴjĵSŜsŝ"),
+    ('\u{303}', "AÃNÑOÕaãnñoõIĨiĩUŨuũ"),
+    ('\u{304}', "AĀaāEĒeēIĪiīOŌoōUŪuū"),
+    ('\u{306}', "AĂaăGĞgğUŬuŭУЎИЙийуў"),
+    ('\u{307}', "CĊcċEĖeėGĠgġIİZŻzż"),
+    ('\u{308}', "AÄEËIÏOÖUÜaäeëiïoöuüyÿYŸЕЁІЇеёії"),
+    ('\u{30a}', "AÅaåUŮuů"),
+    ('\u{30b}', "OŐoőUŰuű"),
+    ('\u{30c}', "CČcčDĎdďEĚeěLĽlľNŇnňRŘrřSŠsšTŤtťZŽzž"),
+    ('\u{327}', "CÇcçGĢKĶkķLĻlļNŅnņSŞsşTŢtţ"),
+    ('\u{328}', "AĄaąEĘeęIĮiįUŲuų"),
+    (
+        '\u{3099}',
+        "かがきぎくぐけげこごさざしじすずせぜそぞただちぢつづてでとどはばひびふぶへべほぼうゔカガキギ\
+         クグケゲコゴサザシジスズセゼソゾタダチヂツヅテデトドハバヒビフブヘベホボウヴ",
+    ),
+    ('\u{309a}', "はぱひぴふぷへぺほぽハパヒピフプヘペホポ"),
+];
+
+fn composed(base: char, mark: char) -> Option<char> {
+    let pairs = COMPOSED.iter().find(|(known, _)| *known == mark);
+    let mut pairs = pairs.map_or("", |(_, pairs)| pairs).chars();
+    while let (Some(letter), Some(whole)) = (pairs.next(), pairs.next()) {
+        if letter == base {
+            return Some(whole);
+        }
+    }
+    // Syllables of Hangul are numbered by their two or three parts.
+    let (base, mark) = (u32::from(base), u32::from(mark));
+    char::from_u32(match (base, mark) {
+        (0x1100..=0x1112, 0x1161..=0x1175) => 0xac00 + ((base - 0x1100) * 21 + mark - 0x1161) * 28,
+        (0xac00..=0xd7a3, 0x11a8..=0x11c2) if (base - 0xac00).is_multiple_of(28) => {
+            base + mark - 0x11a7
+        }
+        _ => return None,
+    })
 }

@@ -1,14 +1,15 @@
 //! A folder of IDX files, recognised by their names.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use super::class_names::class_names;
-use super::entries::{Entry, read_unpacked, single};
-use crate::{Dataset, Error, Result, idx};
+use super::entries::{Entry, MAX_BYTES, single};
+use super::{Found, Numbered};
+use crate::{Error, Reading, Result, Sha256, gzip, idx};
 
 /// Reads the images and labels of a folder that has files with the names of IDX files; none if it has
 /// no such file.
-pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, Option<Dataset>)>> {
+pub(super) fn load(folder: &Path, entries: &[Entry], reading: Reading) -> Result<Option<Found>> {
     let pair = |part| Pair::find(folder, entries, part);
     let (train, test, whole) = (pair(Part::Train)?, pair(Part::Test)?, pair(Part::Whole)?);
     let (train, test) = match (train, test, whole) {
@@ -25,14 +26,8 @@ pub(super) fn load(folder: &Path, entries: &[Entry]) -> Result<Option<(Dataset, 
             return Err(Error::input(reason).at(&whole.images.path));
         }
     };
-    let train = train.read()?;
     let test = test.map(Pair::read).transpose()?;
-    let labels = [Some(&train), test.as_ref()].into_iter().flatten();
-    let names = class_names(folder, labels.map(|part| part.labels.as_slice()))?;
-    Ok(Some((
-        train.dataset(&names)?,
-        test.map(|test| test.dataset(&names)).transpose()?,
-    )))
+    Found::of_numbered(train.read()?, test, reading).map(Some)
 }
 
 fn is_idx(entry: &Entry) -> bool {
@@ -66,13 +61,6 @@ struct Pair<'a> {
     labels: &'a Entry,
 }
 
-/// Their content.
-struct Read<'a> {
-    pair: Pair<'a>,
-    pixels: Vec<u8>,
-    labels: Vec<i32>,
-}
-
 impl<'a> Pair<'a> {
     fn find(folder: &Path, entries: &'a [Entry], part: Part) -> Result<Option<Self>> {
         let only = |kind: &str| {
@@ -95,19 +83,43 @@ impl<'a> Pair<'a> {
         .at(&alone.path))
     }
 
-    fn read(self) -> Result<Read<'a>> {
+    fn read(self) -> Result<Numbered> {
         let (images, labels) = (&self.images.path, &self.labels.path);
-        Ok(Read {
-            pixels: idx::images(read_unpacked(images)?).map_err(|error| error.at(images))?,
-            labels: idx::labels(&read_unpacked(labels)?).map_err(|error| error.at(labels))?,
-            pair: self,
+        let (bytes, sha256) = read(images)?;
+        Ok(Numbered {
+            path: labels.clone(),
+            pixels: idx::images(bytes).map_err(|error| error.at(images))?,
+            labels: idx::labels(&read(labels)?.0).map_err(|error| error.at(labels))?,
+            name: self.images.lower(),
+            sha256,
         })
     }
 }
 
-impl Read<'_> {
-    fn dataset(self, names: &[String]) -> Result<Dataset> {
-        Dataset::numbered(self.pixels, self.labels, 0, names)
-            .map_err(|error| error.at(&self.pair.labels.path))
+/// More bytes than the header claims are read by this number, so that an error can count them.
+const SLACK: usize = 1 << 16;
+
+/// A file's bytes, as many as its header claims, decompressed if it is a gzip stream; and of this the
+/// SHA-256.
+fn read(path: &Path) -> Result<(Vec<u8>, Option<String>)> {
+    let mut start = Vec::new();
+    let file = lenet_files::open(path)?;
+    (file.take(SLACK as u64).read_to_end(&mut start))
+        .map_err(|error| Error::io("read", path, error))?;
+    let is_gzip = gzip::is_gzip(&start);
+    let header = if is_gzip {
+        gzip::start(&start, idx::IMAGES_HEADER)
+    } else {
+        start
+    };
+    let Some(claimed) = idx::claimed(&header).filter(|claimed| *claimed <= MAX_BYTES) else {
+        // What is wrong is in the first bytes.
+        return Ok((header, None));
+    };
+    let bytes = lenet_files::read(path, claimed + SLACK)?;
+    if !is_gzip {
+        return Ok((bytes, None));
     }
+    let content = gzip::decode(&bytes, claimed).map_err(|error| error.at(path))?;
+    Ok((content, Some(Sha256::of(&bytes).to_string())))
 }

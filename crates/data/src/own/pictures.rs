@@ -1,11 +1,13 @@
 //! A folder with a sub-folder of pictures for each class, as torchvision's ImageFolder reads it:
 //! <https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html>.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::entries::{Entry, list, printable};
+use super::entries::{list, printable};
 use super::{Found, sample};
 use crate::{Dataset, Error, Reading, Result};
+use lenet_files::Tally;
 use lenet_picture::{
     Form, IMAGE_PIXELS, Ink, MAX_BYTES, Picture, Preparation, is_picture, prepare,
 };
@@ -13,134 +15,304 @@ use lenet_picture::{
 /// The most skipped pictures that a warning lists.
 const LISTED: usize = 10;
 
-/// How far below its class's folder a picture may be: a link back to its own folder would never end.
-const MAX_DEPTH: usize = 8;
+/// How far below the data's folder a picture may be: a link back to its own folder would never end.
+const MAX_DEPTH: usize = 10;
 
-/// What the folders of the splits are called. A set with `val` but no `test` is tested on `val`.
-const TRAIN: [&str; 2] = ["train", "training"];
-const TEST: [&str; 5] = ["test", "testing", "val", "valid", "validation"];
+/// What the folders of the splits are called. The name of one that holds folders of classes may also
+/// just begin so. A set with `val` but no `test` is tested on `val`.
+const TRAIN: &[&str] = &["train", "training"];
+const TEST: &[&str] = &["test", "testing"];
+const VALIDATION: &[&str] = &["val", "valid", "validation"];
 
-/// Reads the pictures below a folder; none if none of its sub-folders has any.
-pub(super) fn load(folder: &Path, entries: &[Entry], reading: Reading) -> Result<Option<Found>> {
-    let named = |names: &[&str]| -> Option<&Entry> {
-        names
+/// Reads the pictures below a folder; none if no sub-folder has any, or only one beside tables.
+pub(super) fn load(folder: &Path, has_tables: bool, reading: Reading) -> Result<Option<Found>> {
+    let whole = Folder::read(folder, MAX_DEPTH)?;
+    let root = whole.inner();
+    let train = root.split(TRAIN).filter(|train| train.is_parent());
+    let tested = [TEST, VALIDATION].map(|names| root.split(names));
+    let top = train.map_or(root, Folder::inner);
+    let is_tested = |folder: &Folder| {
+        tested
             .iter()
-            .find_map(|name| (entries.iter()).find(|entry| entry.is_dir && entry.lower() == **name))
+            .flatten()
+            .any(|split| split.path == folder.path)
     };
-    let (train, test) = (named(&TRAIN), named(&TEST));
-    let Some(train) = train else {
-        if let Some(test) = test
-            && !class_names(&test.path)?.is_empty()
-        {
-            let reason = format!("a folder {:?}, but no folder `train` beside it", test.name);
-            return Err(Error::input(reason).at(folder));
-        }
-        let names = class_names(folder)?;
-        if names.is_empty() {
-            return Ok(None);
-        }
-        return read_all(folder, None, &names, reading).map(Some);
+    let classes: Vec<&Folder> = top
+        .folders
+        .iter()
+        .filter(|folder| !is_tested(folder))
+        .collect();
+    let count = top.filled().len()
+        - top
+            .filled()
+            .iter()
+            .filter(|folder| is_tested(folder))
+            .count();
+    if root.filled().is_empty() || train.is_none() && count < 2 && has_tables {
+        return Ok(None);
+    }
+    let reason = if let Some(set) = classes.iter().find(|class| class.inner().is_set()) {
+        format!(
+            "the folder {:?} is a data set of its own: name one",
+            set.name
+        )
+    } else if train.is_none() && tested.iter().flatten().any(|split| split.is_parent()) {
+        "no folder `train` beside the other splits".to_owned()
+    } else if count < 2 {
+        "a training needs two classes or more, each a folder of pictures".to_owned()
+    } else {
+        String::new()
     };
-    let names = class_names(&train.path)?;
-    if names.is_empty() {
-        let reason = "no folder of pictures for each class";
-        return Err(Error::input(reason).at(&train.path));
+    if !reason.is_empty() {
+        let found: Vec<String> = root.folders.iter().map(Folder::summary).collect();
+        let reason = format!("{reason}. Its folders: {}", found.join(", "));
+        return Err(Error::input(reason).at(&root.path));
     }
-    if let Some(test) = test {
-        tracing::info!("test split: {:?}", test.path);
+    if top.path != folder {
+        tracing::info!("the folders of the classes are in {:?}", top.path);
     }
-    let test = test.map(|test| test.path.as_path());
-    read_all(&train.path, test, &names, reading).map(Some)
-}
-
-/// Reads both splits; the pictures to train on decide how all are prepared.
-fn read_all(
-    train: &Path,
-    test: Option<&Path>,
-    names: &[String],
-    reading: Reading,
-) -> Result<Found> {
-    let files = labelled(train, names, true)?;
+    let mut names: Vec<String> = Vec::new();
+    for class in &classes {
+        if !names.contains(&class.name) {
+            names.push(class.name.clone());
+        }
+    }
+    let train = labelled(top, classes.into_iter(), &names, true)?;
+    let [test, validation] = tested.map(|split| {
+        let split = split.map(Folder::inner)?;
+        let filled = split.filled();
+        if filled.len() < 2 && !filled.iter().any(|class| names.contains(&class.name)) {
+            tracing::warn!(
+                "{:?} is passed over: its pictures have no classes",
+                split.path
+            );
+            return None;
+        }
+        Some(labelled(split, split.folders.iter(), &names, false))
+    });
+    let [test, validation] = [test.transpose()?, validation.transpose()?];
+    let splits = [Some(&train), test.as_ref(), validation.as_ref()];
+    report_left_out(&whole, splits.into_iter().flatten());
     let preparation = reading.pictures.unwrap_or_else(|| {
-        Preparation::suiting(sample(files.len(), |index| {
-            let (file, _) = files.get(index)?;
-            decode(&file.path).ok()
+        Preparation::suiting(sample(train.files.len(), |index| {
+            let (file, _) = train.files.get(index)?;
+            decode(file).ok()
         }))
     });
-    let read = |folder: &Path, files: &[(Entry, usize)]| {
-        read(folder, files, names, preparation, reading.strict)
+    let read = |split: Labelled<'_>| read(&split, &names, preparation, reading.strict);
+    let [test, validation] = [test, validation].map(|split| split.map(read).transpose());
+    let (test, validation) = match (test?, validation?) {
+        (None, validation) => (validation, None),
+        both => both,
     };
-    Ok(Found {
-        train: read(train, &files)?,
-        test: match test {
-            Some(test) => Some(read(test, &labelled(test, names, false)?)?),
-            None => None,
-        },
+    Ok(Some(Found {
+        train: read(train)?,
+        test,
+        validation,
         preparation,
-    })
+    }))
 }
 
-/// The names of the sub-folders, sorted; none if no sub-folder has a picture.
-fn class_names(folder: &Path) -> Result<Vec<String>> {
-    let mut folders = list(folder)?;
-    folders.retain(|entry| entry.is_dir);
-    for entry in &folders {
-        if !files(&entry.path)?.pictures.is_empty() {
-            return Ok(folders.iter().map(class_name).collect());
+/// A folder and all below it.
+struct Folder {
+    path: PathBuf,
+    name: String,
+    folders: Vec<Folder>,
+    pictures: Vec<PathBuf>,
+    others: Vec<PathBuf>,
+}
+
+impl Folder {
+    fn read(path: &Path, depth: usize) -> Result<Self> {
+        if depth == 0 {
+            let reason = "too deep below the folder of its class: perhaps a link leads back";
+            return Err(Error::input(reason).at(path));
+        }
+        let mut folder = Self {
+            path: path.to_owned(),
+            name: printable(&path.file_name().unwrap_or_default().to_string_lossy()),
+            folders: Vec::new(),
+            pictures: Vec::new(),
+            others: Vec::new(),
+        };
+        for entry in list(path)? {
+            if entry.is_dir {
+                folder.folders.push(Self::read(&entry.path, depth - 1)?);
+            } else if is_picture(&entry.path) {
+                folder.pictures.push(entry.path);
+            } else {
+                folder.others.push(entry.path);
+            }
+        }
+        Ok(folder)
+    }
+
+    /// This folder and those below it.
+    fn all(&self) -> Vec<&Self> {
+        let below = self.folders.iter().flat_map(Self::all);
+        std::iter::once(self).chain(below).collect()
+    }
+
+    /// The pictures in it and below it, in the order of their paths.
+    fn all_pictures(&self) -> Vec<&Path> {
+        let all = self.all().into_iter().flat_map(|folder| &folder.pictures);
+        let mut pictures: Vec<&Path> = all.map(PathBuf::as_path).collect();
+        pictures.sort_unstable();
+        pictures
+    }
+
+    fn filled(&self) -> Vec<&Self> {
+        let folders = self.folders.iter();
+        folders.filter(|folder| folder.is_filled()).collect()
+    }
+
+    fn is_filled(&self) -> bool {
+        !self.pictures.is_empty() || self.folders.iter().any(Self::is_filled)
+    }
+
+    /// Whether all its pictures are in its folders.
+    fn is_parent(&self) -> bool {
+        self.pictures.is_empty() && !self.filled().is_empty()
+    }
+
+    fn is_called(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.to_lowercase().as_str())
+    }
+
+    /// Where the pictures are if only one way leads down to them; not into a split to test on.
+    fn inner(&self) -> &Self {
+        match self.filled().as_slice() {
+            [only] if self.pictures.is_empty() && only.is_parent() && !only.is_called(TEST) => {
+                only.inner()
+            }
+            _ => self,
         }
     }
-    Ok(Vec::new())
+
+    /// Whether its folders are those of digits or letters.
+    fn is_set(&self) -> bool {
+        let is_short = |folder: &&Self| folder.name.chars().count() == 1;
+        self.is_parent() && self.filled().len() > 1 && self.filled().iter().all(is_short)
+    }
+
+    /// The folder of a split, if there is no doubt.
+    fn split(&self, names: &[&str]) -> Option<&Self> {
+        let filled = self.filled();
+        let called = filled.iter().find(|folder| folder.is_called(names));
+        let mut like = filled.iter().filter(|folder| {
+            let name = folder.name.to_lowercase();
+            folder.is_parent() && names.iter().any(|start| name.starts_with(start))
+        });
+        match (called, like.next(), like.next()) {
+            (None, Some(_), Some(_)) => None,
+            (called, like, _) => called.or(like).copied(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let (name, count) = (&self.name, self.all_pictures().len());
+        format!(
+            "{name:?} with {} folders and {count} pictures",
+            self.folders.len()
+        )
+    }
 }
 
-fn class_name(entry: &Entry) -> String {
-    printable(&entry.name.to_string_lossy())
+/// The picture files of a split, each with its class.
+struct Labelled<'a> {
+    folder: &'a Path,
+    files: Vec<(&'a Path, usize)>,
+    others: Vec<&'a Path>,
 }
 
-/// The picture files of a split, each with its class. Each class must have some in the split that the
-/// classes come from.
-fn labelled(folder: &Path, names: &[String], all_classes: bool) -> Result<Vec<(Entry, usize)>> {
-    let (mut all, mut left_out) = (Vec::new(), Vec::new());
-    for entry in list(folder)?.iter().filter(|entry| entry.is_dir) {
-        let wrong = |reason| Error::input(reason).at(&entry.path);
-        let label = (names.iter())
-            .position(|name| *name == class_name(entry))
+fn labelled<'a>(
+    split: &'a Folder,
+    classes: impl Iterator<Item = &'a Folder>,
+    names: &[String],
+    all_classes: bool,
+) -> Result<Labelled<'a>> {
+    let mut labelled = Labelled {
+        folder: &split.path,
+        files: Vec::new(),
+        others: Vec::new(),
+    };
+    for class in classes {
+        let wrong = |reason| Error::input(reason).at(&class.path);
+        let label = (names.iter().position(|name| *name == class.name))
             .ok_or_else(|| wrong("a class that the images to train on do not have"))?;
-        let files = files(&entry.path)?;
-        if files.pictures.is_empty() && all_classes {
+        let pictures = class.all_pictures();
+        if pictures.is_empty() && all_classes {
             return Err(wrong(
                 "no PNG, JPEG or BMP picture in the folder of a class: fill it, or remove it",
             ));
         }
-        all.extend(files.pictures.into_iter().map(|file| (file, label)));
-        left_out.extend(files.others);
+        labelled
+            .files
+            .extend(pictures.into_iter().map(|file| (file, label)));
+        let others = class.all().into_iter().flat_map(|folder| &folder.others);
+        labelled.others.extend(others.map(PathBuf::as_path));
     }
-    if let Some(first) = left_out.first() {
-        let count = left_out.len();
-        tracing::warn!("{folder:?}: {count} files are no PNG, JPEG or BMP pictures: {first:?} ...");
+    Ok(labelled)
+}
+
+/// Counts what is in the folders of classes and no picture, and the pictures that are in none.
+fn report_left_out<'a>(whole: &Folder, splits: impl Iterator<Item = &'a Labelled<'a>>) {
+    let (mut tally, mut used) = (Tally::default(), HashSet::new());
+    for split in splits {
+        split.others.iter().for_each(|other| tally.add(other));
+        used.extend(split.files.iter().map(|(file, _)| *file));
     }
-    Ok(all)
+    let pictures = whole.all_pictures().into_iter();
+    pictures
+        .filter(|file| !used.contains(file))
+        .for_each(|file| tally.add(file));
+    if !tally.is_empty() {
+        tracing::warn!(
+            "{:?}: left out are {tally}: only PNG, JPEG and BMP pictures in the folders of classes \
+             are read",
+            whole.path
+        );
+    }
 }
 
 /// The pictures of a split. Those that cannot be read, or on which nothing is drawn, are skipped with
-/// a warning that lists them, unless `strict`.
+/// a warning that lists them, unless `strict`. A class of blank pictures is one of black images.
 fn read(
-    folder: &Path,
-    files: &[(Entry, usize)],
+    split: &Labelled<'_>,
     names: &[String],
     preparation: Preparation,
     strict: bool,
 ) -> Result<Dataset> {
+    let (folder, files) = (split.folder, &split.files);
+    // Of each class, how many more pictures are blank than drawn.
+    let mut blank: BTreeMap<usize, isize> = BTreeMap::new();
+    let forms: Vec<Result<Form>> = (files.iter())
+        .map(|(file, label)| {
+            let form = prepare(&decode(file)?, preparation, Ink::Auto);
+            let is_blank = form == Form::Blank;
+            *blank.entry(*label).or_default() += if is_blank { 1 } else { -1 };
+            Ok(form)
+        })
+        .collect();
     let (mut pixels, mut labels, mut paths) = (Vec::new(), Vec::new(), Vec::new());
     let mut skipped = Vec::new();
-    for (file, label) in files {
-        match image_of(&file.path, preparation) {
+    for ((file, label), form) in std::iter::zip(files, forms) {
+        let image = match form {
+            Ok(Form::Digit(image)) => Ok(image),
+            Ok(Form::Blank) if blank.get(label).is_some_and(|more| *more > 0) => {
+                Ok([0; IMAGE_PIXELS])
+            }
+            Ok(Form::Blank) => Err(Error::input("nothing is drawn on it")),
+            Err(error) => Err(error),
+        };
+        match image {
             Ok(image) => {
                 pixels.extend_from_slice(&image);
                 labels.push(*label as i32);
-                paths.push(file.path.clone());
+                paths.push(file.to_path_buf());
             }
-            Err(error) if strict => return Err(error.at(&file.path)),
-            Err(error) => skipped.push(error.at(&file.path).to_string()),
+            Err(error) if strict => return Err(error.at(file)),
+            Err(error) => skipped.push(error.at(file).to_string()),
         }
     }
     if !skipped.is_empty() {
@@ -163,43 +335,4 @@ fn read(
 
 fn decode(path: &Path) -> Result<Picture> {
     Picture::decode(&lenet_files::read(path, MAX_BYTES)?)
-}
-
-fn image_of(path: &Path, preparation: Preparation) -> Result<[u8; IMAGE_PIXELS]> {
-    match prepare(&decode(path)?, preparation, Ink::Auto) {
-        Form::Digit(image) => Ok(image),
-        Form::Blank => Err(Error::input("nothing is drawn on it")),
-    }
-}
-
-/// The files of a class.
-#[derive(Default)]
-struct Files {
-    pictures: Vec<Entry>,
-    /// Those that are no pictures.
-    others: Vec<PathBuf>,
-}
-
-/// The files in a folder and below it, in the order of the paths.
-fn files(folder: &Path) -> Result<Files> {
-    let mut files = Files::default();
-    collect(folder, MAX_DEPTH, &mut files)?;
-    Ok(files)
-}
-
-fn collect(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
-    for entry in list(folder)? {
-        if entry.is_dir {
-            if depth == 0 {
-                let reason = "too deep below the folder of its class: perhaps a link leads back";
-                return Err(Error::input(reason).at(&entry.path));
-            }
-            collect(&entry.path, depth - 1, files)?;
-        } else if is_picture(&entry.path) {
-            files.pictures.push(entry);
-        } else {
-            files.others.push(entry.path);
-        }
-    }
-    Ok(())
 }

@@ -36,6 +36,7 @@ pub(super) fn load(
     let splits = Splits {
         train: split(train_images, train_labels)?,
         test: split(test_images, test_labels)?,
+        validation: None,
         preparation: spec.pictures,
     };
     Ok((splits, sha256))

@@ -29,6 +29,7 @@ fn setup(config: &Config) -> Setup {
     let splits = Splits {
         train: mnist().train.take(250),
         test: mnist().test.take(100),
+        validation: None,
         preparation: Default::default(),
     };
     let record = DataRecord {

@@ -72,7 +72,7 @@ pub fn run(arguments: &Check) -> Outcome {
     let stop = StopFlag::install()?;
     let reading = Reading {
         pictures: arguments.pictures,
-        strict: false,
+        ..Reading::default()
     };
     let search = Search::new(arguments.data_dir.clone());
     let Loaded { splits, .. } = arguments.dataset.load(&search, reading)?;

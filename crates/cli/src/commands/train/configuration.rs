@@ -59,10 +59,17 @@ impl Resolved {
         }
         let config = &mut self.config;
         if !self.validation_is_stated {
-            config.validation = fitting_validation(source, images, config.validation);
+            config.validation = match &loaded.splits.validation {
+                Some(validation) => validation.len(),
+                None => fitting_validation(source, images, config.validation),
+            };
         }
         if !self.epochs_are_stated && config.recipe == "small" {
-            let trained = images.saturating_sub(config.validation);
+            let held_out = match loaded.splits.validation {
+                Some(_) => 0,
+                None => config.validation,
+            };
+            let trained = images.saturating_sub(held_out);
             let trained = trained.min(config.limit_train.unwrap_or(usize::MAX));
             config.epochs = small_epochs(trained, config.batch_size);
         }

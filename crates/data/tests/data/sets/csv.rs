@@ -31,7 +31,32 @@ fn kaggles_form_with_and_without_heading() {
     let body = lines(30);
     let plain = body.join("\n");
     let quoted = format!("\"{}\"", heading(true).replace(',', "\",\""));
-    let forms: [Vec<u8>; 6] = [
+    let wide = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{text}")
+            .encode_utf16()
+            .flat_map(bytes)
+            .collect()
+    };
+    let last = |line: &String| {
+        let (label, pixels) = line.split_once(',').unwrap();
+        format!("{pixels},{label}")
+    };
+    let label_last: Vec<String> = body.iter().map(last).collect();
+    let pixels = last(&heading(true)).replace(",label", ",class");
+    let numbers: Vec<String> = (0..785).map(|i| i.to_string()).collect();
+    let of_pandas: Vec<String> = (0..785).map(|i| format!("0.{i}")).collect();
+    let forms: [Vec<u8>; 15] = [
+        [pixels, label_last.join("\n")].join("\n").into(),
+        [numbers.join(","), plain.clone()].join("\n").into(),
+        [of_pandas.join(",").replacen("0.0", "0", 1), plain.clone()]
+            .join("\n")
+            .into(),
+        plain.replace(',', ";").into(),
+        plain.replace(',', "\t").into(),
+        plain.replace('\n', "\r").into(),
+        plain.replace(',', ".0,").replace('\n', ".00e0\n").into(),
+        wide(&format!("{}\r\n{plain}", heading(true)), u16::to_le_bytes),
+        wide(&plain, u16::to_be_bytes),
         plain.clone().into(),
         // Taken for a heading, it would swallow the first image.
         format!("\u{feff}{plain}").into(),
@@ -89,19 +114,29 @@ fn lines_that_are_none_are_counted() {
         fs::write(&file, text).unwrap();
         assert_refused(&file, &["digits.csv", part]);
     };
+    refused("<!DOCTYPE html><html>".into(), "a web page, not a CSV file");
+    refused(
+        "PK\u{3}\u{4}".into(),
+        "a zip archive, not a CSV file: unpack it",
+    );
+    refused(
+        "\0\0\u{8}\u{3}".into(),
+        "an IDX file, not a CSV file: name its folder",
+    );
+    refused("\0".repeat(1 << 20), "a line has more than 131072 bytes");
     let good = lines(3).join("\n");
     refused(String::new(), "0 images");
     refused(heading(true), "0 images");
     refused(heading(false), "784 columns: pixels without labels");
     refused(
         "a,b,c\n1,2,3".into(),
-        "line 1: 3 columns, there must be a label and 784 pixels: 785",
+        "row 1: 3 columns, there must be a label and 784 pixels: 785",
     );
-    refused(format!("{good}\n1,2"), "line 4: 2 columns");
-    refused(format!("{good}\n{},7", line(1, 1)), "line 4: 786 columns");
-    for bad in ["256", "-1", "0.5", "", "1e2"] {
+    refused(format!("{good}\n1,2"), "row 4: 2 columns");
+    refused(format!("{good}\n{},7", line(1, 1)), "row 4: 786 columns");
+    for bad in ["256", "-1", "0.5", "", "nan"] {
         let text = line(1, 1).replacen(",1,", &format!(",{bad},"), 1);
-        let part = format!("line 4: column 2: \"{bad}\" is not a whole number from 0 to 255");
+        let part = format!("row 4: column 2: \"{bad}\" is not a whole number from 0 to 255");
         refused(format!("{good}\n{text}"), &part);
     }
 }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use lenet_data::{Dataset, Loaded, Origin};
+use lenet_data::{Dataset, Loaded, Origin, Reading, Search, Source};
+use lenet_picture::Preparation;
 
 use super::{assert_refused, own};
-use crate::common::{gzip, images, labels};
+use crate::common::{gzip, idx, images, labels};
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).unwrap();
@@ -88,6 +89,59 @@ fn a_fifth_of_each_class_is_held_out_if_there_is_no_test_split() {
     assert_refused(root.path(), &["only one image: none is left to test with"]);
     write_set(root.path(), "letters", &[]);
     assert_refused(root.path(), &["letters-labels-idx1-ubyte", "0 images"]);
+}
+
+/// EMNIST's own files are known by their names and sizes, and a flag decides otherwise.
+#[test]
+fn emnist_under_its_own_name_is_turned_upright() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("emnist");
+    fs::create_dir(&folder).unwrap();
+    let mut pixels = vec![0; 60_000 * 784];
+    for image in pixels.chunks_mut(784) {
+        image[2 * 28 + 5] = 255;
+    }
+    let classes: Vec<u8> = (0..60_000).map(|image| (image % 10) as u8).collect();
+    let name = |kind: &str| format!("emnist-mnist-train-{kind}-ubyte");
+    write(
+        &folder,
+        &name("images-idx3"),
+        &idx(&[60_000, 28, 28], &pixels),
+    );
+    write(&folder, &name("labels-idx1"), &labels(&classes));
+    // Where torchvision has it, too: one way leads down to it.
+    let source = Source::parse(root.path().as_os_str()).unwrap();
+    for (transposed, place) in [
+        (None, 5 * 28 + 2),
+        (Some(true), 5 * 28 + 2),
+        (Some(false), 2 * 28 + 5),
+    ] {
+        let reading = Reading {
+            transposed,
+            pictures: Some(Preparation::AsIs),
+            ..Reading::default()
+        };
+        let loaded = source.load(&Search::default(), reading).unwrap();
+        let (image, _) = loaded.splits.train.get(0).unwrap();
+        assert_eq!(image.iter().position(|&pixel| pixel > 0), Some(place));
+    }
+}
+
+/// A header bounds what is read: neither a bomb nor a sparse file of a gigabyte is.
+#[test]
+fn a_header_bounds_the_memory() {
+    let root = tempfile::tempdir().unwrap();
+    write_set(root.path(), "train", &[0, 1, 1]);
+    let bomb = [images(3), vec![0; 1 << 26]].concat();
+    write(root.path(), "train-images-idx3-ubyte", &gzip(&bomb));
+    assert_refused(root.path(), &["decompresses to more than 2368 bytes"]);
+    let file = fs::File::options()
+        .write(true)
+        .open(root.path().join("train-images-idx3-ubyte"));
+    let file = file.unwrap();
+    std::io::Write::write_all(&mut &file, &images(3)).unwrap();
+    file.set_len(1 << 30).unwrap();
+    assert_refused(root.path(), &["at most 67904 are read"]);
 }
 
 /// The digest is that of what is trained on, not of how it is packed.

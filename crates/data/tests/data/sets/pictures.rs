@@ -83,7 +83,7 @@ fn train_and_test_of_such() {
         assert_eq!(own(root.path()).splits.test.class_counts(), [1; 3]);
         let folder = root.path().join(train);
         fs::rename(&folder, root.path().join("test")).unwrap();
-        assert_refused(root.path(), &["\"test\", but no folder `train` beside it"]);
+        assert_refused(root.path(), &["no folder `train` beside the other splits"]);
     }
 }
 
@@ -126,7 +126,12 @@ fn pictures_of_every_size_and_colour() {
     let source = Source::parse(root.path().as_os_str()).unwrap();
     let load = |strict| {
         let pictures = Some(Preparation::Ink);
-        source.load(&Search::default(), Reading { pictures, strict })
+        let reading = Reading {
+            pictures,
+            strict,
+            ..Reading::default()
+        };
+        source.load(&Search::default(), reading)
     };
     let splits = load(false).unwrap().splits;
     assert_eq!(splits.train.len() + splits.test.len(), 5);
@@ -143,10 +148,152 @@ fn folders_that_are_no_classes() {
     fs::create_dir_all(root.path().join("a")).unwrap();
     assert_refused(root.path(), &["no data set: neither IDX files"]);
     picture(&root.path().join("b/0.png"), 0);
+    picture(&root.path().join("c/0.png"), 0);
     let none = "/a\": no PNG, JPEG or BMP picture in the folder of a class";
     assert_refused(root.path(), &[none]);
     fs::remove_dir(root.path().join("a")).unwrap();
-    assert_refused(root.path(), &["only one image"]);
+    fs::remove_dir_all(root.path().join("c")).unwrap();
+    assert_refused(
+        root.path(),
+        &["needs two classes", "\"b\" with 0 folders and 1 pictures"],
+    );
+}
+
+/// A folder too high, two sets side by side, a flat split: what there is one way to read is read, the
+/// rest is refused with what was found.
+#[test]
+fn layouts_of_downloaded_archives() {
+    let of = |files: &[&str]| {
+        let root = tempfile::tempdir().unwrap();
+        for (at, file) in files.iter().enumerate() {
+            for i in 0..5 {
+                let file = root.path().join(file.replace('*', &i.to_string()));
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                match file.extension() {
+                    Some(_) => picture(&file, (at * 5) as u8 + i),
+                    None => fs::write(file, "a,b").unwrap(),
+                }
+            }
+        }
+        root
+    };
+    for (files, names, sizes) in [
+        (
+            &["archive/digits/0/*.png", "archive/digits/1/*.png"][..],
+            "0 1",
+            [8, 2, 0],
+        ),
+        // Kaggle's.
+        (
+            &[
+                "x/Training/a/*.png",
+                "x/Training/b/*.png",
+                "x/Testing/b/*.png",
+            ],
+            "a b",
+            [10, 5, 0],
+        ),
+        (
+            &[
+                "trainingSet/trainingSet/0/*.png",
+                "trainingSet/trainingSet/1/*.png",
+                "testSet/testSet/*.jpg",
+            ],
+            "0 1",
+            [8, 2, 0],
+        ),
+        (
+            &[
+                "train/a/*.png",
+                "train/b/*.png",
+                "test/a/*.png",
+                "val/b/*.png",
+                "val/a/*.png",
+            ],
+            "a b",
+            [10, 5, 10],
+        ),
+        (
+            &["train/a/*.png", "train/b/*.png", "test/*.png"],
+            "a b",
+            [8, 2, 0],
+        ),
+        (
+            &["a/*.png", "b/ann/*.png", "b/bo/*.png", "test/*.png"],
+            "a b",
+            [12, 3, 0],
+        ),
+        // Vehicles.
+        (&["car/*.png", "train/*.png"], "car train", [8, 2, 0]),
+        // Two forms of one name, as two systems write it.
+        (
+            &["a/*.png", "caf\u{e9}/*.png", "cafe\u{301}/*.bmp"],
+            "a caf\u{e9}",
+            [12, 3, 0],
+        ),
+    ] {
+        let root = of(files);
+        let splits = own(root.path()).splits;
+        assert_eq!(splits.train.class_names().join(" "), names, "{files:?}");
+        let validation = splits.validation.map_or(0, |set| set.len());
+        assert_eq!(
+            [splits.train.len(), splits.test.len(), validation],
+            sizes,
+            "{files:?}"
+        );
+    }
+    for (files, part) in [
+        (
+            &["Images/*.png"][..],
+            "\"Images\" with 0 folders and 5 pictures",
+        ),
+        (&["train/*.png", "test/*.png"], "needs two classes"),
+        (
+            &["one/0/*.png", "one/1/*.png", "two/0/*.png"],
+            "\"one\" is a data set of its own",
+        ),
+        (
+            &[
+                "trainA/0/*.png",
+                "trainA/1/*.png",
+                "trainB/0/*.png",
+                "trainB/1/*.png",
+            ],
+            "\"trainA\" is a data set of its own",
+        ),
+    ] {
+        assert_refused(of(files).path(), &[part]);
+    }
+    let root = of(&["Images/*.png"]);
+    fs::write(root.path().join("train.csv"), "file,label\n0.png,7\n").unwrap();
+    assert_refused(root.path(), &["train.csv", "2 columns"]);
+}
+
+/// A class of blank pictures is kept; every picture that is left out is counted in one line.
+#[test]
+fn blank_classes_and_other_formats() {
+    let root = tempfile::tempdir().unwrap();
+    for class in ["0", "empty"] {
+        for i in 0..5 {
+            let file = root.path().join(class).join(format!("{i}.png"));
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let is_ink =
+                |x: u32, y: u32| class == "0" && (10..15).contains(&x) && (5 + i..30).contains(&y);
+            let picture =
+                GrayImage::from_fn(40, 40, |x, y| Luma([if is_ink(x, y) { 20 } else { 230 }]));
+            picture.save(file).unwrap();
+        }
+    }
+    let found = own(root.path());
+    assert_eq!(found.splits.preparation, Preparation::Ink);
+    assert_eq!(found.splits.train.class_counts(), [4, 4]);
+    let (blank, _) = found
+        .splits
+        .train
+        .iter()
+        .find(|(_, label)| *label == 1)
+        .unwrap();
+    assert_eq!(*blank, [0; 784]);
 }
 
 /// B12: links that lead back are noticed.
