@@ -66,8 +66,11 @@ pub fn run(arguments: &Sweep) -> Outcome {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let source = Source::parse(config.dataset.as_ref())?;
-                let strict = false;
-                let loaded = source.load(&search, Reading { pictures, strict })?;
+                let reading = Reading {
+                    pictures,
+                    ..Reading::default()
+                };
+                let loaded = source.load(&search, reading)?;
                 Arc::clone(entry.insert(Arc::new((source, loaded))))
             }
         };
