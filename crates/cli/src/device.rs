@@ -6,6 +6,7 @@ use std::str::FromStr;
 use candle_core::Device;
 use lenet_engine::Isa;
 use lenet_engine::pool::{self, Pool};
+use lenet_files::no_threads;
 
 use crate::failure::{Failure, Outcome};
 
@@ -74,7 +75,8 @@ impl DeviceName {
 /// and never more than there are cores. Returns the number.
 ///
 /// # Errors
-/// `LENET_ISA` names an instruction set that this machine does not have.
+/// `LENET_ISA` names an instruction set that this machine does not have; the system has no threads
+/// to spare.
 pub fn set_threads(threads: Option<u16>) -> Outcome<usize> {
     Isa::from_environment()
         .map_err(|error| Failure::usage(format!("{}: {error}", lenet_engine::ISA_VARIABLE)))?;
@@ -82,9 +84,8 @@ pub fn set_threads(threads: Option<u16>) -> Outcome<usize> {
     let threads = Pool::set_global_threads(wanted);
     // candle's own operations, with `--engine candle`, run on rayon's threads.
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(wanted);
-    if let Err(error) = rayon.build_global() {
-        tracing::warn!("--threads {wanted} has no effect on candle's operations: {error}");
-    }
+    // Without its threads, the first of candle's operations that wants them would panic.
+    rayon.build_global().map_err(no_threads)?;
     Ok(threads)
 }
 

@@ -554,8 +554,7 @@ impl<'a> Session<'a> {
                 }
             }
         };
-        (thread::Builder::new().spawn(transfer))
-            .map_err(|error| Error::internal("cannot start a thread").caused_by(error))?;
+        (thread::Builder::new().spawn(transfer)).map_err(lenet_files::no_threads)?;
         let (
             Parts {
                 status, headers, ..
@@ -673,7 +672,8 @@ impl<'a> Session<'a> {
         // On a thread of its own, because the hub's client cannot be interrupted.
         let (sender, answer) = mpsc::sync_channel(1);
         let counts = self.spec.counts;
-        thread::spawn(move || sender.send(crate::hub::fetch(repository, counts)));
+        (thread::Builder::new().spawn(move || sender.send(crate::hub::fetch(repository, counts))))
+            .map_err(lenet_files::no_threads)?;
         let files = match self.wait(&answer)? {
             Some(files) => files,
             None => Err(Error::internal("the reader of the hub's files crashed")),

@@ -20,7 +20,7 @@ mod printable;
 mod read;
 mod write;
 
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Kind, Result, no_threads};
 pub use format::{Format, Tally};
 pub use printable::printable;
 pub use read::{open, open_as, read, read_text};

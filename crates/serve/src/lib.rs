@@ -42,12 +42,12 @@ mod refusal;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::thread::available_parallelism;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use lenet_files::{Error, Kind, Result};
+use lenet_files::{Error, Kind, Result, no_threads};
 use lenet_model::Weights;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -113,19 +113,22 @@ impl Server {
     /// soft limit of open files, so that there is one for each connection.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the address cannot be listened on, [`Kind::Internal`] if the system has no
-    /// thread to spare, and the model's error for parameters that are not f32.
+    /// [`Kind::Io`] if the address cannot be listened on or the system has no thread to spare,
+    /// and the model's error for parameters that are not f32.
     pub fn start(weights: &Weights, settings: &Settings) -> Result<Self> {
         let network = Network::new(weights)?;
         let cores = available_parallelism().map_or(1, usize::from);
+        let blocking = cores + 1;
+        // tokio panics if it cannot start one of its threads; one more classifies.
+        check_threads(cores + blocking + 1)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
-            .max_blocking_threads(cores + 1)
+            .max_blocking_threads(blocking)
             .thread_name("lenet-serve")
             .enable_io()
             .enable_time()
             .build()
-            .map_err(no_thread)?;
+            .map_err(no_threads)?;
         let listening = runtime.block_on(async {
             let listener = TcpListener::bind(settings.address).await?;
             Ok((listener.local_addr()?, listener))
@@ -136,7 +139,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let hosts = settings.hosts.iter();
         let app = Arc::new(App {
-            classifier: Classifier::start(network, Arc::clone(&metrics)).map_err(no_thread)?,
+            classifier: Classifier::start(network, Arc::clone(&metrics)).map_err(no_threads)?,
             metrics,
             waiting: Arc::new(Semaphore::new(WAITING)),
             memory: Semaphore::new(BODIES_BYTES),
@@ -191,8 +194,22 @@ impl Server {
     }
 }
 
-fn no_thread(source: io::Error) -> Error {
-    Error::internal("a thread could not be started").caused_by(source)
+/// Starts this many threads at once, and ends them.
+fn check_threads(count: usize) -> Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let threads = (0..count).map(|_| {
+        let gate = Arc::clone(&gate);
+        thread::Builder::new().spawn(move || drop(gate.lock()))
+    });
+    let threads: io::Result<Vec<_>> = threads.collect();
+    drop(closed);
+    for thread in threads.map_err(no_threads)? {
+        let _ = thread.join();
+    }
+    // The system counts a thread until a moment after its end.
+    thread::sleep(Duration::from_millis(20));
+    Ok(())
 }
 
 fn cannot_listen(address: SocketAddr, source: io::Error) -> Error {

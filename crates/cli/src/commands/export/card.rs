@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::arguments::Export;
 use crate::commands::{check_classes, load_data, source};
+use crate::device::set_threads;
 use crate::failure::Outcome;
 
 /// The licence of the embedded weights, one of the program's two.
@@ -39,6 +40,7 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
         None => {
             let (source, loaded) =
                 load_data(&arguments.source, of_model, weights.metadata.preparation)?;
+            set_threads(None)?;
             let test = loaded.splits.test;
             check_classes(&source, &test, weights)?;
             let metrics = evaluate(

@@ -9,6 +9,7 @@ use tracing::info;
 
 use crate::arguments::Export;
 use crate::commands::{check_classes, load_data};
+use crate::device::set_threads;
 use crate::failure::Outcome;
 
 /// Images to calibrate on by default.
@@ -21,6 +22,7 @@ const COMPARED_IMAGES: usize = 2_000;
 const SEED: u64 = 42;
 
 pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
+    set_threads(None)?;
     let (source, loaded) = {
         let metadata = &weights.metadata;
         load_data(

@@ -62,6 +62,38 @@ fn a19_a_picture_in_little_memory() {
     );
 }
 
+/// Where the system starts no thread, what needs one says so, and nothing panics or hangs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a19_no_thread_to_spare() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = tempfile::tempdir().unwrap();
+    // A user without processes, whom the limit holds for.
+    let program = root.path().join("lenet");
+    fs::copy(env!("CARGO_BIN_EXE_lenet"), &program).unwrap();
+    for path in [root.path(), &program] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    for command in [
+        "serve --addr 127.0.0.1:0",
+        "export --format onnx-int8 --output int8.onnx",
+        "train --epochs 1 --limit-train 64 --output run",
+        "data download kmnist --data-dir data --mirror http://127.0.0.1:9/",
+    ] {
+        let limited = format!(
+            "--kill-after=5 60 setpriv --reuid=54321 --clear-groups prlimit --nproc=1 ./lenet {command}"
+        );
+        let output = run_by(root.path(), "timeout", &limited).output().unwrap();
+        let message = format!("{command}: {}: {}", output.status, errors(&output));
+        if message.contains("setpriv:") || [Some(126), Some(127)].contains(&output.status.code()) {
+            return skipped("`setpriv` and `prlimit` need root");
+        }
+        assert_eq!(output.status.code(), Some(5), "{message}");
+        assert!(message.contains("thread"), "{message}");
+    }
+    assert!(!root.path().join("run").exists());
+}
+
 /// Nothing of the environment is needed to train; a download says which folder it needs.
 #[test]
 fn a20_no_environment_and_no_home() {
