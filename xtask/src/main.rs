@@ -6,7 +6,7 @@
 //! | `run` | where the workspace is, and how a task starts another program |
 //! | `ci` | the longer checks: a table of steps, all run, every failure reported |
 //! | `trainings` | tasks that train: accuracies, equal bytes, the weights of the program |
-//! | `reproduce` | the recipes with several seeds, as a table |
+//! | `claims` | the recipes with several seeds, as a table |
 //! | `bench` | the benches; `peers` compares with other libraries |
 //! | `web` | the WebAssembly of the page to draw on |
 //! | `python` | Python environments, and the checks that use them |
@@ -15,9 +15,9 @@
 
 mod bench;
 mod ci;
+mod claims;
 mod peers;
 mod python;
-mod reproduce;
 mod run;
 mod trainings;
 mod web;
@@ -77,13 +77,13 @@ const TASKS: &[Task] = &[
         run: test,
     },
     Task {
-        name: "reproduce",
+        name: "claims",
         arguments: "[--recipe NAME] [--seeds N] [-- ARGS]",
         about: "Train every recipe with several seeds and tabulate accuracies and times",
         details: "classic and best with seeds 1 to 5, fast with 1 to 20, fashion with 1 to 3, or each with\n\
                   1 to N; some minutes. fashion needs Fashion-MNIST: cargo xtask download fashion-mnist\n\
                   ARGS go to `lenet train`.",
-        run: reproduce::main,
+        run: claims::main,
     },
     Task {
         name: "weights",

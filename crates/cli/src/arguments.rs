@@ -50,7 +50,7 @@ pub struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success, 1 internal error, 2 usage or configuration, 3 bad data, model or picture,
 4 network, 5 input or output, 6 training diverged, 7 run folder in use, 8 accuracy below
---min-accuracy, 130 interrupted, 143 terminated.";
+--min-accuracy or a run not reproduced, 130 interrupted, 143 terminated.";
 
 /// How much goes to standard error.
 #[derive(Debug, Args)]
@@ -76,6 +76,8 @@ pub enum Command {
     Compare(Box<Compare>),
     /// Train many settings and seeds side by side, and compare them.
     Sweep(Sweep),
+    /// Train a run again from its own files, and name the first difference.
+    Reproduce(Reproduce),
     /// Redraw the plots and the page of a run, or put several runs on one page.
     Report(Report),
     /// Write a trained network for other tools: ONNX, int8, C, PyTorch, the Hugging Face hub.
@@ -89,6 +91,21 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// The run is trained in a temporary folder; its own is only read. It is identical only on the same
+/// kind of engine and instruction set, with any number of threads.
+#[derive(Debug, Args)]
+pub struct Reproduce {
+    /// The folder of a finished run.
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub run: PathBuf,
+    /// The folder that holds the data sets' files [default: LENET_DATA, the cache folder, a system
+    /// package; MNIST is also embedded in the program].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub hardware: Hardware,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub mod eval;
 pub mod export;
 pub mod predict;
 pub mod report;
+pub mod reproduce;
 pub mod serve;
 mod show;
 pub mod summary;

@@ -15,9 +15,10 @@ pub enum Failure {
     /// Standard output cannot be written to, for example on a full disk.
     #[error("standard output: {0}")]
     Output(io::Error),
-    /// An evaluation below what was demanded.
+    /// A result that is not what was demanded: an accuracy below its minimum, a run that is not
+    /// reproduced.
     #[error("{0}")]
-    BelowMinimum(String),
+    NotAsDemanded(String),
 }
 
 /// The result of a command.
@@ -52,7 +53,7 @@ impl Failure {
         match self {
             Failure::Error(error) => code(error.kind()),
             Failure::Output(_) => code(Kind::Io),
-            Failure::BelowMinimum(_) => 8,
+            Failure::NotAsDemanded(_) => 8,
         }
     }
 }

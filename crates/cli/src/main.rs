@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Summary(summary) => commands::summary::run(&summary),
         Command::Compare(compare) => commands::compare::run(&compare, &arguments.verbosity),
         Command::Sweep(sweep) => commands::sweep::run(&sweep),
+        Command::Reproduce(reproduce) => commands::reproduce::run(&reproduce, &arguments.verbosity),
         Command::Report(report) => commands::report::run(&report),
         Command::Export(export) => commands::export::run(&export),
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),

@@ -41,6 +41,8 @@ pub struct Group {
     pub validation: Vec<f64>,
     /// Accuracy on the test images, in per cent.
     pub test: Vec<f64>,
+    /// Wall time of the training steps, in seconds.
+    pub train_seconds: Vec<f64>,
     /// By how much the test accuracy exceeds that of the first group, in percentage points, each
     /// seed compared with itself; `None` for the first, and if fewer than two seeds are common.
     pub difference: Option<Interval>,
@@ -242,6 +244,7 @@ impl Comparison {
                 },
                 validation: of(|run| Some(100. * run.validation()?.accuracy)),
                 test: of(tested),
+                train_seconds: of(|run| Some(run.summary.as_ref()?.train_seconds)),
                 difference: Interval::of(&differences).filter(|_| at > 0),
                 runs,
             }
@@ -291,7 +294,7 @@ impl Comparison {
                 .difference
                 .map_or(NONE.to_owned(), |difference| difference.to_string()),
             spread(&finished(|summary| summary.test.errors as f64), 1, ""),
-            spread(&finished(|summary| summary.train_seconds), 2, ""),
+            spread(&group.train_seconds, 2, ""),
             spread(&finished(|summary| summary.images_per_second), 0, ""),
         ])
     }

@@ -86,7 +86,7 @@ pub fn run(arguments: &Eval) -> Outcome {
             .accuracy
             .is_none_or(|accuracy| accuracy < minimum)
     {
-        return Err(Failure::BelowMinimum(format!(
+        return Err(Failure::NotAsDemanded(format!(
             "accuracy {} is below --min-accuracy {}",
             percent(evaluation.accuracy),
             percent(Some(minimum))

@@ -104,6 +104,38 @@ fn a_command_given_again_continues() {
     assert_eq!(names, kept);
 }
 
+#[test]
+fn a_run_is_reproduced_or_the_first_difference_named() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    succeeds(
+        root,
+        "train --limit-train 500 --epochs 2 --batch-size 100 --quiet --output r",
+    );
+    let again = "reproduce r --quiet --threads 1";
+    assert_eq!(succeeds(root, again), "identical, bit for bit\n");
+    let path = root.join("r/model.safetensors");
+    let whole = fs::read(&path).unwrap();
+    let mut other = fs::read(root.join("r/config.toml"))
+        .map(String::from_utf8)
+        .unwrap()
+        .unwrap();
+    other = other.replace("seed = 42", "seed = 43");
+    fs::write(root.join("other.toml"), other).unwrap();
+    succeeds(root, "train --config other.toml --quiet --output s");
+    fs::copy(root.join("s/model.safetensors"), &path).unwrap();
+    contains_all(
+        &fails(root, again, 8),
+        &["first difference: conv1.weight, element 0"],
+    );
+    fs::write(&path, whole).unwrap();
+    fs::copy(root.join("s/results.csv"), root.join("r/results.csv")).unwrap();
+    contains_all(
+        &fails(root, again, 8),
+        &["first difference: epoch 1, train_loss"],
+    );
+}
+
 /// Epochs as they end, steps if they are asked for, and at last the result.
 #[test]
 fn events_are_printed_as_they_happen() {
