@@ -82,7 +82,7 @@ const TASKS: &[Task] = &[
         about: "Train every recipe with several seeds and tabulate accuracies and times",
         details: "classic and best with seeds 1 to 5, fast with 1 to 20, fashion with 1 to 3, or each with\n\
                   1 to N; some minutes. fashion needs Fashion-MNIST: cargo xtask download fashion-mnist\n\
-                  ARGS go to `lenet train`.",
+                  ARGS go to `lenet sweep`.",
         run: claims::main,
     },
     Task {

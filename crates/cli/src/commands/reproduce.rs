@@ -40,7 +40,7 @@ pub fn run(arguments: &Reproduce, verbosity: &Verbosity) -> Outcome {
     let source = Source::parse(resolved.config.dataset.as_ref())?;
     let reading = Reading {
         pictures: resolved.config.pictures,
-        strict: false,
+        ..Reading::default()
     };
     let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
     if let Some(record) = &first.environment {
