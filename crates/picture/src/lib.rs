@@ -195,20 +195,13 @@ fn light_on_dark(
     let grey = flatten::flatten(picture).at_most(WORKING_SIDE);
     see("grey", &grey);
     let mut light = lightened(grey, ink, [0, 0]);
-    // A frame may be around a sheet on a desk.
-    for _ in 0..2 {
-        let found = if light.as_it_is.is_none() {
-            sheet::sheet(&light.grey)
-        } else {
-            None
-        };
-        let Some((mut sheet, [x, y])) = found else {
-            break;
-        };
+    if light.as_it_is.is_none()
+        && let Some((mut sheet, origin)) = sheet::sheet(&light.grey)
+    {
         if light.is_negative {
             sheet.invert();
         }
-        light = lightened(sheet, ink, [light.origin[0] + x, light.origin[1] + y]);
+        light = lightened(sheet, ink, origin);
     }
     see("light on dark", &light.grey);
     light

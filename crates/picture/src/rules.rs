@@ -90,9 +90,8 @@ fn across(is_ink: &[bool], width: usize, thickest: usize) -> Vec<usize> {
             y <= reach || y + reach + 1. >= height as f64
         };
         let (left, right) = (ends.start <= open, ends.end + open >= width);
-        if (left || right)
-            && (left || leaves(ends.start))
-            && (right || leaves(ends.end))
+        let is_across = left && (right || leaves(ends.end)) || right && leaves(ends.start);
+        if is_across
             && slope.abs() <= STEEPEST
             && covered as f64 >= COVERED * ends.len() as f64
             && ends.len() as f64 >= SHORTEST * width as f64
@@ -122,15 +121,21 @@ fn fitted(pixels: &[usize], width: usize) -> (f64, f64) {
 /// The ink that is no higher than a line is thick.
 fn thin(is_ink: &[bool], width: usize, thickest: usize) -> Vec<bool> {
     let mut thin = vec![false; is_ink.len()];
-    for x in 0..width {
-        let column: Vec<usize> = (x..is_ink.len()).step_by(width).collect();
-        for run in column.chunk_by(|above, below| is_ink.get(*above) == is_ink.get(*below)) {
-            if run.len() <= thickest {
-                for &at in run {
-                    if let (Some(thin), Some(ink)) = (thin.get_mut(at), is_ink.get(at)) {
-                        *thin = *ink;
-                    }
-                }
+    // How high the ink is that ends above the next pixel of each column.
+    let mut heights = vec![0; width];
+    let below = std::iter::repeat_n(false, width);
+    for (at, is_ink) in is_ink.iter().copied().chain(below).enumerate() {
+        let Some(height) = heights.get_mut(at % width) else {
+            continue;
+        };
+        if is_ink {
+            *height += 1;
+            continue;
+        }
+        let height = std::mem::take(height);
+        for above in (1..=height).filter(|_| height <= thickest) {
+            if let Some(thin) = thin.get_mut(at - above * width) {
+                *thin = true;
             }
         }
     }

@@ -60,23 +60,23 @@ struct Levels {
 /// A stroke is what reaches the core level somewhere, with all that touches it down to half of that
 /// level (Canny's hysteresis): faint ends of a strong stroke are kept, equally faint stains are not.
 pub(super) fn strokes(ink: &[f32], width: usize) -> Strokes {
-    let (strokes, has_frame) = of_ink(ink, width);
-    let ruled = if has_frame {
-        None
-    } else {
-        without_rules(ink, width)
+    let Some(levels) = levels(ink) else {
+        return Strokes {
+            ink: Grey::new(width, ink.len() / width.max(1), Vec::new()),
+            parts: Vec::new(),
+            labels: vec![0; ink.len()],
+        };
     };
-    ruled.unwrap_or(strokes)
+    let (strokes, has_frame) = of_ink(ink, width, levels);
+    let ruled = (!has_frame).then(|| without_rules(ink, width, levels.floor));
+    ruled.flatten().unwrap_or(strokes)
 }
 
 /// The strokes without ruled lines, if there are any of both. What reaches the border too may be a
 /// digit that was cut out tightly, whose straight strokes run from border to border.
-fn without_rules(ink: &[f32], width: usize) -> Option<Strokes> {
-    let floor = levels(ink)?.floor;
-    let is_ink: Vec<bool> = ink
-        .iter()
-        .map(|&ink| ink > floor.max(FAINTEST / 2.))
-        .collect();
+fn without_rules(ink: &[f32], width: usize, floor: f32) -> Option<Strokes> {
+    let floor = floor.max(FAINTEST / 2.);
+    let is_ink: Vec<bool> = ink.iter().map(|&ink| ink > floor).collect();
     let rules = rules(&is_ink, width);
     if rules.is_empty() {
         return None;
@@ -87,7 +87,7 @@ fn without_rules(ink: &[f32], width: usize) -> Option<Strokes> {
             *ink = 0.;
         }
     }
-    let (strokes, _) = of_ink(&ink, width);
+    let (strokes, _) = of_ink(&ink, width, levels(&ink)?);
     let height = ink.len() / width.max(1);
     let is_inside = |part: &Part| {
         let starts_inside = part.columns.start.min(part.rows.start) > 0;
@@ -98,16 +98,7 @@ fn without_rules(ink: &[f32], width: usize) -> Option<Strokes> {
 }
 
 /// The strokes, and whether there was a frame around them.
-fn of_ink(ink: &[f32], width: usize) -> (Strokes, bool) {
-    let height = ink.len() / width.max(1);
-    let Some(levels) = levels(ink) else {
-        let blank = Strokes {
-            ink: Grey::new(width, height, Vec::new()),
-            parts: Vec::new(),
-            labels: vec![0; ink.len()],
-        };
-        return (blank, false);
-    };
+fn of_ink(ink: &[f32], width: usize, levels: Levels) -> (Strokes, bool) {
     let low = levels.floor.max(levels.core / 2.);
     let of = |at: usize| ink.get(at).copied().unwrap_or_default();
     let is_in = |at| of(at) > levels.floor && of(at) >= low;
@@ -125,7 +116,7 @@ fn of_ink(ink: &[f32], width: usize) -> (Strokes, bool) {
         })
         .collect();
     let strokes = Strokes {
-        ink: Grey::new(width, height, pixels),
+        ink: Grey::new(width, ink.len() / width.max(1), pixels),
         parts,
         labels,
     };
@@ -259,7 +250,7 @@ pub(super) fn flood(
     let mut labels = vec![0_u32; count];
     let mut parts = Vec::new();
     let mut open = Vec::new();
-    for start in 0..count {
+    for start in (0..count).filter(|&at| is_in(at)) {
         open.push((start % width, start / width));
         let mut part: Option<Part> = None;
         let label = parts.len() as u32 + 1;

@@ -68,6 +68,14 @@ fn a_row_of_digits() {
     let places = digits.iter().map(|digit| digit["x"].as_u64().unwrap());
     let places: Vec<u64> = places.collect();
     assert!(places.is_sorted() && places[4] > 296, "{places:?}");
+    // Without --multi it is no single digit.
+    let alone = succeeds(root, "predict row.png");
+    assert!(
+        alone.starts_with("row.png: 5 digits, which --multi reads"),
+        "{alone}"
+    );
+    let alone = &json(root, "predict row.png")[0];
+    assert!(alone["label"].is_null() && alone["several"] == 5, "{alone}");
     let table = succeeds(root, "predict --multi --format table row.png");
     let expected = "picture  label  probability  2.  probability\nrow.png  70435\n  1      7";
     assert!(table.starts_with(expected), "{table}");

@@ -13,7 +13,7 @@ use lenet_model::{Init, LeNet5, Weights, pretrained};
 use lenet_picture::Preparation;
 use serde_json::Value;
 
-use crate::{contains_all, drawn_digits, fails, json, lenet};
+use crate::{contains_all, drawn_digits, fails, json, lenet, run_by, skipped};
 
 /// After this time a server hangs; no machine is that slow.
 const HANGS: Duration = Duration::from_secs(120);
@@ -28,7 +28,10 @@ struct Serving {
 
 impl Serving {
     fn start(folder: &Path, arguments: &str) -> Self {
-        let mut command = lenet(folder, &format!("serve {arguments}"));
+        Self::of(lenet(folder, &format!("serve {arguments}")))
+    }
+
+    fn of(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -201,6 +204,27 @@ fn e6_addresses() {
 }
 
 /// The first signal lets the server answer what it has begun with.
+/// E2: with few descriptors there are few connections, which is said, and silent clients make way.
+#[test]
+fn e2_few_descriptors() {
+    let root = tempfile::tempdir().unwrap();
+    if run_by(root.path(), "prlimit", "--version")
+        .output()
+        .is_err()
+    {
+        return skipped("there is no prlimit; Debian's package is `util-linux`");
+    }
+    let program = env!("CARGO_BIN_EXE_lenet");
+    let limited = format!("--nofile=32:32 {program} serve --addr 127.0.0.1:0");
+    let serving = Serving::of(run_by(root.path(), "prlimit", &limited));
+    serving.says("connections at once: this process may open 32 files");
+    let silent: Vec<TcpStream> = (0..40).map(|_| serving.connect()).collect();
+    let seven = fs::read(drawn_digits().join("7-007.png")).unwrap();
+    assert_eq!(serving.predict(&seven)["label"], "7");
+    serving.says("more clients wait");
+    drop(silent);
+}
+
 #[test]
 fn e7_signals() {
     let root = tempfile::tempdir().unwrap();
