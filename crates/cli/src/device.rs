@@ -6,7 +6,7 @@ use std::str::FromStr;
 use candle_core::Device;
 use lenet_engine::Isa;
 use lenet_engine::pool::{self, Pool};
-use lenet_files::no_threads;
+use lenet_files::{check_threads, no_threads};
 
 use crate::failure::{Failure, Outcome};
 
@@ -84,8 +84,9 @@ pub fn set_threads(threads: Option<u16>) -> Outcome<usize> {
     let threads = Pool::set_global_threads(wanted);
     // candle's own operations, with `--engine candle`, run on rayon's threads.
     let rayon = rayon::ThreadPoolBuilder::new().num_threads(wanted);
-    // Without its threads, the first of candle's operations that wants them would panic.
+    // Without them, the first operation that wants them would panic; some want threads of their own.
     rayon.build_global().map_err(no_threads)?;
+    check_threads(pool::cores())?;
     Ok(threads)
 }
 

@@ -122,13 +122,6 @@ impl fmt::Display for Error {
     }
 }
 
-/// The error of a system that starts no further thread.
-pub fn no_threads(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let message = "the system starts no further thread: raise the limit of processes (`ulimit -u`, \
-                   or that of the container), or of memory";
-    Error::new(Kind::Io, message).caused_by(source)
-}
-
 /// Shapes and labels are checked before a tensor is made of them, so that what candle refuses is a
 /// fault of this program.
 #[cfg(feature = "candle")]

@@ -42,12 +42,12 @@ mod refusal;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
-use lenet_files::{Error, Kind, Result, no_threads};
+use lenet_files::{Error, Kind, Result, check_threads, no_threads};
 use lenet_model::Weights;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -121,6 +121,8 @@ impl Server {
         let blocking = cores + 1;
         // tokio panics if it cannot start one of its threads; one more classifies.
         check_threads(cores + blocking + 1)?;
+        // The system counts a thread until a moment after its end.
+        thread::sleep(Duration::from_millis(20));
         let runtime = Builder::new_multi_thread()
             .worker_threads(cores)
             .max_blocking_threads(blocking)
@@ -192,24 +194,6 @@ impl Server {
         self.runtime.shutdown_background();
         left
     }
-}
-
-/// Starts this many threads at once, and ends them.
-fn check_threads(count: usize) -> Result<()> {
-    let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock();
-    let threads = (0..count).map(|_| {
-        let gate = Arc::clone(&gate);
-        thread::Builder::new().spawn(move || drop(gate.lock()))
-    });
-    let threads: io::Result<Vec<_>> = threads.collect();
-    drop(closed);
-    for thread in threads.map_err(no_threads)? {
-        let _ = thread.join();
-    }
-    // The system counts a thread until a moment after its end.
-    thread::sleep(Duration::from_millis(20));
-    Ok(())
 }
 
 fn cannot_listen(address: SocketAddr, source: io::Error) -> Error {
