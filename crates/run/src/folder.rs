@@ -340,9 +340,12 @@ impl RunFolder {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let inode = |found: fs::Metadata| (found.dev(), found.ino());
-            let (held, named) = (self.lock.metadata(), fs::metadata(self.file(name::LOCK)));
-            if held.ok().map(inode) != named.ok().map(inode) && !self.disappears() {
+            let inode = |found: &fs::Metadata| (found.dev(), found.ino());
+            let held = self.lock.metadata().map_err(io_error("read", &self.path))?;
+            let named = fs::metadata(self.file(name::LOCK)).ok();
+            // If the folder is removed, which takes its LOCK too, writing to it says so.
+            let is_removed = || held.nlink() == 0 && self.disappears();
+            if named.as_ref().map(inode) != Some(inode(&held)) && !is_removed() {
                 let message = "no longer the folder that this run locked: it was moved, or its LOCK \
                                removed. Nothing more is written to it";
                 return Err(Error::new(Kind::Busy, message).at(&self.path));
@@ -351,7 +354,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Whether the folder itself is removed, of which writing to it tells; its LOCK goes first.
+    /// Whether the folder, whose LOCK is gone, is about to go too.
     #[cfg(unix)]
     fn disappears(&self) -> bool {
         (0..25).any(|_| {

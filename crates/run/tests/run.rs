@@ -256,7 +256,8 @@ fn pipes_and_devices_in_place_of_records_are_refused_at_once() {
     let read = |path: &Path| Records::read(path).map(drop);
     let lock = |path: &Path| RunFolder::open(path).map(drop);
     let log = |path: &Path| EventLog::append_to(&path.join(name::EVENTS)).map(drop);
-    let cases: [(&str, &dyn Fn(&Path) -> lenet_files::Result<()>); 7] = [
+    type Open<'a> = &'a dyn Fn(&Path) -> lenet_files::Result<()>;
+    let cases: [(&str, Open<'_>); 7] = [
         (name::RESULTS, &read),
         (name::SUMMARY, &read),
         (name::INSPECTION, &read),
@@ -393,6 +394,12 @@ fn a14_nothing_is_written_to_the_folder_of_another_run() {
             fs::rename(&path, root.path().join("aside")).unwrap();
         } else {
             fs::remove_file(first.file(name::LOCK)).unwrap();
+        }
+        if is_moved {
+            assert_eq!(
+                first.write(name::WEIGHTS, b"x").unwrap_err().kind(),
+                Kind::Busy
+            );
         }
         let second = RunFolder::create(&path).or_else(|_| RunFolder::open(&path));
         begin(&second.unwrap(), "seed = 2\n", &[]);

@@ -67,7 +67,7 @@ fn outputs_replace_no_file_unless_forced_and_nothing_else_ever() {
     fs::rename(root.join("runs/train-1"), root.join("twin/run")).unwrap();
     let both = "report twin/run twin/run";
     let commands = [
-        format!("{both}"),
+        both.to_owned(),
         format!("{both} --output OUT"),
         "export --format safetensors --output OUT".to_owned(),
         "data show --count 1 --output OUT".to_owned(),
