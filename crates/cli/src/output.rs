@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lenet_files::{Error, check_output, printable, write_atomic};
+use lenet_run::name;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -78,6 +79,21 @@ pub fn check(path: &Path, force: bool) -> Outcome<()> {
         return Ok(());
     }
     Ok(check_output(path, force)?)
+}
+
+/// Checks that files may be written beside the runs of a command that can be continued: beside a run
+/// that exists, they are the same command's.
+pub fn check_beside(runs: &[PathBuf], files: &[PathBuf]) -> Outcome<()> {
+    let is_continued = runs.iter().any(|run| run.join(name::CONFIG).exists());
+    for file in files {
+        if !is_continued && file.exists() {
+            return Err(Failure::usage(format!(
+                "{file:?} already exists, and none of these runs: choose another --output"
+            )));
+        }
+        check_output(file, true)?;
+    }
+    Ok(())
 }
 
 /// Writes a result as a file, or to standard output.

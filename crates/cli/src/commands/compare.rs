@@ -73,17 +73,9 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
     let runs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
-    let [table, page] = ["comparison.csv", "comparison.html"].map(|name| folder.join(name));
-    // Beside runs of these data sets they are an earlier comparison's.
-    let is_continued = runs.iter().any(|run| run.join(name::CONFIG).exists());
-    for output in [&table, &page] {
-        if !is_continued && output.exists() {
-            return Err(Failure::usage(format!(
-                "{output:?} already exists, and is not of these data sets: choose another --output"
-            )));
-        }
-        output::check(output, true)?;
-    }
+    let files = ["comparison.csv", "comparison.html"].map(|name| folder.join(name));
+    output::check_beside(&runs, &files)?;
+    let [table, page] = files;
     for ((source, mut resolved, loaded), run) in sets.into_iter().zip(&runs) {
         let is_started = run.join(name::CONFIG).exists();
         if is_started {

@@ -10,7 +10,7 @@ use std::thread;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_engine::pool::{Pool, cores};
-use lenet_files::{Error, Kind, read_text, write_atomic};
+use lenet_files::{Error, Kind, printable, read_text, write_atomic};
 use lenet_picture::Preparation;
 use lenet_report::{Comparison, Group, spread};
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, is_unused};
@@ -82,6 +82,12 @@ pub fn run(arguments: &Sweep) -> Outcome {
         Some(folder) => folder.clone(),
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
+    let runs: Vec<_> = fitted
+        .iter()
+        .map(|(trial, ..)| folder.join(&trial.name))
+        .collect();
+    let files = ["sweep.toml", "sweep.csv", "sweep.html"].map(|name| folder.join(name));
+    output::check_beside(&runs, &files)?;
     let training = Trainings {
         arguments,
         folder: &folder,
@@ -93,7 +99,7 @@ pub fn run(arguments: &Sweep) -> Outcome {
     };
     training.train_all()?;
     if stop.is_raised() {
-        let folder = folder.display();
+        let folder = printable(folder.display(), &[]);
         warn!("stopped; the same command with --output {folder} continues");
         return Ok(stop.exit_code());
     }
@@ -123,7 +129,7 @@ impl Trainings<'_> {
         info!(
             "{} trainings, {jobs} at a time, in {}",
             self.trials.len(),
-            self.folder.display()
+            printable(self.folder.display(), &[])
         );
         thread::scope(|scope| {
             for _ in 0..jobs {

@@ -100,6 +100,10 @@ fn outputs_replace_no_file_unless_forced_and_nothing_else_ever() {
             assert!(path.is_symlink());
         }
     }
+    fs::create_dir(root.join("other")).unwrap();
+    fs::write(root.join("other/comparison.html"), "mine").unwrap();
+    let compare = "compare --datasets mnist --epochs 1 --output other";
+    contains_all(&fails(root, compare, 2), &["comparison.html", "--output"]);
     let header = fs::read_to_string(root.join("twin.h")).unwrap();
     assert_eq!(
         succeeds(root, "export --format c-header --output -"),

@@ -48,6 +48,15 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
 /// How far below a folder of runs their folders may be: those of comparisons are one further.
 const OUTPUT_DEPTH: u8 = 2;
 
+/// What is beside the runs of a comparison or a sweep.
+const SUMMARIES: [&str; 5] = [
+    "comparison.csv",
+    "comparison.html",
+    "sweep.toml",
+    "sweep.csv",
+    "sweep.html",
+];
+
 /// Whether a folder is that of a run, which has a file `LOCK`, or has nothing but such folders and
 /// what compares them.
 fn is_output(folder: &Path, depth: u8) -> bool {
@@ -58,10 +67,9 @@ fn is_output(folder: &Path, depth: u8) -> bool {
     let is_ours = |entry: fs::DirEntry| {
         let is_run = depth > 0 && entry.path().is_dir() && is_output(&entry.path(), depth - 1);
         has_runs |= is_run;
-        is_run
-            || ["comparison.csv", "comparison.html"]
-                .map(OsString::from)
-                .contains(&entry.file_name())
+        let name = entry.file_name();
+        let is_summary = SUMMARIES.iter().any(|ours| name == *ours);
+        is_run || is_summary || name.to_string_lossy().starts_with('.')
     };
     let mut entries = entries.into_iter().flatten().flatten();
     entries.all(is_ours) && has_runs
