@@ -62,9 +62,16 @@ impl Picture {
         if let Some(orientation) = orientation {
             image.apply_orientation(orientation);
         }
-        let image = image.into_rgba8();
-        let (width, height) = image.dimensions();
-        Picture::from_bytes(width as usize, height as usize, image.into_raw())
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let pixels = match image {
+            // What `into_rgba8` makes of it, in a tenth of the time.
+            DynamicImage::ImageLuma8(grey) => {
+                let pixels = grey.iter().flat_map(|&grey| [grey, grey, grey, 255]);
+                pixels.collect()
+            }
+            image => image.into_rgba8().into_raw(),
+        };
+        Picture::from_bytes(width, height, pixels)
     }
 }
 
