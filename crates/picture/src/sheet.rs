@@ -8,7 +8,7 @@ const SMALLEST: f64 = 0.25;
 
 /// How much of the smallest rectangle around it a sheet fills, seen at a slant; an ellipse, which a
 /// zero is, fills 0.785 of it.
-const FILLED: f64 = 0.85;
+const FILLED: f64 = 0.9;
 
 /// The part of a sheet that ink may cover: the holes of a bold eight are a larger part of it.
 const MOST_INK: f64 = 0.2;
@@ -86,7 +86,7 @@ fn rectangle(spans: &[(usize, usize, usize)]) -> f64 {
         });
         most - least
     };
-    let areas = (0..90).step_by(3).map(|degrees| {
+    let areas = (0..90).step_by(2).map(|degrees| {
         let (sin, cos) = f64::from(degrees).to_radians().sin_cos();
         extent(cos, sin) * extent(-sin, cos)
     });
