@@ -66,31 +66,29 @@ pub(crate) fn load(path: &Path, reading: Reading) -> Result<(Splits, BTreeMap<St
 fn warn_of_doubts(path: &Path, train: &Dataset) {
     let (names, counts) = (train.class_names(), train.class_counts());
     let empty = std::iter::zip(names, &counts).filter(|(_, count)| **count == 0);
-    let mut empty: Vec<&str> = empty.map(|(name, _)| name.as_str()).collect();
-    if !empty.is_empty() {
-        let last = (names.len() - 1) as u8;
-        let at = train.iter().position(|(_, label)| label == last);
-        let last = match (names.last(), at, counts.last()) {
-            (Some(name), Some(at), Some(count)) => {
-                format!("; of the last class, {name:?}, there are {count}, the first at index {at}")
-            }
-            _ => String::new(),
-        };
-        let count = empty.len();
-        if count > LISTED {
-            empty.truncate(LISTED);
-            empty.push("...");
-        }
-        let (all, empty) = (names.len(), empty.join(", "));
-        tracing::warn!("{path:?}: {count} of {all} classes have no image: {empty}{last}");
+    let empty: Vec<&str> = empty.map(|(name, _)| name.as_str()).collect();
+    if let Some(listed) = empty.chunks(LISTED).next() {
+        let last = counts.len() - 1;
+        let at = train
+            .iter()
+            .position(|(_, label)| usize::from(label) == last);
+        let last = at.zip(names.last()).zip(counts.last());
+        let last = last.map_or(String::new(), |((at, name), count)| {
+            format!("; the last class, {name:?}, has {count}, the first at index {at}")
+        });
+        let more = if empty.len() > LISTED { " ..." } else { "" };
+        tracing::warn!(
+            "{path:?}: {} of {} classes have no image: {}{more}{last}",
+            empty.len(),
+            names.len(),
+            listed.join(", ")
+        );
     }
     if train
         .iter()
         .all(|(image, _)| image.iter().all(|&pixel| pixel <= 1))
     {
-        tracing::warn!(
-            "{path:?}: every pixel is 0 or 1, nearly black: white is 255. Multiply them by 255"
-        );
+        tracing::warn!("{path:?}: all pixels are 0 or 1, nearly black: white is 255");
     }
 }
 

@@ -55,6 +55,8 @@ pub struct DatasetSpec {
     pub archive: Option<Archive>,
     /// The Hugging Face hub's repository, which the feature `hub` asks after the mirrors.
     pub hub: Option<&'static str>,
+    /// Where torchvision puts the files below its root.
+    pub torchvision_folder: Option<&'static str>,
     /// A folder in which a system package installs the files.
     pub system_folder: Option<&'static str>,
     /// The licence of the data, in a few words.

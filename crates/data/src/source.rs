@@ -205,9 +205,16 @@ impl Search {
     /// The folders to try, in order.
     fn folders(&self, spec: &DatasetSpec) -> Vec<PathBuf> {
         // The data set's own folder first, because downloads go there.
-        let both = |parent: &PathBuf| [parent.join(spec.name), parent.clone()];
+        let both = |parent: &PathBuf| {
+            let folders = [Some(spec.name), Some(""), spec.torchvision_folder];
+            let folders = folders
+                .into_iter()
+                .flatten()
+                .map(|folder| parent.join(folder));
+            folders.collect::<Vec<_>>()
+        };
         if let Some(data_dir) = &self.data_dir {
-            return both(data_dir).to_vec();
+            return both(data_dir);
         }
         let environment = self.environment.iter().flat_map(both);
         let cache = self.cache.iter().map(|cache| cache.join(spec.name));

@@ -312,33 +312,28 @@ fn rename(tensors: &mut store::Tensors) -> Vec<String> {
         return Vec::new();
     }
     // No two of the five weights have the same shape, whatever the padding and the classes are.
-    let found = shapes.iter().step_by(2).map(|(own, shape)| {
-        let fits = |dims: &[usize]| match *own {
-            "fc1.weight" => matches!(dims, [120, 256 | 400]),
-            "fc3.weight" => matches!(dims, [_, 84]),
+    let (mut layers, mut renamed) = (Vec::new(), store::Tensors::new());
+    for (own, shape) in shapes.iter().step_by(2) {
+        let own = own.trim_end_matches(".weight");
+        let fits = |dims: &[usize]| match own {
+            "fc1" => matches!(dims, [120, 256 | 400]),
+            "fc3" => matches!(dims, [_, 84]),
             _ => dims == shape,
         };
-        let mut layers = tensors.iter().filter_map(|(name, tensor)| {
-            let layer = name.strip_suffix(".weight")?;
-            (fits(tensor.dims()) && tensors.contains_key(&format!("{layer}.bias"))).then_some(layer)
+        let found = tensors.iter().find_map(|(name, weight)| {
+            let layer = name
+                .strip_suffix(".weight")
+                .filter(|_| fits(weight.dims()))?;
+            Some((layer, weight, tensors.get(&format!("{layer}.bias"))?))
         });
-        Some(layers.next()?.to_owned())
-    });
-    let Some(layers) = found.collect::<Option<Vec<String>>>() else {
-        return Vec::new();
-    };
-    let before = std::mem::take(tensors);
-    for (name, tensor) in before {
-        let own =
-            std::iter::zip(&layers, shapes.iter().step_by(2)).find_map(|(layer, (own, _))| {
-                let kind = name.strip_prefix(layer)?.strip_prefix('.')?;
-                let own = own.strip_suffix(".weight")?;
-                ["weight", "bias"]
-                    .contains(&kind)
-                    .then(|| format!("{own}.{kind}"))
-            });
-        tensors.insert(own.unwrap_or(name), tensor);
+        let Some((layer, weight, bias)) = found else {
+            return Vec::new();
+        };
+        layers.push(layer.to_owned());
+        renamed.insert(format!("{own}.weight"), weight.clone());
+        renamed.insert(format!("{own}.bias"), bias.clone());
     }
+    *tensors = renamed;
     layers
 }
 

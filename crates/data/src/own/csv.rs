@@ -52,14 +52,11 @@ pub(super) fn load_folder(
         }
     };
     let train = read(&train.path)?.ok_or_else(|| Error::input(UNLABELLED).at(&train.path))?;
-    let Some(test) = test else {
-        return Found::of_numbered(train, None, reading).map(Some);
-    };
-    let test_table = read(&test.path)?;
-    if test_table.is_none() {
+    let test_table = test.map(|test| read(&test.path)).transpose()?;
+    if let (Some(test), Some(None)) = (test, &test_table) {
         tracing::warn!("{:?} is skipped: {UNLABELLED}", test.path);
     }
-    Found::of_numbered(train, test_table, reading).map(Some)
+    Found::of_numbered(train, test_table.flatten(), reading).map(Some)
 }
 
 pub(super) fn is_table(entry: &Entry) -> bool {

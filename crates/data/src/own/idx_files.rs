@@ -61,6 +61,10 @@ struct Pair<'a> {
     labels: &'a Entry,
 }
 
+/// A compressed file may have more bytes than its content by this number; what is too short for an
+/// IDX file is shorter.
+const SLACK: usize = 1 << 16;
+
 impl<'a> Pair<'a> {
     fn find(folder: &Path, entries: &'a [Entry], part: Part) -> Result<Option<Self>> {
         let only = |kind: &str| {
@@ -96,16 +100,15 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// More bytes than the header claims are read by this number, so that an error can count them.
-const SLACK: usize = 1 << 16;
-
-/// A file's bytes, as many as its header claims, decompressed if it is a gzip stream; and of this the
-/// SHA-256.
+/// A file's bytes, decompressed if it is a gzip stream, whose SHA-256 is also returned. The header
+/// bounds what is read.
 fn read(path: &Path) -> Result<(Vec<u8>, Option<String>)> {
-    let mut start = Vec::new();
-    let file = lenet_files::open(path)?;
-    (file.take(SLACK as u64).read_to_end(&mut start))
-        .map_err(|error| Error::io("read", path, error))?;
+    let failed = |error| Error::io("read", path, error);
+    let (file, mut start) = (lenet_files::open(path)?, Vec::new());
+    let length = file.metadata().map_err(failed)?.len();
+    file.take(SLACK as u64)
+        .read_to_end(&mut start)
+        .map_err(failed)?;
     let is_gzip = gzip::is_gzip(&start);
     let header = if is_gzip {
         gzip::start(&start, idx::IMAGES_HEADER)
@@ -116,6 +119,10 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<String>)> {
         // What is wrong is in the first bytes.
         return Ok((header, None));
     };
+    if length > (claimed + SLACK) as u64 {
+        let reason = format!("the header claims {claimed} bytes in all, the file has {length}");
+        return Err(Error::input(reason).at(path));
+    }
     let bytes = lenet_files::read(path, claimed + SLACK)?;
     if !is_gzip {
         return Ok((bytes, None));

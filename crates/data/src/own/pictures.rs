@@ -31,42 +31,35 @@ pub(super) fn load(folder: &Path, has_tables: bool, reading: Reading) -> Result<
     let train = root.split(TRAIN).filter(|train| train.is_parent());
     let tested = [TEST, VALIDATION].map(|names| root.split(names));
     let top = train.map_or(root, Folder::inner);
-    let is_tested = |folder: &Folder| {
-        tested
-            .iter()
-            .flatten()
-            .any(|split| split.path == folder.path)
+    let is_tested = |folder: &&Folder| {
+        let mut splits = tested.iter().flatten();
+        splits.any(|split| split.path == folder.path)
     };
-    let classes: Vec<&Folder> = top
-        .folders
-        .iter()
-        .filter(|folder| !is_tested(folder))
-        .collect();
-    let count = top.filled().len()
-        - top
-            .filled()
-            .iter()
-            .filter(|folder| is_tested(folder))
-            .count();
+    let folders = top.folders.iter();
+    let classes: Vec<&Folder> = folders.filter(|folder| !is_tested(folder)).collect();
+    let count = classes.iter().filter(|class| class.is_filled()).count();
     if root.filled().is_empty() || train.is_none() && count < 2 && has_tables {
         return Ok(None);
     }
-    let reason = if let Some(set) = classes.iter().find(|class| class.inner().is_set()) {
-        format!(
-            "the folder {:?} is a data set of its own: name one",
-            set.name
-        )
-    } else if train.is_none() && tested.iter().flatten().any(|split| split.is_parent()) {
-        "no folder `train` beside the other splits".to_owned()
-    } else if count < 2 {
-        "a training needs two classes or more, each a folder of pictures".to_owned()
-    } else {
-        String::new()
-    };
-    if !reason.is_empty() {
+    let refused = |reason: &str| {
         let found: Vec<String> = root.folders.iter().map(Folder::summary).collect();
-        let reason = format!("{reason}. Its folders: {}", found.join(", "));
-        return Err(Error::input(reason).at(&root.path));
+        Err(Error::input(format!("{reason}. Its folders: {}", found.join(", "))).at(&root.path))
+    };
+    if let Some(set) = classes.iter().find(|class| class.inner().is_set()) {
+        return refused(&format!(
+            "{:?} is a data set of its own: name one",
+            set.name
+        ));
+    }
+    if train.is_none() && tested.iter().flatten().any(|split| split.is_parent()) {
+        return refused("no folder `train` beside the other splits");
+    }
+    if count < 2 {
+        return refused("a training needs two classes or more, each a folder of pictures");
+    }
+    if let Some(class) = classes.iter().find(|class| !class.is_filled()) {
+        let reason = "no PNG, JPEG or BMP picture in the folder of a class: fill it, or remove it";
+        return Err(Error::input(reason).at(&class.path));
     }
     if top.path != folder {
         tracing::info!("the folders of the classes are in {:?}", top.path);
@@ -77,7 +70,7 @@ pub(super) fn load(folder: &Path, has_tables: bool, reading: Reading) -> Result<
             names.push(class.name.clone());
         }
     }
-    let train = labelled(top, classes.into_iter(), &names, true)?;
+    let train = labelled(top, classes.into_iter(), &names)?;
     let [test, validation] = tested.map(|split| {
         let split = split.map(Folder::inner)?;
         let filled = split.filled();
@@ -88,27 +81,25 @@ pub(super) fn load(folder: &Path, has_tables: bool, reading: Reading) -> Result<
             );
             return None;
         }
-        Some(labelled(split, split.folders.iter(), &names, false))
+        Some(labelled(split, split.folders.iter(), &names))
     });
-    let [test, validation] = [test.transpose()?, validation.transpose()?];
+    let [test, validation] = match [test.transpose()?, validation.transpose()?] {
+        [None, validation] => [validation, None],
+        both => both,
+    };
     let splits = [Some(&train), test.as_ref(), validation.as_ref()];
     report_left_out(&whole, splits.into_iter().flatten());
     let preparation = reading.pictures.unwrap_or_else(|| {
-        Preparation::suiting(sample(train.files.len(), |index| {
-            let (file, _) = train.files.get(index)?;
-            decode(file).ok()
+        let files = &train.1;
+        Preparation::suiting(sample(files.len(), |index| {
+            decode(files.get(index)?.0).ok()
         }))
     });
-    let read = |split: Labelled<'_>| read(&split, &names, preparation, reading.strict);
-    let [test, validation] = [test, validation].map(|split| split.map(read).transpose());
-    let (test, validation) = match (test?, validation?) {
-        (None, validation) => (validation, None),
-        both => both,
-    };
+    let read = |split: Split<'_>| read(&split, &names, preparation, reading.strict);
     Ok(Some(Found {
         train: read(train)?,
-        test,
-        validation,
+        test: test.map(read).transpose()?,
+        validation: validation.map(read).transpose()?,
         preparation,
     }))
 }
@@ -218,53 +209,44 @@ impl Folder {
     }
 }
 
-/// The picture files of a split, each with its class.
-struct Labelled<'a> {
-    folder: &'a Path,
-    files: Vec<(&'a Path, usize)>,
-    others: Vec<&'a Path>,
-}
+/// The folder of a split, and its picture files, each with its class.
+type Split<'a> = (&'a Path, Vec<(&'a Path, usize)>);
 
 fn labelled<'a>(
     split: &'a Folder,
     classes: impl Iterator<Item = &'a Folder>,
     names: &[String],
-    all_classes: bool,
-) -> Result<Labelled<'a>> {
-    let mut labelled = Labelled {
-        folder: &split.path,
-        files: Vec::new(),
-        others: Vec::new(),
-    };
+) -> Result<Split<'a>> {
+    let mut files = Vec::new();
     for class in classes {
-        let wrong = |reason| Error::input(reason).at(&class.path);
-        let label = (names.iter().position(|name| *name == class.name))
-            .ok_or_else(|| wrong("a class that the images to train on do not have"))?;
-        let pictures = class.all_pictures();
-        if pictures.is_empty() && all_classes {
-            return Err(wrong(
-                "no PNG, JPEG or BMP picture in the folder of a class: fill it, or remove it",
-            ));
-        }
-        labelled
-            .files
-            .extend(pictures.into_iter().map(|file| (file, label)));
-        let others = class.all().into_iter().flat_map(|folder| &folder.others);
-        labelled.others.extend(others.map(PathBuf::as_path));
+        let label = names.iter().position(|name| *name == class.name);
+        let label = label.ok_or_else(|| {
+            let reason = "a class that the images to train on do not have";
+            Error::input(reason).at(&class.path)
+        })?;
+        files.extend(class.all_pictures().into_iter().map(|file| (file, label)));
     }
-    Ok(labelled)
+    Ok((&split.path, files))
 }
 
-/// Counts what is in the folders of classes and no picture, and the pictures that are in none.
-fn report_left_out<'a>(whole: &Folder, splits: impl Iterator<Item = &'a Labelled<'a>>) {
-    let (mut tally, mut used) = (Tally::default(), HashSet::new());
-    for split in splits {
-        split.others.iter().for_each(|other| tally.add(other));
-        used.extend(split.files.iter().map(|(file, _)| *file));
-    }
-    let pictures = whole.all_pictures().into_iter();
+/// Counts the pictures that are in no class, and what else is in the folders.
+fn report_left_out<'a>(whole: &Folder, splits: impl Iterator<Item = &'a Split<'a>>) {
+    let used: HashSet<&Path> = splits
+        .flat_map(|split| &split.1)
+        .map(|(file, _)| *file)
+        .collect();
+    let others = whole
+        .all()
+        .into_iter()
+        .skip(1)
+        .flat_map(|folder| &folder.others);
+    let pictures = whole
+        .all_pictures()
+        .into_iter()
+        .filter(|file| !used.contains(file));
+    let mut tally = Tally::default();
     pictures
-        .filter(|file| !used.contains(file))
+        .chain(others.map(PathBuf::as_path))
         .for_each(|file| tally.add(file));
     if !tally.is_empty() {
         tracing::warn!(
@@ -278,12 +260,11 @@ fn report_left_out<'a>(whole: &Folder, splits: impl Iterator<Item = &'a Labelled
 /// The pictures of a split. Those that cannot be read, or on which nothing is drawn, are skipped with
 /// a warning that lists them, unless `strict`. A class of blank pictures is one of black images.
 fn read(
-    split: &Labelled<'_>,
+    (folder, files): &Split<'_>,
     names: &[String],
     preparation: Preparation,
     strict: bool,
 ) -> Result<Dataset> {
-    let (folder, files) = (split.folder, &split.files);
     // Of each class, how many more pictures are blank than drawn.
     let mut blank: BTreeMap<usize, isize> = BTreeMap::new();
     let forms: Vec<Result<Form>> = (files.iter())

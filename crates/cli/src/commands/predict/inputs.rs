@@ -37,10 +37,8 @@ struct Walk {
 /// How a path was found.
 #[derive(Clone, Copy)]
 enum Place {
-    /// It matches what is before this part of the pattern.
-    Before(usize),
-    /// It was named, or matches the whole pattern.
-    Named,
+    /// It matches so many parts of the pattern; if these are all, it was named.
+    Matches(usize),
     /// It is below a folder that was named.
     Below,
 }
@@ -64,22 +62,13 @@ impl Walk {
                 parts.push(part);
             }
         }
-        let place = Self::place(&parts, 0);
         Ok(Self {
             named: named.to_owned(),
             parts,
-            stack: vec![(base, place)],
+            stack: vec![(base, Place::Matches(0))],
             is_empty: true,
             left_out: Tally::default(),
         })
-    }
-
-    fn place(parts: &[Pattern], next: usize) -> Place {
-        if next < parts.len() {
-            Place::Before(next)
-        } else {
-            Place::Named
-        }
     }
 
     /// What is to be visited in a folder, by name.
@@ -111,29 +100,28 @@ impl Walk {
 
     /// A file, or an error, if the path is one.
     fn visit(&mut self, path: PathBuf, place: Place) -> Option<Input> {
-        match place {
-            Place::Before(index) => {
-                let part = self.parts[index].clone();
-                let after = Self::place(&self.parts, index + 1);
-                if !is_deep(&part) {
-                    let goes_on = matches!(after, Place::Before(_));
-                    let matches = |path: &Path| {
-                        let name = path.file_name().unwrap_or_default();
-                        part.matches(&name.to_string_lossy()) && (!goes_on || path.is_dir())
-                    };
-                    return self.enter(&path, matches, after);
-                }
-                let failed = match after {
-                    Place::Before(_) => self.enter(&path, is_folder, place),
-                    _ => None,
+        let (part, next) = match place {
+            Place::Matches(index) => (self.parts.get(index).cloned(), index + 1),
+            Place::Below => (None, 0),
+        };
+        let is_last = next >= self.parts.len();
+        match (part, place) {
+            (Some(part), _) if !is_deep(&part) => {
+                let matches = |path: &Path| {
+                    let name = path.file_name().unwrap_or_default();
+                    part.matches(&name.to_string_lossy()) && (is_last || path.is_dir())
                 };
-                self.stack.push((path, after));
-                failed
+                self.enter(&path, matches, Place::Matches(next))
             }
-            Place::Named if path.is_dir() => self.enter(&path, |_| true, Place::Below),
-            Place::Below if is_folder(&path) => self.enter(&path, |_| true, Place::Below),
-            Place::Below if path.is_dir() => None,
-            Place::Below if !is_picture(&path) => {
+            (Some(_), _) => {
+                let failed = (!is_last).then(|| self.enter(&path, is_folder, place));
+                self.stack.push((path, Place::Matches(next)));
+                failed.flatten()
+            }
+            (None, Place::Matches(_)) if path.is_dir() => self.enter(&path, |_| true, Place::Below),
+            (None, Place::Below) if is_folder(&path) => self.enter(&path, |_| true, place),
+            (None, Place::Below) if path.is_dir() => None,
+            (None, Place::Below) if !is_picture(&path) => {
                 if !is_hidden(&path) {
                     self.left_out.add(&path);
                 }

@@ -101,6 +101,10 @@ fn every_entry_loads_from_folders_and_archives() {
         assert_loads(&miniature, &only(&named), &named);
         miniature.write_gz(&named.join(real.name));
         assert_loads(&miniature, &only(&named), &named.join(real.name));
+        let torchvision = root.path().join("torchvision");
+        let folder = torchvision.join(real.torchvision_folder.unwrap());
+        miniature.write_gz(&folder);
+        assert_loads(&miniature, &only(&torchvision), &folder);
         if real.archive.is_none() {
             continue;
         }
