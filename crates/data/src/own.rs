@@ -123,10 +123,8 @@ impl Numbered {
     fn emnist(&self) -> Option<&'static DatasetSpec> {
         let mut specs = registry::ALL.iter().filter(|spec| spec.transposed);
         specs.find(|spec| {
-            let is_genuine = |file: &FileSpec| match file.digest {
-                Known::GzipSha256(digest) => self.sha256.as_deref() == Some(digest),
-                _ => false,
-            };
+            let sha256 = self.sha256.as_deref();
+            let is_genuine = |file: &FileSpec| matches!(file.digest, Known::GzipSha256(digest) if Some(digest) == sha256);
             let mut splits = std::iter::zip(["train", "test"], spec.counts);
             spec.files.iter().any(is_genuine)
                 || splits.any(|(split, count)| {
@@ -239,7 +237,7 @@ fn load_folder(folder: &Path, reading: Reading, descent: usize) -> Result<Found>
     let folders: Vec<_> = folders.iter().map(|folder| &folder.name).collect();
     Err(Error::input(format!(
         "no data set: neither IDX files (train-images-idx3-ubyte ...), nor a folder of pictures for \
-         each class, nor CSV files (train.csv ...). It has the folders {folders:?} and {found}"
+         each class, nor CSV files (train.csv ...). Its folders: {folders:?}; its files: {found}"
     ))
     .at(folder))
 }
