@@ -3,8 +3,13 @@
 //! | what is there | how it is recognised |
 //! |---|---|
 //! | IDX files of images and labels | names with `images` and `labels`, and `train` or `test` or `t10k` |
-//! | a folder of pictures for each class, as torchvision's ImageFolder has them | sub-folders; those in `train` and `test` are two splits |
+//! | a folder of pictures for each class, as torchvision's ImageFolder has them | sub-folders; those in `train`, `test` and `val` are splits |
 //! | CSV with a label and 784 pixels a line, as Kaggle has MNIST | a file, or names with `train` and `test` |
+//!
+//! A folder with nothing but another folder is entered. A table has commas, semicolons or tabs, is
+//! UTF-8 or UTF-16, and has the label first, or last if its heading calls that column `label` or
+//! `class`. EMNIST's own files, whose images lie on their side, are known by their digests, or by their
+//! names and numbers of images.
 //!
 //! The classes of IDX and CSV files are called by their numbers, or as `classes.txt` in the same folder
 //! says, one name a line. If there is no test split, a fifth of each class is held out for it.
