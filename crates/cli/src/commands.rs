@@ -21,7 +21,7 @@ use std::path::Path;
 
 use candle_core::Device;
 use lenet_data::{Dataset, Loaded, Search, Source};
-use lenet_files::printable;
+use lenet_files::{Error, Kind, printable};
 use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
 
@@ -32,8 +32,27 @@ use crate::failure::{Failure, Outcome};
 fn source(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<Source> {
     match &arguments.dataset {
         Some(source) => Ok(source.clone()),
-        None => Ok(Source::parse(OsStr::new(of_model.unwrap_or("mnist")))?),
+        None => recorded_source(of_model.unwrap_or("mnist"), None),
     }
+}
+
+/// The data set that a network or a run has a record of; the digests decide whether it is the same.
+fn recorded_source(name: &str, run: Option<&Path>) -> Outcome<Source> {
+    let path = match Source::parse(OsStr::new(name)) {
+        Ok(Source::Own(path)) => path,
+        Ok(known) => return Ok(known),
+        // A name without a separator is a path only where something has it.
+        Err(_) => name.into(),
+    };
+    let found = match run {
+        Some(run) => train::configuration::path_of_run(run, &path),
+        None => path.exists().then(|| path.clone()),
+    };
+    found.map(Source::Own).ok_or_else(|| {
+        let message = "the data that it was trained on are not here: name where they are now with \
+                       --dataset";
+        Error::new(Kind::Io, message).at(&path).into()
+    })
 }
 
 /// The same, read whole; pictures are prepared as told.

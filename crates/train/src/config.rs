@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::optimizer::Optimizer;
 use crate::range::{Range, check};
-use crate::recipe::toml_error;
+use crate::recipe::parse;
 use crate::schedule::Schedule;
 
 /// All that decides the result of a training, as `config.toml` holds it. The defaults are those of
@@ -161,8 +161,7 @@ impl Config {
     /// [`Kind::Usage`](lenet_files::Kind::Usage), with line, column and the names that exist, and
     /// those of [`Config::check`].
     pub fn from_toml(text: &str) -> Result<Self> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let config: Self = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
+        let config: Self = parse(text)?;
         config.check()?;
         Ok(config)
     }

@@ -1,6 +1,7 @@
 //! Recipes: configurations that are shipped, and how files and flags change them.
 
 use lenet_files::{Error, Result};
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::config::Config;
@@ -162,14 +163,15 @@ fn read(table: Table) -> Result<Config, toml::de::Error> {
     Value::Table(table).try_into()
 }
 
-fn parse(text: &str) -> Result<Table> {
+/// Reads TOML.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     let text = without_mark(text);
     toml::from_str(text).map_err(|error| toml_error(text, &error))
 }
 
 /// The error of a TOML text: where, the beginning of that line, and what is wrong. The text may be
 /// any file, and of any length.
-pub(crate) fn toml_error(text: &str, error: &toml::de::Error) -> Error {
+fn toml_error(text: &str, error: &toml::de::Error) -> Error {
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
         return Error::usage(shortened(&error.to_string()));
     };

@@ -6,6 +6,8 @@ use rand_core::{Rng as _, SeedableRng as _};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::recipe::parse;
+
 /// The most trainings of a sweep.
 const MOST: usize = 100_000;
 
@@ -95,8 +97,7 @@ impl Sweep {
     /// # Errors
     /// [`Kind::Usage`](lenet_files::Kind::Usage) with line and column.
     pub fn from_toml(text: &str) -> Result<Self> {
-        toml::from_str(text.trim_start_matches('\u{feff}'))
-            .map_err(|error| Error::usage(error.to_string().trim_end()))
+        parse(text)
     }
 
     /// The trainings, seed after seed of each setting.

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use candle_core::Device;
-use lenet_data::{Reading, Search, Source};
+use lenet_data::{Reading, Search};
 use lenet_files::{Error, Kind, read};
 use lenet_model::Weights;
 use lenet_run::{Keep, Records, RunFolder, name};
 use tracing::info;
 
 use crate::arguments::{Reproduce, Values, Verbosity};
+use crate::commands::recorded_source;
 use crate::commands::train::{Context, configuration, train};
 use crate::device::{instruction_set, set_threads};
 use crate::failure::{Failure, Outcome};
@@ -37,7 +38,7 @@ pub fn run(arguments: &Reproduce, verbosity: &Verbosity) -> Outcome {
         shown: Some(verbosity),
         stop: StopFlag::install()?,
     };
-    let source = Source::parse(resolved.config.dataset.as_ref())?;
+    let source = recorded_source(&resolved.config.dataset, Some(&arguments.run))?;
     let reading = Reading {
         pictures: resolved.config.pictures,
         ..Reading::default()

@@ -20,7 +20,7 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{KeepFiles, Train, TrainFormat, Verbosity};
-use crate::commands::data;
+use crate::commands::{data, recorded_source};
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
 use crate::failure::Outcome;
@@ -51,7 +51,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         return already_finished(folder, arguments);
     }
     let source = match (&arguments.resume, &arguments.source.dataset) {
-        (Some(run), None) => source_of_run(run, &resolved.config.dataset)?,
+        (Some(run), None) => recorded_source(&resolved.config.dataset, Some(run))?,
         _ => Source::parse(OsStr::new(&resolved.config.dataset))?,
     };
     let print_config = |config: &Config| -> Outcome {
@@ -117,25 +117,6 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     }
     // A signal that came while the pictures were drawn still decides the exit code.
     Ok(context.stop.exit_code())
-}
-
-/// The data set that a run was begun on; the run's digests decide whether it is the same.
-fn source_of_run(run: &Path, dataset: &str) -> Outcome<Source> {
-    let path = match Source::parse(OsStr::new(dataset)) {
-        Ok(Source::Own(path)) => path,
-        Ok(known) => return Ok(known),
-        // A name without a separator is a path only where something has it.
-        Err(_) => dataset.into(),
-    };
-    match configuration::path_of_run(run, &path) {
-        Some(found) => Ok(Source::Own(found)),
-        None => Err(Error::new(
-            Kind::Io,
-            "the data of this run are not here: name where they are now with --dataset",
-        )
-        .at(&path)
-        .into()),
-    }
 }
 
 /// Asks on a terminal whether to download a data set.

@@ -123,7 +123,9 @@ fn a_run_is_resumed_from_elsewhere_and_beside_its_data() {
     unfinished();
     fs::rename(&shapes, elsewhere.join("moved")).unwrap();
     let resume = "train --resume runs/train-1";
-    contains_all(&fails(root, resume, 5), &["shapes", "--dataset"]);
+    for command in [resume, "eval --model runs/train-1"] {
+        contains_all(&fails(root, command, 5), &["shapes", "--dataset"]);
+    }
     succeeds(root, &format!("{resume} --dataset elsewhere/moved"));
     unfinished();
     fs::remove_file(elsewhere.join("moved/spot/00.png")).unwrap();
