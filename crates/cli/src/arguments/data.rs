@@ -81,7 +81,7 @@ pub struct Check {
     /// How pictures become images [default: their looks decide].
     #[arg(long, value_name = "HOW", value_parser = preparation())]
     pub pictures: Option<Preparation>,
-    /// The page to write [default: the data set's name and -check.html].
+    /// The page to write, or - for standard output [default: the data set's name and -check.html].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Overwrite the page if it exists.
@@ -108,7 +108,7 @@ pub struct Show {
     /// The images to draw from.
     #[arg(long, default_value = "train")]
     pub split: Split,
-    /// The PNG file to write [default: the data set's name and .png].
+    /// The PNG file to write, or - for standard output [default: the data set's name and .png].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Overwrite the file if it exists.
