@@ -1,5 +1,6 @@
 //! Several digits in rows, such as a postcode or a phone number, become single ones.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use crate::IMAGE_PIXELS;
@@ -23,6 +24,10 @@ const APART: f64 = 0.15;
 
 /// The gap between a digit and its bar or dot.
 const FARTHEST: f64 = 0.5;
+
+/// No more parts than these, the largest, are digits: what has more is grain, and each is compared
+/// with all others.
+const MOST_PARTS: usize = 500;
 
 /// A digit of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,12 +95,15 @@ pub(super) fn count(parts: &[Part]) -> usize {
 
 /// Groups strokes above one another, and leaves out those that are not digits.
 fn groups(parts: &[Part]) -> Vec<Group> {
+    let mut largest: Vec<(usize, &Part)> = parts.iter().enumerate().collect();
+    largest.sort_by_key(|(_, part)| Reverse(part.area));
+    largest.truncate(MOST_PARTS);
     let is_rule = |part: &Part| {
-        let others = parts.iter().filter(|other| *other != part);
-        let highest = others.map(|other| other.rows.len()).max().unwrap_or(0);
+        let others = largest.iter().filter(|(_, other)| *other != part);
+        let highest = others.map(|(_, other)| other.rows.len()).max().unwrap_or(0);
         part.columns.len() > 4 * part.rows.len() && part.columns.len() > highest.max(1)
     };
-    let drawn = parts.iter().enumerate();
+    let drawn = largest.iter().copied();
     let drawn = drawn.filter(|(_, part)| parts.len() == 1 || !is_rule(part));
     let mut groups: Vec<Group> = Vec::new();
     for (index, part) in drawn {
