@@ -10,10 +10,17 @@ use super::{Hardware, preparation};
 
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// PNG, JPEG or BMP files, folders searched with their subfolders, patterns such as 'scans/*.png', or
-    /// - for a picture on standard input.
-    #[arg(required = true, value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
+    /// PNG, JPEG or BMP files, folders searched with their subfolders, patterns such as
+    /// 'scans/*.png', IDX files of images, tar archives of pictures (either also as .gz), or - for one
+    /// of these on standard input.
+    #[arg(required_unless_present = "files_from", value_name = "PICTURE", value_hint = ValueHint::AnyPath)]
     pub files: Vec<PathBuf>,
+    /// Also read what each line of this file names, or of standard input with -.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
+    /// Take only each Nth picture, from the Ith on: 1/N to N/N share the work among N processes.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(usize, usize)>,
     /// A model.safetensors, or a run folder that holds one [default: the embedded network, which
     /// the recipe best trained on MNIST].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -64,6 +71,15 @@ pub enum PredictFormat {
     Table,
     /// One object per line and picture.
     Json,
+    /// A heading, and a row per picture.
+    Csv,
+}
+
+fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/');
+    let numbers = parts.and_then(|(own, all)| Some((own.parse().ok()?, all.parse().ok()?)));
+    let valid = numbers.filter(|(own, all)| (1..=*all).contains(own));
+    valid.ok_or_else(|| "1/N to N/N, such as 2/4".to_owned())
 }
 
 fn ink() -> impl TypedValueParser<Value = Ink> {

@@ -1,18 +1,21 @@
 //! `lenet predict`.
 
 mod classifier;
+mod containers;
 mod explain;
 mod inputs;
+mod pipeline;
 mod prediction;
 
-use std::io::{self, Read as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use lenet_files::{Error, Kind};
 use lenet_picture::{
-    Form, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row, prepare_and_count,
-    prepare_by_steps,
+    Form, IMAGE_PIXELS, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row,
+    prepare_and_count, prepare_by_steps,
 };
 
 use crate::arguments::Predict;
@@ -20,11 +23,24 @@ use crate::commands::{load_weights, preparation};
 use crate::device::set_threads;
 use crate::failure::{Failure, Outcome, print_error};
 use classifier::Classifier;
+use containers::{Content, Input};
 use explain::Explanation;
-use prediction::{Answer, Prediction, Printer};
+use inputs::Inputs;
+use prediction::{Answer, Classes, Prediction, Printed, Printer, print_table};
+
+/// Pictures in a piece of work.
+const PIECE: usize = 64;
+
+/// What decides about all pictures.
+struct Task<'a> {
+    arguments: &'a Predict,
+    pictures: Preparation,
+    printer: Printer,
+    explanation: Mutex<Option<Explanation>>,
+}
 
 pub fn run(arguments: &Predict) -> Outcome {
-    set_threads(arguments.hardware.threads)?;
+    let threads = set_threads(arguments.hardware.threads)?;
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
     let pictures = preparation(&weights.metadata, arguments.pictures).unwrap_or_default();
@@ -34,118 +50,234 @@ pub fn run(arguments: &Predict) -> Outcome {
     }
     let explanation = arguments.explain.as_deref();
     let explanation = explanation.map(|path| Explanation::new(path, arguments.force));
-    let mut explanation = explanation.transpose()?;
-    let mut classifier = Classifier::new(&weights, &device, &arguments.hardware.backend())?;
-    let mut printer = Printer::new(arguments);
-    let (mut seen, mut failed, mut blank, mut rejected) = (0_usize, 0_usize, 0_usize, 0_usize);
-    let mut lacks_memory = false;
-    for input in inputs::all(&arguments.files) {
-        seen += 1;
-        let (file, answer) = match input {
-            Ok(file) => {
-                let answer = answer(
-                    arguments,
-                    pictures,
-                    &file,
-                    &mut classifier,
-                    &mut explanation,
-                );
-                (file, answer)
-            }
-            Err(error) => {
-                let file = error.path().unwrap_or(Path::new("")).to_owned();
-                (file, Err(error.into()))
-            }
-        };
-        let answer = match answer {
-            // One bad picture is no reason to leave out the others.
-            Err(Failure::Error(error)) if error.kind() != Kind::Internal => {
-                print_error(&error);
-                failed += 1;
-                lacks_memory |= error.kind() == Kind::Memory;
-                Err(error.to_string())
-            }
-            answer => Ok(answer?),
-        };
-        let prediction = Prediction::new(&file, answer);
-        blank += usize::from(prediction.blank);
-        if arguments.reject && prediction.is_unfamiliar() {
-            rejected += 1;
-        } else {
-            printer.print(prediction)?;
-        }
+    let is_alone = arguments.explain.is_some() || !arguments.hardware.is_fused();
+    let task = Task {
+        arguments,
+        pictures,
+        printer: Printer::new(arguments),
+        explanation: Mutex::new(explanation.transpose()?),
+    };
+    let classes = Classes::new(&weights.metadata.class_names);
+    let candle = (!arguments.hardware.is_fused()).then_some(&device);
+    // What is wrong with the weights is said before anything is read.
+    let mut classifier = Classifier::new(&weights, &classes, candle)?;
+    let mut inputs = Inputs::new(arguments)?;
+    let mut total = Total::default();
+    write(task.printer.heading())?;
+    // What comes in small numbers is answered at once; threads are for many.
+    let mut piece = inputs.piece();
+    while !piece.is_empty() && (is_alone || piece.len() < PIECE) {
+        total.add(task.answer(&mut classifier, piece))?;
+        piece = inputs.piece();
     }
-    printer.finish()?;
-    if let Some(explanation) = explanation {
+    let mut first = Some(piece);
+    let source = || {
+        let piece = first.take().unwrap_or_else(|| inputs.piece());
+        (!piece.is_empty()).then_some(piece)
+    };
+    pipeline::in_order(
+        threads,
+        source,
+        || Classifier::new(&weights, &classes, candle),
+        |classifier, piece| match classifier {
+            Ok(classifier) => task.answer(classifier, piece),
+            Err(_) => Err(Error::internal("the network of a thread cannot be made").into()),
+        },
+        |answered| total.add(answered),
+    )?;
+    print_table(std::mem::take(&mut total.rows))?;
+    let explanation = task.explanation.into_inner();
+    if let Ok(Some(explanation)) = explanation {
         explanation.finish()?;
     }
-    if failed > 0 {
-        let message = format!("{failed} of {seen} pictures could not be read");
-        let kind = if lacks_memory {
-            Kind::Memory
-        } else {
-            Kind::Input
-        };
-        return Err(Error::new(kind, message).into());
-    }
-    if arguments.reject {
-        tracing::info!(
-            "{seen} pictures, {blank} of them blank; {rejected} unlike any training image are left out"
-        );
-    } else if seen > 1 {
-        tracing::info!("{seen} pictures, {blank} of them blank");
-    }
-    Ok(ExitCode::SUCCESS)
+    total.finish(arguments)
 }
 
-/// What the picture in a file shows.
-fn answer(
-    arguments: &Predict,
-    pictures: Preparation,
-    file: &Path,
-    classifier: &mut Classifier,
-    explanation: &mut Option<Explanation>,
-) -> Outcome<Answer> {
-    let bytes = read(file)?;
-    let picture = Picture::decode(&bytes).map_err(|error| error.at(file))?;
-    let ink = arguments.invert;
-    let (width, height) = (picture.width(), picture.height());
-    if pictures == Preparation::AsIs && (width, height) != (IMAGE_SIDE, IMAGE_SIDE) {
-        tracing::info!("{file:?} has {width}x{height} pixels and is resized to 28x28");
-    }
-    if arguments.multi {
-        let digits = digits_in_row(&picture, ink).into_iter().map(|digit| {
-            let reading = classifier.classify(&digit.image)?;
-            Ok((digit, reading))
-        });
-        return Ok(Answer::Row(digits.collect::<Outcome<_>>()?));
-    }
-    let (form, count) = prepare_and_count(&picture, pictures, ink);
-    let reading = match form {
-        Form::Blank => None,
-        Form::Digit(image) => Some(classifier.classify(&image)?),
-    };
-    if let Some(explanation) = explanation {
-        let (_, steps) = prepare_by_steps(&picture, pictures, ink);
-        explanation.add(file, &steps, reading.as_ref())?;
-    }
-    Ok(match reading {
-        None => Answer::Blank,
-        Some(reading) if count > 1 && classifier.has_single_characters() => {
-            Answer::Several(count, reading)
+impl Inputs {
+    /// The next pictures, none at the end.
+    fn piece(&mut self) -> Vec<Result<Input, Error>> {
+        let mut piece = Vec::new();
+        while piece.len() < PIECE && (piece.is_empty() || self.is_ready()) {
+            match self.next() {
+                Some(input) => piece.push(input),
+                None => break,
+            }
         }
-        Some(reading) => Answer::Digit(reading),
-    })
+        piece
+    }
 }
 
-fn read(file: &Path) -> Outcome<Vec<u8>> {
-    if file != Path::new("-") {
-        return Ok(lenet_files::read(file, MAX_BYTES)?);
+/// What was found in some pictures.
+#[derive(Default)]
+struct Answered {
+    printed: Printed,
+    errors: Vec<Error>,
+    seen: usize,
+    blank: usize,
+    rejected: usize,
+}
+
+impl Task<'_> {
+    /// Answers pictures in their order.
+    fn answer(
+        &self,
+        classifier: &mut Classifier<'_>,
+        piece: Vec<Result<Input, Error>>,
+    ) -> Outcome<Answered> {
+        let mut answered = Answered::default();
+        let images = piece
+            .iter()
+            .flatten()
+            .filter_map(|input| match &input.content {
+                Content::Image(image) => Some(&**image),
+                _ => None,
+            });
+        let images: Vec<&[u8; IMAGE_PIXELS]> = images.collect();
+        let mut readings = classifier.classify_all(&images)?.into_iter();
+        for input in piece {
+            answered.seen += 1;
+            let (file, answer) = match input {
+                Ok(Input { name, content }) => {
+                    let answer = match content {
+                        Content::File => lenet_files::read(&name, MAX_BYTES)
+                            .map_err(Failure::from)
+                            .and_then(|bytes| self.answer_picture(classifier, &name, &bytes)),
+                        Content::Bytes(bytes) => self.answer_picture(classifier, &name, &bytes),
+                        Content::Image(_) => readings
+                            .next()
+                            .map(Answer::Digit)
+                            .ok_or_else(|| Error::internal("an image without an answer").into()),
+                    };
+                    (name, answer)
+                }
+                Err(error) => (
+                    error.path().unwrap_or(Path::new("")).to_owned(),
+                    Err(error.into()),
+                ),
+            };
+            let answer = match answer {
+                // One bad picture is no reason to leave out the others.
+                Err(Failure::Error(error)) if error.kind() != Kind::Internal => {
+                    let message = error.to_string();
+                    answered.errors.push(error);
+                    Err(message)
+                }
+                answer => Ok(answer?),
+            };
+            let prediction = Prediction::new(&file, answer.as_ref().map_err(Clone::clone));
+            answered.blank += usize::from(prediction.blank);
+            if self.arguments.reject && prediction.is_unfamiliar() {
+                answered.rejected += 1;
+            } else {
+                self.printer.add(&mut answered.printed, &prediction)?;
+            }
+        }
+        Ok(answered)
     }
-    let mut bytes = Vec::new();
-    let mut stdin = io::stdin().lock().take(MAX_BYTES as u64 + 1);
-    stdin
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::io("read", file, source))?;
-    Ok(bytes)
+
+    /// What a picture shows.
+    fn answer_picture<'c>(
+        &self,
+        classifier: &mut Classifier<'c>,
+        file: &Path,
+        bytes: &[u8],
+    ) -> Outcome<Answer<'c>> {
+        let picture = Picture::decode(bytes).map_err(|error| error.at(file))?;
+        let (pictures, ink) = (self.pictures, self.arguments.invert);
+        let (width, height) = (picture.width(), picture.height());
+        if pictures == Preparation::AsIs && (width, height) != (IMAGE_SIDE, IMAGE_SIDE) {
+            tracing::info!("{file:?} has {width}x{height} pixels and is resized to 28x28");
+        }
+        if self.arguments.multi {
+            let digits = digits_in_row(&picture, ink).into_iter().map(|digit| {
+                let reading = classifier.classify(&digit.image)?;
+                Ok((digit, reading))
+            });
+            return Ok(Answer::Row(digits.collect::<Outcome<_>>()?));
+        }
+        let (form, count) = prepare_and_count(&picture, pictures, ink);
+        let reading = match form {
+            Form::Blank => None,
+            Form::Digit(image) => Some(classifier.classify(&image)?),
+        };
+        let explanation = self.explanation.lock();
+        if let Ok(mut explanation) = explanation
+            && let Some(explanation) = explanation.as_mut()
+        {
+            let (_, steps) = prepare_by_steps(&picture, pictures, ink);
+            explanation.add(file, &steps, reading.as_ref())?;
+        }
+        Ok(match reading {
+            None => Answer::Blank,
+            Some(reading) if count > 1 && classifier.has_single_characters() => {
+                Answer::Several(count, reading)
+            }
+            Some(reading) => Answer::Digit(reading),
+        })
+    }
+}
+
+/// What is known of all pictures so far.
+#[derive(Default)]
+struct Total {
+    /// The cells of the table.
+    rows: Vec<Vec<String>>,
+    seen: usize,
+    failed: usize,
+    blank: usize,
+    rejected: usize,
+    lacks_memory: bool,
+}
+
+impl Total {
+    /// Prints what was found.
+    fn add(&mut self, answered: Outcome<Answered>) -> Outcome<()> {
+        let answered = answered?;
+        for error in &answered.errors {
+            print_error(error);
+            self.lacks_memory |= error.kind() == Kind::Memory;
+        }
+        self.seen += answered.seen;
+        self.failed += answered.errors.len();
+        self.blank += answered.blank;
+        self.rejected += answered.rejected;
+        self.rows.extend(answered.printed.rows);
+        write(&answered.printed.lines)
+    }
+
+    fn finish(self, arguments: &Predict) -> Outcome {
+        let Self {
+            seen,
+            failed,
+            blank,
+            rejected,
+            ..
+        } = self;
+        if failed > 0 {
+            let message = format!("{failed} of {seen} pictures could not be read");
+            let kind = if self.lacks_memory {
+                Kind::Memory
+            } else {
+                Kind::Input
+            };
+            return Err(Error::new(kind, message).into());
+        }
+        if arguments.reject {
+            tracing::info!(
+                "{seen} pictures, {blank} of them blank; {rejected} unlike any training image are left out"
+            );
+        } else if seen > 1 {
+            tracing::info!("{seen} pictures, {blank} of them blank");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Writes whole lines to standard output at once.
+fn write(lines: &str) -> Outcome<()> {
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(lines.as_bytes());
+    written
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::Output)
 }

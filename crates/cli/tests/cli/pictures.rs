@@ -6,6 +6,7 @@ use std::path::Path;
 use image::{GrayImage, Luma, imageops};
 use serde_json::Value;
 
+use crate::datasets::idx;
 use crate::{contains_all, drawn_digits, fails, json, lenet, mnist, skipped, succeeds};
 
 /// The claim of the recipe best, whose weights are embedded.
@@ -184,4 +185,91 @@ fn mnist_in_every_form() {
     let input = fs::File::open(root.join("ink.jpg")).unwrap();
     let output = lenet(root, "predict -").stdin(input).output();
     assert!(output.unwrap().stdout.starts_with(b"-: 7 "));
+}
+
+/// By a list, in shards, from an archive and from an IDX file: the answers for the same pictures in a
+/// folder.
+#[test]
+fn many_pictures_in_every_container() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    fs::create_dir(root.join("p")).unwrap();
+    let images = || mnist().test.iter().take(200);
+    let names: Vec<String> = (0..200).map(|index| format!("p/{index:03}.png")).collect();
+    for (name, (pixels, _)) in std::iter::zip(&names, images()) {
+        let picture = GrayImage::from_raw(28, 28, pixels.to_vec()).unwrap();
+        picture.save(root.join(name)).unwrap();
+    }
+    let table = succeeds(root, "predict p --format csv");
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows[0], "file,label,probability,blank,familiar,error");
+    assert!(
+        rows.len() == 201 && rows[1].starts_with("p/000.png,7,0.99"),
+        "{}",
+        rows[1]
+    );
+
+    fs::write(root.join("list"), names.join("\n")).unwrap();
+    assert_eq!(
+        succeeds(root, "predict --files-from list --format csv"),
+        table
+    );
+    let shards = [1, 2, 3].map(|shard| {
+        let command = format!("predict --files-from - --format csv --shard {shard}/3 --threads 2");
+        let list = fs::File::open(root.join("list")).unwrap();
+        let output = lenet(root, &command).stdin(list).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    });
+    for (shard, own) in shards.iter().enumerate() {
+        let expected: Vec<&str> = rows[1..].iter().skip(shard).step_by(3).copied().collect();
+        assert_eq!(own.lines().skip(1).collect::<Vec<_>>(), expected);
+    }
+    contains_all(&fails(root, "predict p --shard 0/3", 2), &["1/N to N/N"]);
+
+    // The file's name apart, and with it the digits that differ by the order of sums.
+    let answers = |table: &str| -> Vec<(String, f64)> {
+        let rows = table.lines().skip(1).map(|row| row.split(',').skip(1));
+        let answer = |mut cells: std::iter::Skip<std::str::Split<'_, char>>| {
+            (
+                cells.next().unwrap().to_owned(),
+                cells.next().unwrap().parse().unwrap(),
+            )
+        };
+        rows.map(answer).collect()
+    };
+    let pixels: Vec<u8> = images().flat_map(|(pixels, _)| pixels.to_vec()).collect();
+    fs::write(root.join("idx"), idx(&[200, 28, 28], &pixels)).unwrap();
+    let of_idx = succeeds(root, "predict idx --format csv");
+    assert!(
+        of_idx.lines().nth(200).unwrap().starts_with("idx[199],"),
+        "{of_idx}"
+    );
+    for (found, expected) in std::iter::zip(answers(&of_idx), answers(&table)) {
+        assert_eq!(found.0, expected.0);
+        assert!(
+            (found.1 - expected.1).abs() < 1e-5,
+            "{found:?} {expected:?}"
+        );
+    }
+    fs::write(root.join("cut"), idx(&[200, 28, 28], &pixels[..5000])).unwrap();
+    let message = fails(root, "predict cut --quiet", 3);
+    contains_all(&message, &["ends after 6 of 200 images"]);
+
+    let long = format!("p/{}/{}", "x".repeat(70), "y".repeat(70));
+    fs::create_dir_all(root.join(&long)).unwrap();
+    fs::rename(root.join("p/199.png"), root.join(&long).join("199.png")).unwrap();
+    fs::write(root.join("p/note.txt"), "not a picture").unwrap();
+    for flags in ["--format=ustar", "--format=gnu -z", "--format=pax -z"] {
+        let arguments = format!("{flags} --sort=name -cf all.tar p");
+        let Ok(status) = crate::run_by(root, "tar", &arguments).status() else {
+            return skipped("there is no program tar");
+        };
+        assert!(status.success());
+        let of_tar = succeeds(root, "predict all.tar --format csv");
+        assert!(
+            of_tar.contains(&format!("\nall.tar/{long}/199.png,")),
+            "{of_tar}"
+        );
+        assert_eq!(answers(&of_tar), answers(&table), "{flags}");
+    }
 }

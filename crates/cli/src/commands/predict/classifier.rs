@@ -1,33 +1,46 @@
-//! A network for one image at a time.
+//! The network of one thread.
+
+use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use lenet_engine::Pixels;
+use lenet_engine::engine::{Engine, Images, Precision, Purpose};
+use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
+use lenet_files::Result;
 use lenet_model::{Seen, Weights, roughness, softmax};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
-use lenet_train::Backend;
 
-use super::prediction::Reading;
-use crate::failure::Outcome;
+use super::prediction::{Classes, Reading};
+
+/// Images that the engine takes at once.
+const BATCH: usize = 64;
 
 pub struct Classifier<'a> {
     weights: &'a Weights,
-    device: &'a Device,
+    classes: &'a Classes,
     table: [f32; 256],
-    /// The network on the engine.
+    /// The network on the engine for one image at a time.
     single: Single,
-    /// Whether candle computes the logits.
-    is_candle: bool,
+    /// The same for many, made when there are many.
+    engine: Option<Engine>,
+    /// Where candle computes the probabilities, if it does.
+    candle: Option<&'a Device>,
 }
 
 impl<'a> Classifier<'a> {
-    pub fn new(weights: &'a Weights, device: &'a Device, backend: &Backend) -> Outcome<Self> {
+    pub fn new(
+        weights: &'a Weights,
+        classes: &'a Classes,
+        candle: Option<&'a Device>,
+    ) -> Result<Self> {
         Ok(Self {
             weights,
-            device,
+            classes,
             table: weights.metadata.input.table(),
             single: weights.model.to_single()?,
-            is_candle: matches!(backend, Backend::Candle),
+            engine: None,
+            candle,
         })
     }
 
@@ -36,12 +49,11 @@ impl<'a> Classifier<'a> {
         self.weights.metadata.has_single_characters()
     }
 
-    /// The classes of an image.
-    pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Outcome<Reading> {
-        let metadata = &self.weights.metadata;
+    /// The classes of a picture's image.
+    pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Result<Reading<'a>> {
         let logits = self.single.logits(Pixels::Bytes(pixels, &self.table));
         let mut probabilities = softmax(logits);
-        let familiarity = metadata.familiarity.as_ref();
+        let familiarity = self.weights.metadata.familiarity.as_ref();
         let familiarity = familiarity.map(|familiarity| (familiarity, logits.to_vec()));
         let familiar = familiarity.map(|(familiarity, logits)| {
             familiarity.is_familiar(Seen {
@@ -50,17 +62,72 @@ impl<'a> Classifier<'a> {
                 roughness: roughness(pixels),
             })
         });
-        if self.is_candle {
+        if let Some(device) = self.candle {
             let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
             let shape = (1, 1, IMAGE_SIDE, IMAGE_SIDE);
-            let image = Tensor::from_slice(&input, shape, self.device)?;
+            let image = Tensor::from_slice(&input, shape, device)?;
             let logits = self.weights.model.forward(&image)?.flatten_all()?;
             probabilities = softmax(&logits.to_vec1::<f32>()?);
         }
-        Ok(Reading::new(
-            &metadata.class_names,
-            &probabilities,
+        Ok(Reading {
+            classes: self.classes,
+            probabilities,
             familiar,
-        ))
+        })
+    }
+
+    /// The classes of a data set's images, which come in numbers. The bits of an image's
+    /// probabilities do not depend on the others, but are not those of [`Classifier::classify`].
+    pub fn classify_all(&mut self, images: &[&[u8; IMAGE_PIXELS]]) -> Result<Vec<Reading<'a>>> {
+        if self.candle.is_some() {
+            return images.iter().map(|image| self.classify(image)).collect();
+        }
+        let engine = match &mut self.engine {
+            Some(engine) => engine,
+            none => {
+                let pool = Arc::new(Pool::new(1));
+                let model = &self.weights.model;
+                none.insert(model.to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?)
+            }
+        };
+        let familiarity = self.weights.metadata.familiarity.as_ref();
+        let mut readings = Vec::with_capacity(images.len());
+        for images in images.chunks(BATCH) {
+            let batch = Batch(images, &self.table);
+            let features: Vec<Vec<f32>> = match familiarity {
+                Some(_) => {
+                    let features = engine.features(&batch, images.len())?;
+                    features.map(<[f32]>::to_vec).collect()
+                }
+                None => {
+                    engine.forward(&batch, images.len())?;
+                    Vec::new()
+                }
+            };
+            for (at, (logits, image)) in engine.logits().zip(images).enumerate() {
+                let logits: Vec<f32> = logits.collect();
+                let familiar = familiarity.map(|familiarity| {
+                    familiarity.is_familiar(Seen {
+                        features: &features[at],
+                        logits: &logits,
+                        roughness: roughness(&image[..]),
+                    })
+                });
+                readings.push(Reading {
+                    classes: self.classes,
+                    probabilities: softmax(&logits),
+                    familiar,
+                });
+            }
+        }
+        Ok(readings)
+    }
+}
+
+struct Batch<'a>(&'a [&'a [u8; IMAGE_PIXELS]], &'a [f32; 256]);
+
+impl Images for Batch<'_> {
+    fn pixels<'a>(&'a self, image: usize, _buffer: &'a mut [u8]) -> Pixels<'a> {
+        Pixels::Bytes(&self.0[image][..], self.1)
     }
 }

@@ -61,7 +61,12 @@ impl Explanation {
     }
 
     /// Adds a picture's steps: a row of the sheet, or a sheet.
-    pub fn add(&mut self, file: &Path, steps: &[Step], reading: Option<&Reading>) -> Outcome<()> {
+    pub fn add(
+        &mut self,
+        file: &Path,
+        steps: &[Step],
+        reading: Option<&Reading<'_>>,
+    ) -> Outcome<()> {
         let stem = file.file_stem().unwrap_or(file.as_os_str());
         let stem = stem.to_string_lossy().into_owned();
         let answer = reading.map_or("nothing drawn".to_owned(), |reading| reading.in_words(1));

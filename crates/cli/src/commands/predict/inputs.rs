@@ -1,20 +1,150 @@
 //! The pictures that the arguments name, one after the other.
 
+use std::ffi::OsString;
 use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
-use lenet_files::{Error, Tally};
+use lenet_files::{Error, Format, Tally, open};
 use lenet_picture::is_picture;
 
-/// A file to read, or why one cannot be found.
-pub type Input = Result<PathBuf, Error>;
+use super::containers::{Content, Input, Pictures, pictures};
+use crate::arguments::Predict;
 
-/// The pictures of all arguments, in their order. Folders are read only as their pictures are
-/// needed, so that memory holds the names in one folder and in those above it.
-pub fn all(named: &[PathBuf]) -> impl Iterator<Item = Input> {
-    named.iter().flat_map(|named| {
-        let (walk, error) = match Walk::new(named) {
+/// The path of a file to read, or why one cannot be found.
+type Found = Result<PathBuf, Error>;
+
+/// The pictures of all arguments, in their order. Folders, lists, archives and IDX files are read only
+/// as their pictures are needed, so that memory holds the names in one folder and in those above it.
+pub struct Inputs {
+    named: Box<dyn Iterator<Item = Found> + Send>,
+    /// The paths of `--files-from`, which come after those.
+    list: Option<(PathBuf, BufReader<Box<dyn Read + Send>>)>,
+    /// What was found for a path of the list.
+    of_list: Option<Box<dyn Iterator<Item = Found> + Send>>,
+    /// What a file of many pictures holds.
+    inside: Option<Pictures>,
+    /// Only each input of so many, from this one on.
+    shard: (usize, usize),
+    count: usize,
+}
+
+impl Inputs {
+    pub fn new(arguments: &Predict) -> Result<Self, Error> {
+        let list = arguments
+            .files_from
+            .as_ref()
+            .map(|path| -> Result<_, Error> {
+                let reader: Box<dyn Read + Send> = if path == Path::new("-") {
+                    Box::new(io::stdin())
+                } else {
+                    Box::new(open(path)?)
+                };
+                Ok((path.clone(), BufReader::new(reader)))
+            });
+        Ok(Self {
+            named: Box::new(all(arguments.files.clone())),
+            list: list.transpose()?,
+            of_list: None,
+            inside: None,
+            shard: arguments.shard.unwrap_or((1, 1)),
+            count: 0,
+        })
+    }
+
+    /// Whether the next input is there without waiting for more of a list, whose writer may wait for
+    /// the answers to what it has written.
+    pub fn is_ready(&self) -> bool {
+        let has_line = |(_, reader): &(_, BufReader<_>)| reader.buffer().contains(&b'\n');
+        self.inside.is_some() || self.list.as_ref().is_none_or(has_line)
+    }
+
+    /// The next path.
+    fn find(&mut self) -> Option<Found> {
+        if let Some(found) = self.named.next() {
+            return Some(found);
+        }
+        loop {
+            if let Some(found) = self.of_list.as_mut().and_then(Iterator::next) {
+                return Some(found);
+            }
+            let (path, reader) = self.list.as_mut()?;
+            let mut line = Vec::new();
+            match reader.read_until(b'\n', &mut line) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(source) => {
+                    let error = Error::io("read", path, source);
+                    self.list = None;
+                    return Some(Err(error));
+                }
+            }
+            let line = line.trim_ascii_end();
+            if !line.is_empty() {
+                self.of_list = Some(Box::new(all(vec![path_of(line)])));
+            }
+        }
+    }
+
+    /// The next picture, whichever shard it belongs to.
+    fn any(&mut self) -> Option<Result<Input, Error>> {
+        loop {
+            if let Some(input) = self.inside.as_mut().and_then(Iterator::next) {
+                return Some(input);
+            }
+            self.inside = None;
+            let name = match self.find()? {
+                Ok(name) => name,
+                Err(error) => return Some(Err(error)),
+            };
+            if name == Path::new("-") {
+                self.inside = Some(pictures(&name, Box::new(io::stdin())));
+                continue;
+            }
+            let many = [Format::IDX, Format::TAR, Format::GZIP].map(Some);
+            if is_picture(&name) || !many.contains(&Format::of_file(&name)) {
+                let content = Content::File;
+                return Some(Ok(Input { name, content }));
+            }
+            match open(&name) {
+                Ok(file) => self.inside = Some(pictures(&name, Box::new(BufReader::new(file)))),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = Result<Input, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (own, shards) = self.shard;
+        loop {
+            let input = self.any()?;
+            self.count += 1;
+            if (self.count + shards - own).is_multiple_of(shards) {
+                return Some(input);
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn path_of(line: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    OsString::from_vec(line.to_vec()).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(line: &[u8]) -> PathBuf {
+    OsString::from(String::from_utf8_lossy(line).into_owned()).into()
+}
+
+/// What each of these names.
+fn all(named: Vec<PathBuf>) -> impl Iterator<Item = Found> {
+    named.into_iter().flat_map(|named| {
+        let (walk, error) = match Walk::new(&named) {
             Ok(walk) => (Some(walk), None),
             Err(error) => (None, Some(Err(error))),
         };
@@ -77,7 +207,7 @@ impl Walk {
         folder: &Path,
         is_wanted: impl Fn(&Path) -> bool,
         place: Place,
-    ) -> Option<Input> {
+    ) -> Option<Found> {
         let here = if folder.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -99,7 +229,7 @@ impl Walk {
     }
 
     /// A file, or an error, if the path is one.
-    fn visit(&mut self, path: PathBuf, place: Place) -> Option<Input> {
+    fn visit(&mut self, path: PathBuf, place: Place) -> Option<Found> {
         let (part, next) = match place {
             Place::Matches(index) => (self.parts.get(index).cloned(), index + 1),
             Place::Below => (None, 0),
@@ -133,9 +263,9 @@ impl Walk {
 }
 
 impl Iterator for Walk {
-    type Item = Input;
+    type Item = Found;
 
-    fn next(&mut self) -> Option<Input> {
+    fn next(&mut self) -> Option<Found> {
         while let Some((path, place)) = self.stack.pop() {
             if let Some(input) = self.visit(path, place) {
                 self.is_empty = false;
@@ -185,7 +315,7 @@ mod tests {
     fn names(root: &Path, named: &[&str]) -> Vec<String> {
         let named: Vec<PathBuf> = named.iter().map(|name| root.join(name)).collect();
         let short = |path: &Path| path.strip_prefix(root).unwrap().display().to_string();
-        all(&named)
+        all(named)
             .map(|input| match input {
                 Ok(path) => short(&path),
                 Err(error) => format!("error {}", short(error.path().unwrap())),
