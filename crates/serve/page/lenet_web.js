@@ -101,6 +101,14 @@ export class Answer {
         wasm.__wbindgen_free(ret[0], ret[1] * 4, 4);
         return v1;
     }
+    /**
+     * Whether the picture shows several digits, which the classes do not name together.
+     * @returns {boolean}
+     */
+    get several() {
+        const ret = wasm.answer_several(this.__wbg_ptr);
+        return ret !== 0;
+    }
 }
 if (Symbol.dispose) Answer.prototype[Symbol.dispose] = Answer.prototype.free;
 
@@ -150,7 +158,7 @@ export class Network {
         return Answer.__wrap(ret[0]);
     }
     /**
-     * What a PNG or JPEG file shows.
+     * What a PNG, JPEG or BMP file shows.
      *
      * # Errors
      * A file that is not such a picture, or is damaged or too large.
