@@ -4,19 +4,20 @@ mod classifier;
 mod containers;
 mod explain;
 mod inputs;
-mod pipeline;
 mod prediction;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use lenet_files::{Error, Kind};
 use lenet_picture::{
     Form, IMAGE_PIXELS, IMAGE_SIDE, MAX_BYTES, Picture, Preparation, digits_in_row,
     prepare_and_count, prepare_by_steps,
 };
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use crate::arguments::Predict;
 use crate::commands::{load_weights, preparation};
@@ -28,8 +29,9 @@ use explain::Explanation;
 use inputs::Inputs;
 use prediction::{Answer, Classes, Prediction, Printed, Printer, print_table};
 
-/// Pictures in a piece of work.
+/// Pictures that a thread takes at once, and how many times as many are in memory for each thread.
 const PIECE: usize = 64;
+const PIECES: usize = 8;
 
 /// What decides about all pictures.
 struct Task<'a> {
@@ -59,32 +61,54 @@ pub fn run(arguments: &Predict) -> Outcome {
     };
     let classes = Classes::new(&weights.metadata.class_names);
     let candle = (!arguments.hardware.is_fused()).then_some(&device);
+    let classifier = || Classifier::new(&weights, &classes, candle);
     // What is wrong with the weights is said before anything is read.
-    let mut classifier = Classifier::new(&weights, &classes, candle)?;
+    let mut classifiers = vec![Mutex::new(Some(classifier()?))];
+    classifiers.resize_with(threads, Mutex::default);
+    let answer = |piece| {
+        let own = rayon::current_thread_index().unwrap_or_default() % threads;
+        let mut own = classifiers[own]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let own = match &mut *own {
+            Some(own) => own,
+            none => none.insert(classifier()?),
+        };
+        task.answer(own, piece)
+    };
+    let answer_all = |pieces: Vec<Piece>| -> Vec<Outcome<Answered>> {
+        if is_alone {
+            pieces.into_iter().map(answer).collect()
+        } else {
+            pieces.into_par_iter().map(answer).collect()
+        }
+    };
+
     let mut inputs = Inputs::new(arguments)?;
     let mut total = Total::default();
     write(task.printer.heading())?;
-    // What comes in small numbers is answered at once; threads are for many.
-    let mut piece = inputs.piece();
-    while !piece.is_empty() && (is_alone || piece.len() < PIECE) {
-        total.add(task.answer(&mut classifier, piece))?;
-        piece = inputs.piece();
+    let mut pieces = inputs.pieces(threads);
+    let mut answered = Vec::new();
+    while !pieces.is_empty() {
+        // While some are answered, those before are printed and those after are read.
+        let others = || {
+            let is_ready = inputs.is_ready();
+            let printed = total.add(std::mem::take(&mut answered));
+            (printed, is_ready.then(|| inputs.pieces(threads)))
+        };
+        let (now, (printed, next)) = rayon::join(|| answer_all(pieces), others);
+        printed?;
+        answered = now;
+        pieces = match next {
+            Some(next) => next,
+            // The program that writes the list may wait for these answers.
+            None => {
+                total.add(std::mem::take(&mut answered))?;
+                inputs.pieces(threads)
+            }
+        };
     }
-    let mut first = Some(piece);
-    let source = || {
-        let piece = first.take().unwrap_or_else(|| inputs.piece());
-        (!piece.is_empty()).then_some(piece)
-    };
-    pipeline::in_order(
-        threads,
-        source,
-        || Classifier::new(&weights, &classes, candle),
-        |classifier, piece| match classifier {
-            Ok(classifier) => task.answer(classifier, piece),
-            Err(_) => Err(Error::internal("the network of a thread cannot be made").into()),
-        },
-        |answered| total.add(answered),
-    )?;
+    total.add(answered)?;
     print_table(std::mem::take(&mut total.rows))?;
     let explanation = task.explanation.into_inner();
     if let Ok(Some(explanation)) = explanation {
@@ -93,17 +117,27 @@ pub fn run(arguments: &Predict) -> Outcome {
     total.finish(arguments)
 }
 
+/// Pictures that a thread takes at once.
+type Piece = Vec<Result<Input, Error>>;
+
 impl Inputs {
-    /// The next pictures, none at the end.
-    fn piece(&mut self) -> Vec<Result<Input, Error>> {
-        let mut piece = Vec::new();
-        while piece.len() < PIECE && (piece.is_empty() || self.is_ready()) {
-            match self.next() {
-                Some(input) => piece.push(input),
-                None => break,
+    /// The next pictures for so many threads, none at the end.
+    fn pieces(&mut self, threads: usize) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        while pieces.len() < PIECES * threads && (pieces.is_empty() || self.is_ready()) {
+            let mut piece = Vec::new();
+            while piece.len() < PIECE && (piece.is_empty() || self.is_ready()) {
+                match self.next() {
+                    Some(input) => piece.push(input),
+                    None => break,
+                }
             }
+            if piece.is_empty() {
+                break;
+            }
+            pieces.push(piece);
         }
-        piece
+        pieces
     }
 }
 
@@ -119,11 +153,7 @@ struct Answered {
 
 impl Task<'_> {
     /// Answers pictures in their order.
-    fn answer(
-        &self,
-        classifier: &mut Classifier<'_>,
-        piece: Vec<Result<Input, Error>>,
-    ) -> Outcome<Answered> {
+    fn answer(&self, classifier: &mut Classifier<'_>, piece: Piece) -> Outcome<Answered> {
         let mut answered = Answered::default();
         let images = piece
             .iter()
@@ -231,18 +261,21 @@ struct Total {
 
 impl Total {
     /// Prints what was found.
-    fn add(&mut self, answered: Outcome<Answered>) -> Outcome<()> {
-        let answered = answered?;
-        for error in &answered.errors {
-            print_error(error);
-            self.lacks_memory |= error.kind() == Kind::Memory;
+    fn add(&mut self, pieces: Vec<Outcome<Answered>>) -> Outcome<()> {
+        for answered in pieces {
+            let answered = answered?;
+            for error in &answered.errors {
+                print_error(error);
+                self.lacks_memory |= error.kind() == Kind::Memory;
+            }
+            self.seen += answered.seen;
+            self.failed += answered.errors.len();
+            self.blank += answered.blank;
+            self.rejected += answered.rejected;
+            self.rows.extend(answered.printed.rows);
+            write(&answered.printed.lines)?;
         }
-        self.seen += answered.seen;
-        self.failed += answered.errors.len();
-        self.blank += answered.blank;
-        self.rejected += answered.rejected;
-        self.rows.extend(answered.printed.rows);
-        write(&answered.printed.lines)
+        Ok(())
     }
 
     fn finish(self, arguments: &Predict) -> Outcome {
