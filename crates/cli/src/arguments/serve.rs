@@ -26,7 +26,7 @@ pub struct Serve {
     /// other names are refused.
     #[arg(long, value_name = "NAME", value_parser = host)]
     pub host: Vec<String>,
-    /// A page elsewhere that may use the API, by its origin, such as https://example.org; may be
+    /// A page elsewhere that may use the API, by its origin, such as `https://example.org`; may be
     /// repeated. Browsers let no other page read the answers.
     #[arg(long, value_name = "URL", value_parser = origin)]
     pub allow_origin: Vec<String>,

@@ -107,12 +107,15 @@ pub fn run(arguments: &Sweep) -> Outcome {
     summarise(arguments, &folder, &trials)
 }
 
+/// A training, with its configuration and what it trains on.
+type Planned<'a> = (&'a Trial, Resolved, Arc<(Source, Loaded)>);
+
 /// The trainings of a sweep, shared by the threads that make them.
 struct Trainings<'a> {
     arguments: &'a Sweep,
     folder: &'a Path,
     /// With what each trains on, read once for all.
-    trials: Vec<(&'a Trial, Resolved, Arc<(Source, Loaded)>)>,
+    trials: Vec<Planned<'a>>,
     /// The next that no thread has begun.
     next: AtomicUsize,
     ended: AtomicUsize,
