@@ -327,7 +327,7 @@ impl RunFolder {
     /// Writes one of its files.
     ///
     /// # Errors
-    /// [`Kind::Io`]; [`Kind::Busy`] if the folder is no longer this run's: see [`Self::check`].
+    /// [`Kind::Io`]; [`Kind::Busy`] if the folder is no longer this run's.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.check()?;
         write_atomic(&self.file(name), bytes)
