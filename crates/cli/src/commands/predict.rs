@@ -117,7 +117,7 @@ pub fn run(arguments: &Predict) -> Outcome {
     total.finish(arguments)
 }
 
-/// Pictures that a thread takes at once.
+/// At most [`PIECE`] pictures, or why they cannot be had.
 type Piece = Vec<Result<Input, Error>>;
 
 impl Inputs {

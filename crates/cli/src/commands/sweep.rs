@@ -10,7 +10,7 @@ use std::thread;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_engine::pool::{Pool, cores};
-use lenet_files::{Error, Kind, printable, read_text, write_atomic};
+use lenet_files::{Error, Kind, no_threads, printable, read_text, write_atomic};
 use lenet_picture::Preparation;
 use lenet_report::{Comparison, Group, spread};
 use lenet_run::{RunFolder, create_numbered_folder, is_finished, is_unused};
@@ -139,11 +139,7 @@ impl Trainings<'_> {
                 let work = || self.work();
                 let spawned = thread::Builder::new().spawn_scoped(scope, work);
                 if let Err(error) = spawned {
-                    self.fail(
-                        Error::new(Kind::Io, "cannot start a thread")
-                            .caused_by(error)
-                            .into(),
-                    );
+                    self.fail(no_threads(error).into());
                 }
             }
         });
