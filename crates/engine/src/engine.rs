@@ -11,17 +11,20 @@
 //! thread had which block: any number of threads computes equal bits.
 
 pub(crate) mod arithmetic;
+mod gather;
 mod images;
 pub(crate) mod memory;
 mod pass;
 mod update;
 mod weight_gradients;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arithmetic::{Arithmetic, F32};
 use candle_core::bail;
+use gather::Buffers;
 pub use images::{FloatImages, Images, Pixels};
 use memory::{BatchMemory, Places, Scratch, block_features};
 use pass::{FromLogits, Goal, Group, Pass, feature_row};
@@ -104,6 +107,9 @@ pub struct Engine {
     version: u64,
     /// Images of the last pass.
     images: usize,
+    /// Whether processes add their gradients, or gather what they are computed from.
+    adds: bool,
+    buffers: Buffers,
     /// One for each thread, which alone locks it.
     scratch: Vec<Mutex<Scratch>>,
     batch: BatchMemory,
@@ -119,13 +125,9 @@ impl Engine {
         let training = setup.purpose == Purpose::Training;
         let places = Places::new(&layers);
         let moments = if training { places.len } else { 0 };
-        let blocks = setup.most_images.div_ceil(LANES);
-        let trained = if training {
-            // An even number, for bf16 takes two at once.
-            blocks.next_multiple_of(2)
-        } else {
-            0
-        };
+        // An even number, for bf16 takes two at once.
+        let blocks = setup.most_images.div_ceil(LANES).next_multiple_of(2);
+        let trained = if training { blocks } else { 0 };
         let threads = setup.pool.threads();
         let arithmetic: Box<dyn Arithmetic> = match setup.precision {
             Precision::F32 => Box::new(F32::new(setup.isa, &layers, trained)),
@@ -146,6 +148,8 @@ impl Engine {
             step: 0,
             version: 1,
             images: 0,
+            adds: false,
+            buffers: Buffers::default(),
             scratch: (0..threads)
                 .map(|_| Mutex::new(Scratch::new(&layers, training)))
                 .collect(),
@@ -188,6 +192,13 @@ impl Engine {
         // They lie before the linear layers.
         let first = self.places.linears.first();
         self.first_trained = first.map_or(0, |linear| linear.weight.offset);
+    }
+
+    /// From now on the processes that share a training add up their gradients: less is sent for large
+    /// batches, but the sums depend on the number of processes. Otherwise they gather what the
+    /// gradients are computed from, and any number of them computes the bits of one.
+    pub fn add_gradients(&mut self) {
+        self.adds = true;
     }
 
     /// The gradients of the last [`Engine::gradients`] or [`Engine::backward`], in the order of the
@@ -282,7 +293,7 @@ impl Engine {
         let width = self.layers.features();
         let row = feature_row(width);
         if self.batch.features.len() == 0 {
-            let images = self.setup.most_images.next_multiple_of(LANES);
+            let images = self.setup.most_images.next_multiple_of(2 * LANES);
             self.batch.features = Lines::floats(images * row);
         }
         self.pass(images, count, Goal::Features)?;
@@ -368,13 +379,13 @@ impl Engine {
             goal,
             batch: &self.batch,
         };
-        let blocks = count.div_ceil(LANES);
+        let blocks = self.own_blocks();
         let at_once = pass.arithmetic.blocks_at_once();
         let scratch = &self.scratch;
         pool.run(&|thread, threads| {
-            let own = share(blocks.div_ceil(at_once), thread, threads);
-            let end = blocks.min(own.end * at_once);
-            let mut first = own.start * at_once;
+            let own = share(blocks.len().div_ceil(at_once), thread, threads);
+            let end = blocks.end.min(blocks.start + own.end * at_once);
+            let mut first = blocks.start + own.start * at_once;
             if first >= end {
                 return;
             }
@@ -395,7 +406,23 @@ impl Engine {
             }
             pass.arithmetic.end();
         });
+        self.gather(goal);
         Ok(())
+    }
+
+    /// The blocks of the last pass that this process computes.
+    fn own_blocks(&self) -> Range<usize> {
+        let blocks = self.images.div_ceil(LANES);
+        let Some(exchange) = self.setup.pool.exchange() else {
+            return 0..blocks;
+        };
+        let at_once = self.arithmetic.blocks_at_once();
+        let own = share(
+            self.images.div_ceil(self.unit()),
+            exchange.rank(),
+            exchange.ranks(),
+        );
+        own.start * at_once..blocks.min(own.end * at_once)
     }
 
     /// The gradients of the parameters over all blocks of the last pass; whether all are finite.
@@ -406,7 +433,11 @@ impl Engine {
             layers: &self.layers,
             places: &self.places,
             batch: &self.batch,
-            blocks: self.images.div_ceil(LANES),
+            blocks: if self.adds {
+                self.own_blocks()
+            } else {
+                0..self.images.div_ceil(LANES)
+            },
             gradients: &self.gradients,
         };
         let finite = AtomicBool::new(true);
@@ -417,7 +448,13 @@ impl Engine {
             }
             gradients.arithmetic.end();
         });
-        finite.into_inner()
+        if !self.adds {
+            return finite.into_inner();
+        }
+        self.sum_gradients();
+        self.last_gradients()
+            .flatten()
+            .all(|value| value.is_finite())
     }
 }
 

@@ -26,6 +26,7 @@ mod amx;
 mod blocked;
 mod buffer;
 pub mod engine;
+mod exchange;
 mod float;
 pub mod fused;
 mod isa;
@@ -38,6 +39,7 @@ pub mod single;
 
 pub use candle_core::{Error, Result};
 pub use engine::Pixels;
+pub use exchange::Exchange;
 pub use float::Float;
 pub use fused::FusedNetwork;
 pub use isa::{ISA_VARIABLE, Isa};

@@ -12,6 +12,8 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::Exchange;
+
 /// How long a thread looks for work before it yields: longer than the threads of a training step
 /// differ, too short to be noticed.
 const PATIENCE: Duration = Duration::from_micros(30);
@@ -31,6 +33,7 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
     /// Held while a job runs: a second caller does its job alone instead of waiting.
     busy: AtomicBool,
+    exchange: Option<Arc<dyn Exchange>>,
 }
 
 impl Pool {
@@ -58,7 +61,20 @@ impl Pool {
             shared,
             workers,
             busy: AtomicBool::new(false),
+            exchange: None,
         }
+    }
+
+    /// The pool of one of several processes that share a training.
+    pub fn among(mut self, exchange: Arc<dyn Exchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
+    /// The processes that share what is computed on this pool, if they are two or more.
+    pub fn exchange(&self) -> Option<&dyn Exchange> {
+        let exchange = self.exchange.as_deref();
+        exchange.filter(|exchange| exchange.ranks() > 1)
     }
 
     /// The pool of the process: as many threads as [`Pool::set_global_threads`] said, or one for
@@ -283,7 +299,7 @@ impl Shared {
     }
 }
 
-/// The part of `count` things that falls to a thread: consecutive ranges, whose lengths differ by one
+/// The part of `count` things that falls to a thread, or to a process: consecutive ranges, whose lengths differ by one
 /// at most.
 pub(crate) fn share(count: usize, thread: usize, threads: usize) -> std::ops::Range<usize> {
     count * thread / threads..count * (thread + 1) / threads

@@ -221,25 +221,49 @@ impl Arithmetic for Bf16 {
         }
     }
 
+    fn kept(&self, layers: &Layers, index: usize) -> [(&Lines, usize); 2] {
+        let linear = &layers.linears()[index];
+        let [rows, d_output] = &self.kept[index];
+        [
+            (rows, linear::rows_bytes(linear.in_features) / 4),
+            (d_output, linear::d_output_bytes(linear.out_features) / 4),
+        ]
+    }
+
     unsafe fn weight_gradient(&self, index: usize, operands: WeightGradient<'_>) {
         let layer = operands.layer;
         let [rows, d_output] = &self.kept[index];
+        // A process's blocks begin with a whole pair.
+        let (blocks, pair) = (operands.blocks.len(), operands.blocks.start / 2);
+        let [rows_len, d_len] = [
+            linear::rows_bytes(layer.in_features),
+            linear::d_output_bytes(layer.out_features),
+        ];
+        let d_stride = block_features(layer.out_features);
         let tiles = linear::Batch {
-            pairs: operands.blocks.div_ceil(2),
+            pairs: blocks.div_ceil(2),
             in_features: layer.in_features,
             out_features: layer.out_features,
-            rows: rows.as_ptr().cast(),
-            d_output: d_output.as_ptr().cast(),
+            rows: rows
+                .as_ptr()
+                .cast::<u8>()
+                .wrapping_add(pair * rows_len)
+                .cast(),
+            d_output: d_output
+                .as_ptr()
+                .cast::<u8>()
+                .wrapping_add(pair * d_len)
+                .cast(),
         };
         let (first, end) = (operands.rows.start, operands.rows.end);
         let bias = linear_weight::Batch {
-            blocks: operands.blocks,
+            blocks,
             in_features: layer.in_features,
             // The gradient of the bias needs no input.
             rows: std::ptr::null(),
             row_stride: 0,
-            d_output: operands.d_output,
-            d_stride: block_features(layer.out_features),
+            d_output: operands.d_output.wrapping_add(2 * pair * d_stride),
+            d_stride,
         };
         // SAFETY: AMX is available; the kept rows are those of all pairs of blocks, and rows
         // `first..end` are this thread's.

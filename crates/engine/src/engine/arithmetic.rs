@@ -28,7 +28,7 @@ pub(crate) struct At {
 pub(crate) struct WeightGradient<'a> {
     pub(crate) layer: &'a LinearLayer,
     /// Blocks of the batch.
-    pub(crate) blocks: usize,
+    pub(crate) blocks: Range<usize>,
     /// The gradient of the layer's output before its activation, blocked.
     pub(crate) d_output: *const f32,
     pub(crate) rows: Range<usize>,
@@ -95,6 +95,10 @@ pub(crate) trait Arithmetic: Debug + Send + Sync {
         input: Features<*const f32>,
         first: usize,
     );
+
+    /// The memory that [`Arithmetic::linear_backward`] keeps the inputs of a layer in, and what else
+    /// it keeps, with the floats of as many blocks as it takes together.
+    fn kept(&self, layers: &Layers, index: usize) -> [(&Lines, usize); 2];
 
     /// Some rows of the gradient of a linear layer's weight and bias.
     ///
@@ -191,15 +195,23 @@ impl Arithmetic for F32 {
         }
     }
 
+    fn kept(&self, layers: &Layers, index: usize) -> [(&Lines, usize); 2] {
+        let rows = &self.rows[index];
+        let len = block_features(layers.linears()[index].in_features);
+        [(rows, len), (rows, 0)]
+    }
+
     unsafe fn weight_gradient(&self, index: usize, operands: WeightGradient<'_>) {
-        let [out_features, in_features] = operands.layer.weight();
+        let first = operands.blocks.start;
+        let [d_stride, row_block] = operands.layer.weight().map(block_features);
+        let in_features = operands.layer.in_features;
         let batch = linear_weight::Batch {
-            blocks: operands.blocks,
+            blocks: operands.blocks.len(),
             in_features,
-            rows: self.rows[index].as_ptr(),
+            rows: self.rows[index].as_ptr().wrapping_add(first * row_block),
             row_stride: in_features.next_multiple_of(LANES),
-            d_output: operands.d_output,
-            d_stride: block_features(out_features),
+            d_output: operands.d_output.wrapping_add(first * d_stride),
+            d_stride,
         };
         let Range { start, end } = operands.rows;
         let (d_weight, d_bias) = (operands.d_weight, operands.d_bias);

@@ -1,5 +1,7 @@
 //! The gradients of the parameters over the whole batch, cut into tasks for the threads.
 
+use std::ops::Range;
+
 use super::arithmetic::{Arithmetic, WeightGradient};
 use super::memory::{BatchMemory, Places, conv_gradient};
 use crate::Isa;
@@ -22,15 +24,15 @@ enum Task {
 }
 
 /// What all threads read, and the gradients of which each writes its own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct WeightGradients<'a> {
     pub(crate) isa: Isa,
     pub(crate) arithmetic: &'a dyn Arithmetic,
     pub(crate) layers: &'a Layers,
     pub(crate) places: &'a Places,
     pub(crate) batch: &'a BatchMemory,
-    /// Blocks of the batch; at least one.
-    pub(crate) blocks: usize,
+    /// Blocks of the batch.
+    pub(crate) blocks: Range<usize>,
     pub(crate) gradients: &'a Lines,
 }
 
@@ -96,7 +98,7 @@ impl WeightGradients<'_> {
                 let d_bias = places.bias.ptr(self.gradients);
                 let operands = WeightGradient {
                     layer,
-                    blocks: self.blocks,
+                    blocks: self.blocks.clone(),
                     d_output: self.batch.d_linear[index].as_ptr(),
                     rows: first..end,
                     d_weight,
@@ -123,8 +125,12 @@ impl WeightGradients<'_> {
                     let to = place.ptr(self.gradients);
                     // SAFETY: the place's numbers are this task's.
                     let to = unsafe { std::slice::from_raw_parts_mut(to, place.len) };
-                    to.copy_from_slice(of_block(0));
-                    for block in 1..self.blocks {
+                    let mut blocks = self.blocks.clone();
+                    match blocks.next() {
+                        Some(first) => to.copy_from_slice(of_block(first)),
+                        None => to.fill(0.0),
+                    }
+                    for block in blocks {
                         for (to, from) in std::iter::zip(&mut *to, of_block(block)) {
                             *to += from;
                         }

@@ -4,12 +4,14 @@
 use std::io::Write as _;
 
 use lenet_engine::Activation::{Relu, Tanh};
-use lenet_engine::engine::{Engine, Images};
+use lenet_engine::engine::{Engine, Images, Purpose};
 use lenet_engine::optimizer::{Adam, Optimizer};
+use lenet_engine::pool::Pool;
 use lenet_engine::{Isa, Pixels};
 
 use crate::network::Network;
-use crate::{Batch, bits, engine, flat};
+use crate::threads::among;
+use crate::{Batch, bits, engine, engine_on, flat};
 
 /// Bits of every gradient and parameter after some steps, whose batches end with a tail.
 fn train(engine: &mut Engine, network: &Network) -> [Vec<u32>; 2] {
@@ -41,6 +43,77 @@ fn any_number_of_threads() {
                 .map(|threads| train(&mut engine(&network, 70, threads, isa), &network));
             for (threads, other) in std::iter::zip([2, 3, 5], others) {
                 assert!(one == other, "{isa}, {threads} threads");
+            }
+        }
+    }
+}
+
+/// More processes than the smaller batches have blocks: some of them have nothing to do.
+#[test]
+fn any_number_of_processes() {
+    /// All that other passes leave behind.
+    fn look(engine: &mut Engine, network: &Network) -> [Vec<u32>; 4] {
+        let batch = Batch::new(network, 69, 7);
+        let features: Vec<f32> = engine
+            .features(&batch.images(), 69)
+            .unwrap()
+            .flatten()
+            .copied()
+            .collect();
+        engine.evaluate(&batch.images(), &batch.labels).unwrap();
+        let logits: Vec<f32> = engine.logits().flatten().collect();
+        let losses = bits(engine.losses());
+        [
+            bits(&features),
+            bits(&logits),
+            losses,
+            engine.predicted().to_vec(),
+        ]
+    }
+    for network in networks() {
+        let isa = Isa::fastest();
+        let alone = &mut engine(&network, 70, 1, isa);
+        let expected = (train(alone, &network), look(alone, &network));
+        for ranks in [1, 2, 3, 6] {
+            let all = among(ranks, |exchange| {
+                let pool = Pool::exactly(1 + ranks % 2).among(exchange);
+                let mut engine = engine_on(pool, Purpose::Training, &network, 70, isa);
+                (train(&mut engine, &network), look(&mut engine, &network))
+            });
+            for (rank, found) in all.iter().enumerate() {
+                assert!(*found == expected, "rank {rank} of {ranks}");
+            }
+        }
+    }
+}
+
+/// Added up, gradients differ in their last bits alone, and are the same for every process.
+#[test]
+fn added_gradients_are_nearly_those_of_one_process() {
+    let network = &networks()[0];
+    let isa = Isa::fastest();
+    for images in [70, 33, 1] {
+        let batch = &Batch::new(network, images, 1);
+        let step = |engine: &mut Engine| {
+            let found = engine.gradients(&batch.images(), &batch.labels, 0.1);
+            (found.unwrap(), flat(engine.last_gradients()))
+        };
+        let (expected, gradients) = step(&mut engine(network, 70, 1, isa));
+        let all = among(3, |exchange| {
+            let pool = Pool::exactly(1).among(exchange);
+            let mut engine = engine_on(pool, Purpose::Training, network, 70, isa);
+            engine.add_gradients();
+            step(&mut engine)
+        });
+        let largest = gradients.iter().fold(0_f32, |a, b| a.max(b.abs()));
+        for (found, own) in &all {
+            assert_eq!(*found, expected, "{images}");
+            assert!(bits(own) == bits(&all[0].1));
+            for (a, b) in std::iter::zip(own, &gradients) {
+                assert!(
+                    (a - b).abs() <= 4.0 * f32::EPSILON * largest,
+                    "{images}: {a} {b}"
+                );
             }
         }
     }

@@ -14,6 +14,7 @@ mod layers;
 mod network;
 mod optimizers;
 mod single;
+mod threads;
 mod values;
 
 use std::sync::Arc;
@@ -35,11 +36,21 @@ fn engine_for(
     threads: usize,
     isa: Isa,
 ) -> Engine {
+    engine_on(Pool::exactly(threads), purpose, network, most_images, isa)
+}
+
+fn engine_on(
+    pool: Pool,
+    purpose: Purpose,
+    network: &Network,
+    most_images: usize,
+    isa: Isa,
+) -> Engine {
     let setup = Setup {
         purpose,
         precision: Precision::F32,
         most_images,
-        pool: Arc::new(Pool::exactly(threads)),
+        pool: Arc::new(pool),
         isa,
     };
     let mut engine = Engine::new(network.layers(), setup).unwrap();
