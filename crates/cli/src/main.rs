@@ -9,6 +9,7 @@ mod device;
 mod failure;
 mod output;
 mod pictures;
+mod ranks;
 mod signals;
 
 use std::process::ExitCode;
@@ -26,7 +27,13 @@ fn main() -> ExitCode {
         shown.err().unwrap_or(error).exit()
     });
     console::install_log(&arguments.verbosity);
-    let result = match arguments.command {
+    let is_alone = match &arguments.command {
+        Command::Compare(_) | Command::Sweep(_) | Command::Reproduce(_) => {
+            ranks::check_alone("only `lenet train` shares its work")
+        }
+        _ => Ok(()),
+    };
+    let result = is_alone.and_then(|()| match arguments.command {
         Command::Train(train) => commands::train::run(&train, &arguments.verbosity),
         Command::Eval(eval) => commands::eval::run(&eval),
         Command::Predict(predict) => commands::predict::run(&predict),
@@ -40,9 +47,9 @@ fn main() -> ExitCode {
         Command::Data(data) => commands::data::run(&data, &arguments.verbosity),
         Command::Checks(checks) => commands::checks::run(&checks),
         Command::Completions { shell } => commands::completions::run(shell),
-    };
+    });
     match result {
         Ok(code) => code,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report().into(),
     }
 }

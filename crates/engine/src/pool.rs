@@ -182,6 +182,16 @@ pub fn physical_cores() -> usize {
     num_cpus::get_physical().clamp(1, cores())
 }
 
+/// Physical cores for each of some processes on this machine: a share of all, unless each is bound to
+/// cores of its own.
+pub fn cores_of(processes: usize) -> usize {
+    if cores() < num_cpus::get_physical() {
+        physical_cores()
+    } else {
+        (physical_cores() / processes).max(1)
+    }
+}
+
 /// Looks for something with patience, and returns it if it came.
 fn look_for<T>(came: impl Fn() -> Option<T>) -> Option<T> {
     let begun = Instant::now();

@@ -302,20 +302,7 @@ impl RunFolder {
     /// # Errors
     /// [`Kind::Io`] if their folder cannot be read.
     pub fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
-        let folder = self.file(name::CHECKPOINTS);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(io_error("read", &folder)(error)),
-        };
-        let mut checkpoints: Vec<(u64, PathBuf)> = entries
-            .filter_map(|entry| {
-                let entry = entry.ok()?;
-                Some((steps_of(entry.file_name().to_str()?)?, entry.path()))
-            })
-            .collect();
-        checkpoints.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(checkpoints)
+        checkpoints(&self.path)
     }
 
     /// Notes that the checkpoint of these steps is whole: it is removed when there are newer ones.
@@ -475,4 +462,25 @@ fn steps_of(name: &str) -> Option<u64> {
 
 fn io_error(operation: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| Error::io(operation, path, source)
+}
+
+/// The checkpoints in the run folder at a path, the newest first, as [`RunFolder::checkpoints`].
+///
+/// # Errors
+/// [`Kind::Io`] if their folder cannot be read.
+pub fn checkpoints(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let folder = folder.join(name::CHECKPOINTS);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("read", &folder)(error)),
+    };
+    let mut checkpoints: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((steps_of(entry.file_name().to_str()?)?, entry.path()))
+        })
+        .collect();
+    checkpoints.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(checkpoints)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use lenet_engine::Exchange;
 use lenet_engine::engine::Precision;
 use lenet_engine::pool::Pool;
 use lenet_files::{Error, Result};
@@ -35,6 +36,14 @@ impl fmt::Display for Backend {
 }
 
 impl Backend {
+    /// The processes that share what this computes, if they are two or more.
+    pub fn exchange(&self) -> Option<&dyn Exchange> {
+        match self {
+            Backend::Fused(pool) => pool.exchange(),
+            Backend::Candle => None,
+        }
+    }
+
     /// Checks that this backend computes in this precision on this machine.
     ///
     /// # Errors

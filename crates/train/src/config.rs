@@ -59,6 +59,9 @@ pub struct Config {
     pub init: Init,
     /// The number format of the fused engine's products.
     pub precision: Precision,
+    /// What processes that share a training exchange.
+    #[serde(skip_serializing_if = "Reduce::is_exact")]
+    pub reduce: Reduce,
     /// ε of label smoothing: the loss is that of a label which is right to 1 - ε and spread evenly
     /// over all classes to ε. Szegedy et al. 2016, <https://arxiv.org/abs/1512.00567>.
     pub label_smoothing: f64,
@@ -99,6 +102,23 @@ pub enum Scaling {
     Standard,
 }
 
+/// What processes that share a training send each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduce {
+    /// What the gradients are computed from, 4 KB an image: any number of processes trains to the
+    /// bits of one.
+    Exact,
+    /// The gradients' sums, half a megabyte a step: their last bits depend on the number of processes.
+    Sum,
+}
+
+impl Reduce {
+    fn is_exact(&self) -> bool {
+        *self == Self::Exact
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -119,6 +139,7 @@ impl Default for Config {
             activation: Activation::Relu,
             init: Init::GlorotUniform,
             precision: Precision::F32,
+            reduce: Reduce::Exact,
             label_smoothing: 0.,
             clip_norm: None,
             average: 0.,

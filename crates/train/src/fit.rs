@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::ranks;
 use crate::rows::{Alteration, Rows};
 use crate::step::{self, Pass, Step};
 
@@ -92,7 +93,11 @@ pub fn fit(
     let table = config.normalization().table();
     let state = progress.optimizer.as_ref();
     let mut step = step::new(model, training.backend, config, state)?;
-    let mut stop = begin(training, &plan, &table, progress, step.as_mut(), watch)?;
+    let exchange = training.backend.exchange();
+    // Processes that share a training stop after the same step, the next one.
+    let agree = |stop| exchange.map_or(stop, |exchange| exchange.agree(stop));
+    let mut wish = begin(training, &plan, &table, progress, step.as_mut(), watch)?;
+    let mut stop = agree(wish);
 
     let mut recent = Recent::new(model.architecture().classes);
 
@@ -129,7 +134,8 @@ pub fn fit(
             }
             progress.epoch_seconds = clock.seconds();
             let event = event(&plan, progress, &pass, learning_rate, &clock);
-            stop = watch.event(&Event::Step(event)).is_break();
+            wish |= watch.event(&Event::Step(event)).is_break();
+            stop = agree(wish);
             if plan.saves(progress) {
                 progress.optimizer = Some(step.store()?);
                 clock.without(|| watch.save(model, progress))?;
@@ -140,8 +146,10 @@ pub fn fit(
         let is_whole = steps == plan.steps_per_epoch;
         if is_whole {
             let row = epoch::end(training, progress, learning_rate)?;
+            ranks::check_parameters(exchange, model, epoch)?;
             watch.save(model, progress)?;
-            stop |= watch.event(&Event::Epoch(row)).is_break();
+            wish |= watch.event(&Event::Epoch(row)).is_break();
+            stop = agree(wish);
         } else {
             watch.save(model, progress)?;
         }

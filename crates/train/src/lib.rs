@@ -8,6 +8,7 @@
 //! | config, recipe, optimizer, schedule | all that decides a result | [`Config`], [`Draft`], [`Optimizer`], [`Schedule`] |
 //! | plan | what to do at which step: a function of the configuration and the progress | |
 //! | rows, step | a batch, and one step on either engine | [`Backend`], [`TensorOptimizer`] |
+//! | ranks | what processes that share a training must have in common | |
 //! | fit, evaluate, metrics, progress | the loop: epochs, their validation, where it stands | [`fit`], [`evaluate`](evaluate()), [`Metrics`], [`Progress`] |
 //! | checkpoint | the progress on disk | [`checkpoint`] |
 //! | calibrate | what is fitted after a training: temperature, familiar images | [`unfamiliar`] |
@@ -66,6 +67,7 @@ mod recipe;
 mod schedule;
 
 mod plan;
+mod ranks;
 
 mod backend;
 mod rows;
@@ -93,7 +95,7 @@ pub use average::Average;
 pub use backend::Backend;
 pub use calibrate::unfamiliar;
 pub use checkpoint::{Identity, OtherTraining};
-pub use config::{Config, Scaling};
+pub use config::{Config, Reduce, Scaling};
 pub use evaluate::evaluate;
 pub use fit::{Ending, Training, Watch, fit};
 pub use inspect::{Tested, inspect};
@@ -102,8 +104,9 @@ pub use metrics::Metrics;
 pub use optimizer::{Optimizer, OptimizerState};
 pub use out_of_fold::out_of_fold;
 pub use progress::{Best, Progress};
+pub use ranks::meet;
 pub use recipe::{Draft, RECIPES, Recipe, SMALL, small_epochs};
-pub use run::{Images, Run, Setup};
+pub use run::{Images, Run, Setup, assist};
 pub use schedule::Schedule;
 pub use start::{Start, read_weights};
 pub use sweep::{Sweep, Trial};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use candle_core::{Device, Tensor};
 use lenet_data::{Dataset, Splits};
@@ -11,7 +12,7 @@ use lenet_model::{LeNet5, Metadata, Weights};
 use lenet_picture::Preparation;
 use lenet_run::{
     Beginning, DataRecord, Environment, Event, EventLog, Inspection, MAX_FILE_BYTES, Observer,
-    RunFolder, Summary, TestScores, name,
+    RunFolder, Summary, TestScores, checkpoints, name,
 };
 
 use crate::backend::Backend;
@@ -19,7 +20,7 @@ use crate::calibrate::calibrate;
 use crate::checkpoint::{self, Identity, OtherTraining};
 use crate::config::Config;
 use crate::fit::{Ending, Training, Watch, fit};
-use crate::inspect::inspect;
+use crate::inspect::{Tested, inspect};
 use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::start::Start;
@@ -129,7 +130,8 @@ impl Run {
     /// cannot be written.
     pub fn resume(folder: RunFolder, setup: Setup, other: OtherTraining) -> Result<Self> {
         let run = Self::begin(folder, setup, |folder, model, identity| {
-            newest_checkpoint(folder, model, identity, other)
+            let note = |steps| folder.note_whole(steps);
+            newest_checkpoint(folder.path(), model, identity, other, note)
         })?;
         if other == OtherTraining::Accept && run.progress.steps_done > 0 {
             // The next resume is of this configuration, and needs no force.
@@ -145,19 +147,7 @@ impl Run {
     ) -> Result<Self> {
         complete(&mut setup);
         let config = &setup.config;
-        let architecture = config.architecture(setup.images.train.classes());
-        let model = LeNet5::new(&architecture, config.init, config.seed, &setup.device)?;
-        let data = &setup.images.record;
-        let class_names = setup.images.train.class_names().to_vec();
-        if let Some(start) = &setup.start {
-            start.set_parameters(&model, &class_names)?;
-        }
-        let metadata = Metadata {
-            dataset: Some(data.name.clone()),
-            data_sha256: data.sha256.clone(),
-            preparation: Some(setup.images.preparation),
-            ..Metadata::new(architecture, class_names, config.normalization())
-        };
+        let (model, metadata) = network(&setup)?;
         let identity = identity(&setup);
         let progress = progress(&folder, &model, &identity)?;
         let weights = match &progress.best {
@@ -212,13 +202,7 @@ impl Run {
     /// Those of [`fit`], which are logged too, and [`Kind::Io`] if the folder cannot be written.
     pub fn fit(&mut self, observers: &mut [&mut dyn Observer]) -> Result<Ending> {
         let fitted = fit(
-            &Training {
-                model: &self.model,
-                backend: &self.setup.backend,
-                config: &self.setup.config,
-                train: &self.setup.images.train,
-                validation: &self.setup.images.validation,
-            },
+            &training(&self.setup, &self.model),
             &mut self.progress,
             &mut Keeper {
                 files: &self.files,
@@ -242,29 +226,8 @@ impl Run {
     /// # Errors
     /// candle's own, and [`Kind::Io`] if the folder cannot be written.
     pub fn finish(&mut self) -> Result<(Summary, Inspection)> {
-        let setup = &self.setup;
-        if let Some(best) = &self.progress.best {
-            self.model.parameters().restore(&best.parameters)?;
-        }
-        let images = &setup.images;
-        calibrate(
-            &mut self.files.metadata,
-            &self.model,
-            &setup.backend,
-            &setup.config,
-            [&images.train, &images.validation],
-        )?;
-        let weights = Weights {
-            model: self.model.clone(),
-            metadata: self.files.metadata.clone(),
-        };
-        let used = weights.folded()?;
-        let tested = inspect(
-            &used.model,
-            &setup.backend,
-            &images.test,
-            used.metadata.input,
-        )?;
+        let metadata = self.files.metadata.clone();
+        let (weights, tested) = conclude(&self.setup, &self.model, &self.progress, metadata)?;
         let summary = self.summary(&tested.metrics);
         self.log.write(&Event::Summary {
             summary: Box::new(summary.clone()),
@@ -305,6 +268,80 @@ impl Run {
             per_class: tested.per_class(class_names),
         }
     }
+}
+
+/// Takes part in a training whose run another process [keeps](Run): the same computations, and no
+/// file written. A run is resumed from its folder, which all processes must see.
+///
+/// # Errors
+/// Those of [`Run`].
+pub fn assist(
+    mut setup: Setup,
+    resumed: Option<(&Path, OtherTraining)>,
+    mut observer: impl Observer,
+) -> Result<()> {
+    complete(&mut setup);
+    let (model, metadata) = network(&setup)?;
+    let mut progress = match resumed {
+        Some((folder, other)) => {
+            newest_checkpoint(folder, &model, &identity(&setup), other, |_| ())?
+        }
+        None => Progress::default(),
+    };
+    if fit(&training(&setup, &model), &mut progress, &mut observer)? == Ending::Finished {
+        conclude(&setup, &model, &progress, metadata)?;
+    }
+    Ok(())
+}
+
+/// The network before its first step, and what its file will say of it.
+fn network(setup: &Setup) -> Result<(LeNet5, Metadata)> {
+    let config = &setup.config;
+    let architecture = config.architecture(setup.images.train.classes());
+    let model = LeNet5::new(&architecture, config.init, config.seed, &setup.device)?;
+    let data = &setup.images.record;
+    let class_names = setup.images.train.class_names().to_vec();
+    if let Some(start) = &setup.start {
+        start.set_parameters(&model, &class_names)?;
+    }
+    let metadata = Metadata {
+        dataset: Some(data.name.clone()),
+        data_sha256: data.sha256.clone(),
+        preparation: Some(setup.images.preparation),
+        ..Metadata::new(architecture, class_names, config.normalization())
+    };
+    Ok((model, metadata))
+}
+
+fn training<'a>(setup: &'a Setup, model: &'a LeNet5) -> Training<'a> {
+    Training {
+        model,
+        backend: &setup.backend,
+        config: &setup.config,
+        train: &setup.images.train,
+        validation: &setup.images.validation,
+    }
+}
+
+/// The weights of the best epoch, with what is fitted after a training, and what the test images say
+/// of them.
+fn conclude(
+    setup: &Setup,
+    model: &LeNet5,
+    progress: &Progress,
+    mut metadata: Metadata,
+) -> Result<(Weights, Tested)> {
+    if let Some(best) = &progress.best {
+        model.parameters().restore(&best.parameters)?;
+    }
+    let (images, backend) = (&setup.images, &setup.backend);
+    let seen = [&images.train, &images.validation];
+    calibrate(&mut metadata, model, backend, &setup.config, seen)?;
+    let model = model.clone();
+    let weights = Weights { model, metadata };
+    let used = weights.folded()?;
+    let tested = inspect(&used.model, backend, &images.test, used.metadata.input)?;
+    Ok((weights, tested))
 }
 
 /// Keeps what a training makes, and passes its events on.
@@ -368,7 +405,8 @@ fn complete(setup: &mut Setup) {
     environment.data = setup.images.record.clone();
 }
 
-fn identity(setup: &Setup) -> Identity {
+/// What tells this training from others.
+pub(crate) fn identity(setup: &Setup) -> Identity {
     let own = &setup.environment;
     let mut arithmetic = format!("{}, {} ({})", own.engine, own.device, own.instruction_set);
     // The engine computes equal bits on any number of threads, candle's operations do not.
@@ -405,12 +443,13 @@ fn chosen_weights(model: &LeNet5, progress: &Progress, metadata: &Metadata) -> R
 /// Sets the model to the newest checkpoint that is whole, and returns its progress. Damaged ones are
 /// warned of and skipped.
 fn newest_checkpoint(
-    folder: &RunFolder,
+    folder: &Path,
     model: &LeNet5,
     identity: &Identity,
     other: OtherTraining,
+    note_whole: impl Fn(u64),
 ) -> Result<Progress> {
-    let checkpoints = folder.checkpoints()?;
+    let checkpoints = checkpoints(folder)?;
     if checkpoints.is_empty() {
         tracing::info!("there is no checkpoint yet: the training starts from the beginning");
         return Ok(Progress::default());
@@ -429,7 +468,7 @@ fn newest_checkpoint(
             Ok(())
         });
         match read {
-            Ok(()) => folder.note_whole(steps),
+            Ok(()) => note_whole(steps),
             Err(error) if error.kind() == Kind::Usage => return Err(error),
             Err(error) => {
                 tracing::warn!(?path, %error, "checkpoint skipped");
@@ -439,6 +478,6 @@ fn newest_checkpoint(
     }
     newest.ok_or_else(|| {
         let message = format!("no checkpoint to resume from{reasons}");
-        Error::input(message).at(folder.path())
+        Error::input(message).at(folder)
     })
 }

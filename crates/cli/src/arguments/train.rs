@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use lenet_model::{Activation, Init, Padding};
 use lenet_picture::Preparation;
 use lenet_run::Keep;
-use lenet_train::{Precision, RECIPES, Scaling};
+use lenet_train::{Precision, RECIPES, Reduce, Scaling};
 use serde::Serialize;
 
 use super::{DataArguments, Hardware, activation, folder_name, named, padding, preparation};
@@ -179,6 +179,12 @@ pub struct Values {
         ("bf16", "16 bits in the second convolution and the linear layers; needs AMX"),
     ]))]
     pub precision: Option<Precision>,
+    /// What processes that mpirun started send each other; one process sends nothing [default: exact].
+    #[arg(long, value_parser = named::<Reduce>(&[
+        ("exact", "4 KB an image: any number of processes trains to the bits of one"),
+        ("sum", "Half a megabyte a step, for large batches"),
+    ]))]
+    pub reduce: Option<Reduce>,
     /// The optimiser, with its own defaults.
     #[arg(long, value_parser = ["adam", "adamw", "sgd"])]
     #[serde(rename = "optimizer.kind")]

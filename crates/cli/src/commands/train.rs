@@ -15,15 +15,19 @@ use lenet_run::{
     DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
     name, read_summary,
 };
-use lenet_train::{Backend, Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard};
+use lenet_train::{
+    Backend, Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard, assist, meet,
+};
 use serde::Serialize;
+use tracing::subscriber::NoSubscriber;
 use tracing::{info, warn};
 
 use crate::arguments::{KeepFiles, Train, TrainFormat, Verbosity};
 use crate::commands::{data, recorded_source};
 use crate::console::Console;
-use crate::device::{CANDLE_VERSION, DeviceName, instruction_set, set_threads};
+use crate::device::{CANDLE_VERSION, DeviceName, instruction_set};
 use crate::failure::Outcome;
+use crate::ranks::Ranks;
 use crate::signals::StopFlag;
 use crate::{output, pictures};
 use configuration::Resolved;
@@ -32,6 +36,15 @@ use configuration::Resolved;
 pub const RUNS: &str = "runs";
 
 pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
+    let ranks = Ranks::join()?;
+    // The first process speaks for all.
+    let _silent =
+        (ranks.rank() > 0).then(|| tracing::subscriber::set_default(NoSubscriber::default()));
+    let outcome = run_among(&ranks, arguments, verbosity);
+    ranks.end(outcome)
+}
+
+fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome {
     if let Some(folder) = &arguments.resume
         && is_unused(folder)
     {
@@ -48,22 +61,25 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         && is_finished(folder)
         && !configuration::changes(folder, &resolved.config)?
     {
-        return already_finished(folder, arguments);
+        return already_finished(ranks, folder, arguments);
     }
     let source = match (&arguments.resume, &arguments.source.dataset) {
         (Some(run), None) => recorded_source(&resolved.config.dataset, Some(run))?,
         _ => Source::parse(OsStr::new(&resolved.config.dataset))?,
     };
     let print_config = |config: &Config| -> Outcome {
-        output::verbatim(config.to_toml()?.trim_end())?;
+        if ranks.rank() == 0 {
+            output::verbatim(config.to_toml()?.trim_end())?;
+        }
         Ok(ExitCode::SUCCESS)
     };
     if arguments.print_config && !resolved.is_open(&source) {
         return print_config(&resolved.config);
     }
+    let (backend, threads) = ranks.backend(&arguments.hardware)?;
     let context = Context {
-        threads: set_threads(arguments.hardware.threads)?,
-        backend: arguments.hardware.backend(),
+        threads,
+        backend,
         device: arguments.hardware.device,
         tensorboard: arguments.tensorboard,
         keep: arguments.keep.into(),
@@ -95,7 +111,7 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
     {
         configuration::check_same(folder, &resolved.config)?;
         if is_finished(folder) {
-            return already_finished(folder, arguments);
+            return already_finished(ranks, folder, arguments);
         }
         resumed = Some(folder);
     }
@@ -109,6 +125,14 @@ pub fn run(arguments: &Train, verbosity: &Verbosity) -> Outcome {
         (Some(_), false) => Some(OtherTraining::Refuse),
         (Some(_), true) => Some(OtherTraining::Accept),
     };
+    if ranks.rank() > 0 {
+        let setup = setup(&context, resolved, &source, loaded)?;
+        meet(&setup)?;
+        assist(setup, resumed.zip(resume), |_: &Event| {
+            context.stop.control_flow()
+        })?;
+        return Ok(context.stop.exit_code());
+    }
     if let Some((summary, run)) = train(&context, resolved, &source, loaded, resume, folder)? {
         match arguments.format {
             TrainFormat::Text => print(&summary, &run, context.keep)?,
@@ -158,6 +182,7 @@ pub fn train(
     folder: impl FnOnce() -> lenet_files::Result<RunFolder>,
 ) -> Outcome<Option<(Summary, Run)>> {
     let setup = setup(context, resolved, source, loaded)?;
+    meet(&setup)?;
     let folder = folder()?;
     if context.shown.is_some() {
         announce(&setup, &folder);
@@ -191,7 +216,9 @@ pub fn train(
     if fitted.is_err() {
         draw(run.folder());
     }
-    if fitted? == Ending::Stopped || context.stop.is_raised() {
+    // Other processes do not know of a signal that came after the last step.
+    let is_late = context.backend.exchange().is_none() && context.stop.is_raised();
+    if fitted? == Ending::Stopped || is_late {
         draw(run.folder());
         if context.shown.is_some() {
             warn!(
@@ -323,7 +350,10 @@ fn announce(setup: &Setup, folder: &RunFolder) {
     info!("run folder {}", printable(folder.path().display(), &[]));
 }
 
-fn already_finished(folder: &Path, arguments: &Train) -> Outcome {
+fn already_finished(ranks: &Ranks, folder: &Path, arguments: &Train) -> Outcome {
+    if ranks.rank() > 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
     // The page is the last file of a run: without it, the process was killed while it drew.
     if !folder.join(name::PAGE).exists() || arguments.keep != KeepFiles::All {
         complete(&RunFolder::open(folder)?, arguments.keep.into())?;

@@ -10,7 +10,7 @@ use lenet_model::LeNet5;
 
 use super::{Pass, Step, clipping};
 use crate::average::Average;
-use crate::config::Config;
+use crate::config::{Config, Reduce};
 use crate::metrics::Metrics;
 use crate::optimizer::OptimizerState;
 use crate::rows::Rows;
@@ -33,6 +33,9 @@ impl<'a> Fast<'a> {
         let precision = config.precision;
         let pool = Arc::clone(pool);
         let mut engine = model.to_engine(Purpose::Training, config.batch_size, precision, pool)?;
+        if config.reduce == Reduce::Sum {
+            engine.add_gradients();
+        }
         if config.freeze {
             engine.freeze_convolutions();
         }

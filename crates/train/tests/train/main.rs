@@ -7,6 +7,7 @@ mod fit;
 mod fuzz;
 mod inspect;
 mod optimizers;
+mod ranks;
 mod recipes;
 mod run;
 

@@ -15,7 +15,7 @@ use lenet_train::{Backend, Config, Ending, Images, OtherTraining, Run, Setup};
 use crate::{mnist, values};
 
 /// Three epochs of four steps.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         epochs: 3,
         batch_size: 64,
@@ -25,7 +25,7 @@ fn config() -> Config {
     }
 }
 
-fn setup(config: &Config) -> Setup {
+pub(crate) fn setup(config: &Config) -> Setup {
     let splits = Splits {
         train: mnist().train.take(250),
         test: mnist().test.take(100),
