@@ -69,6 +69,7 @@ const STEPS: &[Step] = &[
         "recipes reach their accuracies: digits, clothes, a folder of letters",
         Task(trainings::accuracy),
     ),
+    ("mpi", "processes share a training, by MPI", Task(mpi)),
     (
         "exports",
         "onnxruntime, ONNX's checker, the hub's library and a C compiler read the exports",
@@ -174,6 +175,21 @@ fn aarch64(workspace: &Workspace) -> Result<()> {
             // Where Debian's cross compiler keeps the target's C library.
             .env("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu");
         checked(&mut command)?;
+    }
+    Ok(())
+}
+
+/// Lints and tests with the feature `mpi`, for which an MPI must be installed.
+fn mpi(workspace: &Workspace) -> Result<()> {
+    if output(Command::new("mpicc").arg("--version")).is_err() {
+        let reason = "needs `apt-get install libopenmpi-dev openmpi-bin libclang-dev`";
+        bail!(Skipped(reason.to_owned()));
+    }
+    for line in [
+        "clippy --profile quick --workspace --features lenet/mpi --all-targets -- -D warnings",
+        "test --profile quick --workspace --features lenet/mpi --test cli -- mpi::",
+    ] {
+        checked(&mut workspace.cargo(line))?;
     }
     Ok(())
 }

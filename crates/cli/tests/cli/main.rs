@@ -12,6 +12,8 @@ mod errors;
 mod exports;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod pictures;
 mod recipes;
 mod report;

@@ -186,3 +186,22 @@ fn the_architecture_in_every_form() {
     assert!(succeeds(root.path(), "summary --format svg").starts_with("<svg "));
     assert!(succeeds(root.path(), "completions zsh").contains("#compdef lenet"));
 }
+
+/// Otherwise each of them would train the same.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_program_without_mpi_says_so_under_mpirun() {
+    let root = tempfile::tempdir().unwrap();
+    for (variable, command) in [
+        ("OMPI_COMM_WORLD_SIZE", "train --output run"),
+        ("PMI_SIZE", "train --output run"),
+        ("PMI_SIZE", "compare --datasets mnist"),
+    ] {
+        let mut command = crate::lenet(root.path(), command);
+        let output = command.env(variable, "2").output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        contains_all(&errors, &["mpirun started 2 processes"]);
+    }
+    assert!(!root.path().join("run").exists());
+}
