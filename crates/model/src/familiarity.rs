@@ -43,14 +43,28 @@ pub struct Seen<'a> {
 }
 
 /// The mean difference of neighbouring pixels of an image of 28x28, across and down.
-pub fn roughness<T: Copy + Into<f32>>(pixels: &[T]) -> f32 {
-    let difference = |a: &T, b: &T| ((*a).into() - (*b).into()).abs();
-    let across = pixels
-        .chunks(IMAGE_SIDE)
-        .flat_map(|row| row.array_windows().map(|[a, b]| difference(a, b)));
-    let down = std::iter::zip(pixels, pixels.iter().skip(IMAGE_SIDE));
-    let sum: f32 = across.chain(down.map(|(a, b)| difference(a, b))).sum();
-    sum / pixels.len().max(1) as f32
+pub fn roughness(pixels: &[u8]) -> f32 {
+    mean_difference(pixels)
+}
+
+/// [`roughness`] of an image whose pixels may be between whole numbers.
+pub fn roughness_of_floats(pixels: &[f32]) -> f32 {
+    mean_difference(pixels)
+}
+
+/// Column by column: of whole numbers up to 255 any order of the sum has the same bits.
+fn mean_difference<T: Copy + Into<f32>>(pixels: &[T]) -> f32 {
+    let (rows, _) = pixels.as_chunks::<IMAGE_SIDE>();
+    let mut sums = [0_f32; IMAGE_SIDE];
+    let mut add = |a: &[T], b: &[T]| {
+        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += (a.into() - b.into()).abs();
+        }
+    };
+    rows.iter().for_each(|row| add(row, &row[1..]));
+    rows.array_windows()
+        .for_each(|[above, below]| add(above, below));
+    sums.iter().sum::<f32>() / pixels.len().max(1) as f32
 }
 
 /// How much the roughness counts beside the other two parts.

@@ -42,7 +42,7 @@ mod summary;
 mod weights;
 
 pub use architecture::{Activation, Architecture, Padding};
-pub use familiarity::{Familiarity, Seen, roughness};
+pub use familiarity::{Familiarity, Seen, roughness, roughness_of_floats};
 pub use fused::Fused;
 pub use init::Init;
 pub use lenet_files::{Error, Kind, Result};

@@ -10,7 +10,7 @@ use lenet_engine::Pixels;
 use lenet_engine::engine::{Engine, Images, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
-use lenet_model::{Familiarity, Seen, Weights, roughness, softmax};
+use lenet_model::{Familiarity, Seen, Weights, roughness_of_floats, softmax};
 use lenet_picture::{IMAGE_PIXELS, Normalization, Preparation};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -108,7 +108,7 @@ impl Network {
     /// The probabilities of each image's classes, and whether it is familiar.
     fn classify(&mut self, images: &mut [Image]) -> Result<Vec<Verdict>, lenet_engine::Error> {
         let familiarity = self.familiarity.as_ref();
-        let rough = |image: &Image| familiarity.map_or(0., |_| roughness(&image[..]));
+        let rough = |image: &Image| familiarity.map_or(0., |_| roughness_of_floats(&image[..]));
         let rough: Vec<f32> = images.iter().map(rough).collect();
         let verdict = |logits: &[f32], features: &[f32], roughness: f32| {
             let seen = Seen {
@@ -269,7 +269,7 @@ mod tests {
             let image = image(seed);
             let bytes = image.map(|pixel| pixel as u8);
             let logits = single.logits(Pixels::Bytes(&bytes, &table)).to_vec();
-            (logits, single.features(), roughness(&image[..]))
+            (logits, single.features(), roughness_of_floats(&image[..]))
         });
         let seen: Vec<_> = seen.collect();
         let seen: Vec<_> = seen
