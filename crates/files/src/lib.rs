@@ -16,6 +16,7 @@
 
 mod error;
 mod format;
+pub mod outputs;
 mod printable;
 mod read;
 mod threads;

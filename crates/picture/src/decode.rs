@@ -120,6 +120,11 @@ pub fn is_picture(path: &Path) -> bool {
         || Format::of_file(path).is_some_and(|found| decoder_of(found).is_some())
 }
 
+/// Whether these are the first bytes of a picture that is decoded here.
+pub fn begins_picture(bytes: &[u8]) -> bool {
+    format(bytes).is_ok()
+}
+
 fn decoder_of(format: Format) -> Option<ImageFormat> {
     match format {
         Format::PNG => Some(ImageFormat::Png),

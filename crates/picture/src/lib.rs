@@ -53,7 +53,7 @@ mod rules;
 mod sheet;
 mod strokes;
 
-pub use decode::{MAX_BYTES, decoded_bytes, is_picture};
+pub use decode::{MAX_BYTES, begins_picture, decoded_bytes, is_picture};
 pub use grey::Grey;
 pub use lenet_files::{Error, Result};
 pub use normalization::Normalization;

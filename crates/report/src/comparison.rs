@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::chart::{chart, colour};
 use crate::confusion::confusion_matrix;
 use crate::curves::Quantity;
-use crate::format::{NONE, spread};
+use crate::format::{NONE, moments, spread};
 use crate::page::{framed_matrix, record, render, svg, trained};
 use crate::settings::{Row, Settings, compare};
 
@@ -59,13 +59,11 @@ pub struct Interval {
 
 impl Interval {
     fn of(values: &[f64]) -> Option<Self> {
-        let count = values.len() as f64;
         if values.len() < 2 {
             return None;
         }
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let error = (squares / (count - 1.) / count).sqrt();
+        let (mean, deviation) = moments(values);
+        let error = deviation / (values.len() as f64).sqrt();
         let half_width = error * student(values.len() - 1);
         Some(Self { mean, half_width })
     }

@@ -118,12 +118,17 @@ pub(crate) fn time(value: &str) -> String {
     value.replacen('T', " ", 1).replace('Z', " UTC")
 }
 
-/// Mean ± standard deviation, with n - 1 in the denominator, or the one value if there is no more.
-pub fn spread(values: &[f64], decimals: usize, unit: &str) -> String {
+/// The mean and the standard deviation, with n - 1 in the denominator.
+pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let deviation = (squares / (count - 1.0)).sqrt();
+    (mean, (squares / (count - 1.)).sqrt())
+}
+
+/// Mean ± standard deviation, or the one value if there is no more.
+pub fn spread(values: &[f64], decimals: usize, unit: &str) -> String {
+    let (mean, deviation) = moments(values);
     let number = |value: f64| match decimals {
         0 => whole(Some(value)),
         _ => fixed(Some(value), decimals),

@@ -32,7 +32,7 @@ pub mod name {
     /// The folder of the checkpoints.
     pub const CHECKPOINTS: &str = "checkpoint";
     /// Held by the process that works in the folder; it contains its process id and host.
-    pub const LOCK: &str = "LOCK";
+    pub use lenet_files::outputs::LOCK;
     /// The learning curves.
     pub const CURVES_SVG: &str = "curves.svg";
     /// The learning curves as pixels.
@@ -382,6 +382,41 @@ impl RunFolder {
                 Err(io_error("remove", &path)(error))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// How far the run in a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing of one is there but perhaps its folder.
+    New,
+    /// It can be resumed.
+    Begun,
+    /// It has its result.
+    Finished,
+}
+
+impl State {
+    /// How far it is now.
+    pub fn of(folder: &Path) -> Self {
+        if is_finished(folder) {
+            Self::Finished
+        } else if folder.join(name::CONFIG).exists() {
+            Self::Begun
+        } else {
+            Self::New
+        }
+    }
+
+    /// Creates the folder, or opens it if there is a run in it.
+    ///
+    /// # Errors
+    /// Those of [`RunFolder::create`] and [`RunFolder::open`].
+    pub fn open(self, folder: &Path) -> Result<RunFolder> {
+        match self {
+            Self::New => RunFolder::create(folder),
+            _ => RunFolder::open(folder),
         }
     }
 }

@@ -30,7 +30,8 @@ pub use environment::{DataRecord, Environment, host_name};
 pub use epoch::{Epoch, Scores, best_epoch, is_better, read_results, results_csv};
 pub use event::{Event, EventLog, Observer, Started, Step, Untrained};
 pub use folder::{
-    Beginning, Keep, RunFolder, checkpoints, create_numbered_folder, is_finished, is_unused, name,
+    Beginning, Keep, RunFolder, State, checkpoints, create_numbered_folder, is_finished, is_unused,
+    name,
 };
 pub use inspection::{
     Bin, Calibration, IMAGE_SIDE, Inspection, Maps, Mistake, Pixels, Sample, worst,

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::{Loaded, Reading, Search, Source};
-use lenet_files::{printable, write_atomic};
+use lenet_files::{outputs, printable, write_atomic};
 use lenet_report::Comparison;
-use lenet_run::{Keep, RunFolder, create_numbered_folder, is_finished, name, read_summary};
+use lenet_run::{Keep, State, create_numbered_folder, name, read_summary};
 use lenet_train::OtherTraining;
 use serde::Serialize;
 use tracing::{info, warn};
 
-use crate::arguments::{Compare, Format, Values, Verbosity, is_plain};
+use crate::arguments::{Compare, Format, Verbosity, is_plain};
 use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
 use crate::commands::train::{Context, RUNS, train};
@@ -73,29 +73,22 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         None => create_numbered_folder(Path::new(RUNS), &arguments.name)?,
     };
     let runs: Vec<_> = names.iter().map(|name| folder.join(name)).collect();
-    let files = ["comparison.csv", "comparison.html"].map(|name| folder.join(name));
+    let files = outputs::COMPARISON.map(|name| folder.join(name));
     output::check_beside(&runs, &files)?;
     let [table, page] = files;
-    for ((source, mut resolved, loaded), run) in sets.into_iter().zip(&runs) {
-        let is_started = run.join(name::CONFIG).exists();
-        if is_started {
-            configuration::check_same(run, &resolved.config)?;
-            if is_finished(run) {
-                info!(
-                    "{}: already finished, in {}",
-                    source.title(),
-                    printable(run.display(), &[])
-                );
-                continue;
-            }
-            resolved = configuration::resolve(Some(run), None, &Values::default())?;
+    for ((source, resolved, loaded), run) in sets.into_iter().zip(&runs) {
+        let state = configuration::state(run, &resolved.config)?;
+        if state == State::Finished {
+            info!(
+                "{}: already finished, in {}",
+                source.title(),
+                printable(run.display(), &[])
+            );
+            continue;
         }
-        let resume = is_started.then_some(OtherTraining::Refuse);
-        let folder_of_run = || match resume {
-            Some(_) => RunFolder::open(run),
-            None => RunFolder::create(run),
-        };
-        let trained = train(&context, resolved, source, loaded, resume, folder_of_run)?;
+        let resume = (state == State::Begun).then_some(OtherTraining::Refuse);
+        let open = || state.open(run);
+        let trained = train(&context, resolved, source, loaded, resume, open)?;
         if trained.is_none() || context.stop.is_raised() {
             warn!(
                 "stopped; the same command with --output {} continues",

@@ -10,10 +10,10 @@ use std::thread;
 
 use lenet_data::{Loaded, Reading, Search, Source};
 use lenet_engine::pool::{Pool, cores};
-use lenet_files::{Error, Kind, no_threads, printable, read_text, write_atomic};
+use lenet_files::{Error, Kind, no_threads, outputs, printable, read_text, write_atomic};
 use lenet_picture::Preparation;
 use lenet_report::{Comparison, Group, spread};
-use lenet_run::{RunFolder, create_numbered_folder, is_finished, is_unused};
+use lenet_run::{State, create_numbered_folder, is_finished};
 use lenet_train::{Backend, OtherTraining, Trial};
 use tracing::{info, warn};
 
@@ -86,8 +86,9 @@ pub fn run(arguments: &Sweep) -> Outcome {
         .iter()
         .map(|(trial, ..)| folder.join(&trial.name))
         .collect();
-    let files = ["sweep.toml", "sweep.csv", "sweep.html"].map(|name| folder.join(name));
+    let files = outputs::SWEEP.map(|name| folder.join(name));
     output::check_beside(&runs, &files)?;
+    let [record, table, page] = files;
     let training = Trainings {
         arguments,
         folder: &folder,
@@ -103,8 +104,8 @@ pub fn run(arguments: &Sweep) -> Outcome {
         warn!("stopped; the same command with --output {folder} continues");
         return Ok(stop.exit_code());
     }
-    write_atomic(&folder.join("sweep.toml"), text.as_bytes())?;
-    summarise(arguments, &folder, &trials)
+    write_atomic(&record, text.as_bytes())?;
+    summarise(arguments, &folder, &trials, [table, page])
 }
 
 /// A training, with its configuration and what it trains on.
@@ -195,21 +196,15 @@ impl Trainings<'_> {
         resolved: &Resolved,
         (source, loaded): &(Source, Loaded),
     ) -> Outcome<String> {
-        let is_started = run.exists() && !is_unused(run);
-        if is_started {
-            configuration::check_same(run, &resolved.config)?;
-            if is_finished(run) {
-                complete(&RunFolder::open(run)?, context.keep)?;
-                return Ok("already finished".to_owned());
-            }
+        let state = configuration::state(run, &resolved.config)?;
+        if state == State::Finished {
+            complete(&state.open(run)?, context.keep)?;
+            return Ok("already finished".to_owned());
         }
-        let resume = is_started.then_some(OtherTraining::Refuse);
-        let folder = || match resume {
-            Some(_) => RunFolder::open(run),
-            None => RunFolder::create(run),
-        };
+        let resume = (state == State::Begun).then_some(OtherTraining::Refuse);
         let (resolved, loaded) = (resolved.clone(), loaded.clone());
-        let trained = train(context, resolved, source, loaded, resume, folder)?;
+        let open = || state.open(run);
+        let trained = train(context, resolved, source, loaded, resume, open)?;
         Ok(trained.map_or("stopped".to_owned(), |(summary, _)| {
             format!("test accuracy {}", output::percent(summary.test.accuracy))
         }))
@@ -217,13 +212,16 @@ impl Trainings<'_> {
 }
 
 /// The table and the page of all runs that are finished, and the settings on standard output.
-fn summarise(arguments: &Sweep, folder: &Path, trials: &[Trial]) -> Outcome {
+fn summarise(
+    arguments: &Sweep,
+    folder: &Path,
+    trials: &[Trial],
+    [table, page]: [PathBuf; 2],
+) -> Outcome {
     let runs = trials.iter().map(|trial| folder.join(&trial.name));
     let (finished, others): (Vec<PathBuf>, Vec<PathBuf>) = runs.partition(|run| is_finished(run));
     let comparison = Comparison::read(&finished)?;
-    let table = output::csv(comparison.table())?;
-    write_atomic(&folder.join("sweep.csv"), table.as_bytes())?;
-    let page = folder.join("sweep.html");
+    write_atomic(&table, output::csv(comparison.table())?.as_bytes())?;
     write_atomic(&page, comparison.page()?.as_bytes())?;
     let groups = comparison.groups();
     match arguments.format {

@@ -12,8 +12,8 @@ use lenet_data::download::Options;
 use lenet_data::{Dataset, DatasetSpec, Loaded, Search, Source, locate};
 use lenet_files::{Error, Kind, printable};
 use lenet_run::{
-    DataRecord, Environment, Event, Keep, Observer, RunFolder, Summary, is_finished, is_unused,
-    name, read_summary,
+    DataRecord, Environment, Event, Keep, Observer, RunFolder, State, Summary, is_finished,
+    is_unused, name, read_summary,
 };
 use lenet_train::{
     Backend, Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard, assist, meet,
@@ -106,14 +106,12 @@ fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome
     let mut resumed = arguments.resume.as_deref();
     if let Some(folder) = arguments.output.as_deref()
         && arguments.continues
-        && folder.exists()
-        && !is_unused(folder)
     {
-        configuration::check_same(folder, &resolved.config)?;
-        if is_finished(folder) {
-            return already_finished(ranks, folder, arguments);
+        match configuration::state(folder, &resolved.config)? {
+            State::New => {}
+            State::Begun => resumed = Some(folder),
+            State::Finished => return already_finished(ranks, folder, arguments),
         }
-        resumed = Some(folder);
     }
     let folder = || match (resumed, &arguments.output) {
         (Some(path), _) => RunFolder::open(path),

@@ -1,31 +1,18 @@
 //! Many runs: `lenet sweep`, and `lenet report` of what it leaves.
 
 use std::fs;
-use std::path::Path;
 
 use crate::{contains_all, fails, json, read_json, succeeds};
 
 const SWEEP: &str = "recipe = \"fast\"\nseeds = 2\n[set]\nlimit_train = 640\n[grid]\n\
                      learning_rate = [0.001, 0.004]\n";
 
-fn weights(folder: &Path, run: &str) -> Vec<u8> {
-    fs::read(folder.join(run).join("model.safetensors")).unwrap()
-}
-
 #[test]
-fn a_sweep_is_what_its_commands_train_and_goes_on() {
+fn a_sweep_is_what_its_commands_train() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     fs::write(root.join("s.toml"), SWEEP).unwrap();
-    let sweep = || {
-        let mut groups = json(root, "sweep s.toml --output s --quiet");
-        for group in &mut groups {
-            // Of what was trained again, it is another.
-            assert!(group["train_seconds"].take().is_array());
-        }
-        groups
-    };
-    let groups = sweep();
+    let groups = json(root, "sweep s.toml --output s --quiet");
     let names: Vec<&str> = groups
         .iter()
         .map(|group| group["name"].as_str().unwrap())
@@ -51,24 +38,9 @@ fn a_sweep_is_what_its_commands_train_and_goes_on() {
         .strip_prefix("lenet ")
         .unwrap();
     succeeds(root, last);
-    let all = ["1-seed-1", "1-seed-2", "2-seed-1", "2-seed-2"];
-    let before = all.map(|run| weights(&root.join("s"), run));
-    assert!(
-        before[3] == weights(&root.join("t"), "2-seed-2"),
-        "not the bytes of its command"
-    );
-
-    // What a killed sweep lacks is trained, what it has is not.
-    fs::remove_dir_all(root.join("s/1-seed-2")).unwrap();
-    fs::remove_file(root.join("s/2-seed-1/summary.json")).unwrap();
-    let written = |run: &str| fs::metadata(root.join("s").join(run).join("summary.json")).unwrap();
-    let time = written("1-seed-1").modified().unwrap();
-    assert_eq!(sweep(), groups);
-    assert_eq!(written("1-seed-1").modified().unwrap(), time);
-    assert!(
-        before == all.map(|run| weights(&root.join("s"), run)),
-        "other weights"
-    );
+    let [swept, single] = ["s", "t"]
+        .map(|folder| fs::read(root.join(folder).join("2-seed-2/model.safetensors")).unwrap());
+    assert!(swept == single, "not the bytes of its command");
     fs::write(root.join("s.toml"), SWEEP.replace("640", "512")).unwrap();
     contains_all(
         &fails(root, "sweep s.toml --output s", 2),

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lenet_files::outputs;
+
 use crate::{Error, Result};
 
 /// The most bytes that a file of own data may have, compressed or not.
@@ -48,19 +50,10 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Entry>> {
 /// How far below a folder of runs their folders may be: those of comparisons are one further.
 const OUTPUT_DEPTH: u8 = 2;
 
-/// What is beside the runs of a comparison or a sweep.
-const SUMMARIES: [&str; 5] = [
-    "comparison.csv",
-    "comparison.html",
-    "sweep.toml",
-    "sweep.csv",
-    "sweep.html",
-];
-
 /// Whether a folder is that of a run, which has a file `LOCK`, or has nothing but such folders and
 /// what compares them.
 fn is_output(folder: &Path, depth: u8) -> bool {
-    if folder.join("LOCK").is_file() {
+    if folder.join(outputs::LOCK).is_file() {
         return true;
     }
     let (mut has_runs, entries) = (false, fs::read_dir(folder));
@@ -68,7 +61,8 @@ fn is_output(folder: &Path, depth: u8) -> bool {
         let is_run = depth > 0 && entry.path().is_dir() && is_output(&entry.path(), depth - 1);
         has_runs |= is_run;
         let name = entry.file_name();
-        let is_summary = SUMMARIES.iter().any(|ours| name == *ours);
+        let mut beside = outputs::COMPARISON.iter().chain(&outputs::SWEEP);
+        let is_summary = beside.any(|ours| name == *ours);
         is_run || is_summary || name.to_string_lossy().starts_with('.')
     };
     let mut entries = entries.into_iter().flatten().flatten();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use lenet_files::{Error, Format, Tally};
-use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, MAX_BYTES};
+use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, MAX_BYTES, begins_picture};
 
 /// What is to be read.
 pub struct Input {
@@ -102,11 +102,7 @@ fn members(archive: PathBuf, mut stream: impl Read + Send + 'static) -> Pictures
             match member(&mut stream) {
                 Ok(Some((name, Ok(bytes)))) => {
                     let name = archive.join(name);
-                    let format = Format::of(&bytes);
-                    if [Format::PNG, Format::JPEG, Format::BMP]
-                        .map(Some)
-                        .contains(&format)
-                    {
+                    if begins_picture(&bytes) {
                         let content = Content::Bytes(bytes);
                         return Some(Ok(Input { name, content }));
                     }

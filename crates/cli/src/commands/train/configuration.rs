@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lenet_data::{Loaded, Source};
 use lenet_files::read_text;
-use lenet_run::name;
+use lenet_run::{State, name};
 use lenet_train::{Config, Draft, RECIPES, SMALL, Start, small_epochs};
 use toml::{Table, Value};
 use tracing::info;
@@ -181,10 +181,12 @@ pub fn changes(folder: &Path, config: &Config) -> Outcome<bool> {
     Ok(stored != *config)
 }
 
-/// A run that an earlier command began must have the configuration that this one asks for.
-pub fn check_same(folder: &Path, config: &Config) -> Outcome<()> {
-    if !changes(folder, config)? {
-        return Ok(());
+/// How far the run in a folder is. One that an earlier command began must have the configuration
+/// that this one asks for.
+pub fn state(folder: &Path, config: &Config) -> Outcome<State> {
+    let state = State::of(folder);
+    if state == State::New || !changes(folder, config)? {
+        return Ok(state);
     }
     Err(Failure::usage(format!(
         "{folder:?} is a run of another configuration, which its config.toml has: choose another \

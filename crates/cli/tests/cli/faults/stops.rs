@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::{
-    REFERENCE, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by, skipped,
-    training, unfinished, wait_for,
+    Outcome, REFERENCE, assert_as_undisturbed, errors, go_on, leftovers, lenet, nightly, run_by,
+    skipped, succeeds, training, unfinished, wait_for,
 };
 
 const SIGKILL: i32 = 9;
@@ -64,6 +64,65 @@ fn a1_a17_killed_or_failing_at_a_call() {
                 assert!(number > 1, "{what}");
                 break;
             }
+        }
+    }
+}
+
+/// A sweep that is killed or stopped at the N-th file of one of its threads, and given again, trains
+/// what it lacks, and only that, to the bytes and the table of one that was not.
+#[test]
+fn a1_a12_a_sweep_killed_or_stopped() {
+    let training = training();
+    let (_, part) = training.split_once("--dataset ").unwrap();
+    let sweep = format!(
+        "dataset = {part:?}\nseeds = 2\n[set]\nepochs = 2\nbatch_size = 64\nvalidation = 64\n\
+         [grid]\nlearning_rate = [0.001, 0.004]\n"
+    );
+    let command = "sweep s.toml --jobs 2 --output s --quiet";
+    let runs = ["1-seed-1", "1-seed-2", "2-seed-1", "2-seed-2"];
+    let outcome = |root: &Path| {
+        let table = fs::read_to_string(root.join("s/sweep.csv")).unwrap();
+        // The last two columns are times.
+        let rows = table.lines().map(|row| row.rsplitn(3, ',').last());
+        let rows = rows.map(|row| row.unwrap().to_owned()).collect::<Vec<_>>();
+        (rows, runs.map(|run| Outcome::of(&root.join("s").join(run))))
+    };
+    let begun = || {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("s.toml"), &sweep).unwrap();
+        root
+    };
+    let root = begun();
+    succeeds(root.path(), command);
+    let undisturbed = outcome(root.path());
+    for (signal, number) in [("KILL", 1), ("KILL", 7), ("KILL", 24), ("TERM", 7)] {
+        let root = begun();
+        let root = root.path();
+        let inject = "-f -o trace -e trace=/^rename -e inject=/^rename";
+        let program = env!("CARGO_BIN_EXE_lenet");
+        let traced = format!("{inject}:signal={signal}:when={number} {program} {command}");
+        let Ok(output) = run_by(root, "strace", &traced).output() else {
+            return skipped("there is no strace; Debian's package is `strace`");
+        };
+        let what = format!("{signal} at {number}: {}", errors(&output));
+        let finished = || {
+            let summaries = runs.map(|run| root.join("s").join(run).join("summary.json"));
+            summaries.map(|path| fs::metadata(path).and_then(|found| found.modified()).ok())
+        };
+        let before = finished();
+        assert!(before.contains(&None), "{what}");
+        if signal == "TERM" {
+            assert_eq!(output.status.code(), Some(143), "{what}");
+            let have = |name| runs.map(|run| root.join("s").join(run).join(name).exists());
+            assert!(have("checkpoint").contains(&true), "{what}");
+            assert_eq!(have("checkpoint"), have("config.toml"), "{what}");
+        } else {
+            assert_eq!(output.status.signal(), Some(SIGKILL), "{what}");
+        }
+        succeeds(root, command);
+        assert!(outcome(root) == undisturbed, "{what}");
+        for (before, now) in std::iter::zip(before, finished()) {
+            assert!(before.is_none() || before == now, "{what}: trained twice");
         }
     }
 }
