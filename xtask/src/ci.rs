@@ -112,6 +112,11 @@ const NIGHTLY: &[Step] = &[
         Task(python::tensorboard),
     ),
     (
+        "examples",
+        "nightly: Optuna, Ray and GNU parallel drive the program; Slurm's and Kubernetes' files parse",
+        Task(python::examples),
+    ),
+    (
         "golden",
         "nightly: PyTorch still computes what the golden file says",
         Task(|workspace| python::golden(workspace, vec!["--check".into()]).map(drop)),

@@ -78,19 +78,25 @@ pub fn all_exports(workspace: &Workspace) -> Result<()> {
 }
 
 fn export_tests(workspace: &Workspace) -> Result<Command> {
-    let requirements = "crates/cli/tests/cli/exports/requirements.txt";
-    let python = install(workspace, "exports", requirements)?;
-    let tests = format!("test --workspace --profile {PROFILE} --test cli -- --nocapture exports::");
-    let mut tests = workspace.cargo(&tests);
-    tests.env("LENET_EXPORTS_PYTHON", python);
-    Ok(tests)
+    tests(workspace, "exports", "crates/cli/tests/cli/exports")
 }
 
 /// Has TensorBoard read the event files of a training.
 pub fn tensorboard(workspace: &Workspace) -> Result<()> {
-    let requirements = "crates/cli/tests/cli/tensorboard/requirements.txt";
-    let python = install(workspace, "tensorboard", requirements)?;
-    let tests = "--test cli -- --nocapture tensorboard::";
-    let mut tests = workspace.cargo(&format!("test --workspace --profile {PROFILE} {tests}"));
-    checked(tests.env("LENET_TENSORBOARD_PYTHON", python))
+    let folder = "crates/cli/tests/cli/tensorboard";
+    checked(&mut tests(workspace, "tensorboard", folder)?)
+}
+
+/// Has Optuna, Ray and GNU parallel drive the program.
+pub fn examples(workspace: &Workspace) -> Result<()> {
+    checked(&mut tests(workspace, "examples", "crates/cli/examples")?)
+}
+
+/// The tests of this name, with an environment of what the folder's file lists.
+fn tests(workspace: &Workspace, name: &str, folder: &str) -> Result<Command> {
+    let python = install(workspace, name, &format!("{folder}/requirements.txt"))?;
+    let tests = format!("test --workspace --profile {PROFILE} --test cli -- --nocapture {name}::");
+    let mut tests = workspace.cargo(&tests);
+    tests.env(format!("LENET_{}_PYTHON", name.to_uppercase()), python);
+    Ok(tests)
 }

@@ -9,6 +9,8 @@ mod datasets;
 #[cfg(unix)]
 mod download;
 mod errors;
+#[cfg(unix)]
+mod examples;
 mod exports;
 #[cfg(target_os = "linux")]
 mod faults;
