@@ -15,7 +15,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Error, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use lenet_data::{Dataset, Reading, Source, Splits, registry};
+use lenet_data::{Dataset, Source, Splits, registry};
 use lenet_model::{Activation, Padding};
 use lenet_picture::Preparation;
 use lenet_train::Backend;
@@ -222,13 +222,9 @@ pub struct DataArguments {
 }
 
 impl DataArguments {
-    /// How own data is read.
-    pub fn reading(&self, pictures: Option<Preparation>) -> Reading {
-        Reading {
-            pictures,
-            strict: self.strict,
-            transposed: (self.transposed || self.no_transposed).then_some(self.transposed),
-        }
+    /// Whether images lie on their side, if that is stated.
+    pub fn transposed(&self) -> Option<bool> {
+        (self.transposed || self.no_transposed).then_some(self.transposed)
     }
 }
 

@@ -20,7 +20,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use candle_core::Device;
-use lenet_data::{Dataset, Loaded, Search, Source};
+use lenet_data::{Dataset, Loaded, Reading, Search, Source};
 use lenet_files::{Error, Kind, printable};
 use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
@@ -29,10 +29,13 @@ use crate::arguments::DataArguments;
 use crate::failure::{Failure, Outcome};
 
 /// The data set that a command was asked for, else the model's, else MNIST.
-fn source(arguments: &DataArguments, of_model: Option<&str>) -> Outcome<Source> {
+fn source(arguments: &DataArguments, of_model: Option<&Metadata>) -> Outcome<Source> {
     match &arguments.dataset {
         Some(source) => Ok(source.clone()),
-        None => recorded_source(of_model.unwrap_or("mnist"), None),
+        None => {
+            let of_model = of_model.and_then(|model| model.dataset.as_deref());
+            recorded_source(of_model.unwrap_or("mnist"), None)
+        }
     }
 }
 
@@ -58,11 +61,16 @@ fn recorded_source(name: &str, run: Option<&Path>) -> Outcome<Source> {
 /// The same, read whole; pictures are prepared as told.
 fn load_data(
     arguments: &DataArguments,
-    of_model: Option<&str>,
+    of_model: Option<&Metadata>,
     pictures: Option<Preparation>,
 ) -> Outcome<(Source, Loaded)> {
     let source = source(arguments, of_model)?;
-    let reading = arguments.reading(pictures);
+    let of_model = of_model.filter(|_| arguments.dataset.is_none());
+    let reading = Reading {
+        pictures,
+        strict: arguments.strict,
+        transposed: (arguments.transposed()).or_else(|| of_model?.transposed),
+    };
     let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
     Ok((source, loaded))
 }

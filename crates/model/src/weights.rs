@@ -47,6 +47,9 @@ pub struct Metadata {
     /// not say, and for files of other programs.
     #[serde(default)]
     pub preparation: Option<Preparation>,
+    /// Whether the images of the training were said to lie on their side, or not to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transposed: Option<bool>,
     /// How a pixel becomes the network's input.
     pub input: Normalization,
     /// What the logits are divided by before they become probabilities, so that these say how often
@@ -103,6 +106,7 @@ impl Metadata {
             architecture,
             class_names,
             preparation: None,
+            transposed: None,
             input,
             temperature: one(),
             familiarity: None,

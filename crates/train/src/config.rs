@@ -40,6 +40,9 @@ pub struct Config {
     /// How pictures of own data become images; without it, their looks decide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Preparation>,
+    /// Whether images of own IDX or CSV files lie on their side; without it, those of EMNIST's files do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transposed: Option<bool>,
     /// The network to start from: a file, a run folder, or [`Config::BUILT_IN`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -131,6 +134,7 @@ impl Default for Config {
             validation: 5_000,
             limit_train: None,
             pictures: None,
+            transposed: None,
             from: None,
             freeze: false,
             balance: false,

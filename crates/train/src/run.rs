@@ -60,16 +60,16 @@ impl Images {
                 "every training image of {name} is of one class: a training needs two or more"
             )));
         }
-        if config.validation >= train.len() {
-            return Err(Error::usage(format!(
-                "validation {}: must be less than the {} training images of {}",
-                config.validation,
-                train.len(),
-                record.name
-            )));
-        }
         let (train, validation) = match validation {
             Some(validation) if validation.len() == config.validation => (train, validation),
+            _ if config.validation >= train.len() => {
+                return Err(Error::usage(format!(
+                    "validation {}: must be less than the {} training images of {}",
+                    config.validation,
+                    train.len(),
+                    record.name
+                )));
+            }
             _ => train.split(config.validation, config.seed),
         };
         Ok(Self {
@@ -308,6 +308,7 @@ fn network(setup: &Setup) -> Result<(LeNet5, Metadata)> {
         dataset: Some(data.name.clone()),
         data_sha256: data.sha256.clone(),
         preparation: Some(setup.images.preparation),
+        transposed: config.transposed,
         ..Metadata::new(architecture, class_names, config.normalization())
     };
     Ok((model, metadata))

@@ -141,6 +141,9 @@ pub struct Values {
     /// How pictures of own data become images [default: their looks decide].
     #[arg(long, value_name = "HOW", value_parser = preparation())]
     pub pictures: Option<Preparation>,
+    /// What [`DataArguments::transposed`] returns.
+    #[arg(skip)]
+    pub transposed: Option<bool>,
     /// Start from the weights of this file or run folder, or of `built-in`, the network that is in
     /// the program. Other classes get a new last layer.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]

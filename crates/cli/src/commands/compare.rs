@@ -51,7 +51,7 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
         let reading = Reading {
             pictures: resolved.config.pictures,
             strict: arguments.strict,
-            ..Reading::default()
+            transposed: resolved.config.transposed,
         };
         Ok((source, resolved, source.load(&search, reading)?))
     });

@@ -41,7 +41,7 @@ pub fn run(arguments: &Eval) -> Outcome {
     let device = arguments.hardware.device.open()?;
     let weights = load_weights(arguments.model.as_deref(), &device)?;
     let pictures = preparation(&weights.metadata, arguments.pictures);
-    let of_model = weights.metadata.dataset.as_deref();
+    let of_model = Some(&weights.metadata);
     if let Some(folder) = &arguments.errors {
         check_outside(&source(&arguments.source, of_model)?, folder)?;
     }

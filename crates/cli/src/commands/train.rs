@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use lenet_data::download::Options;
-use lenet_data::{Dataset, DatasetSpec, Loaded, Search, Source, locate};
+use lenet_data::{Dataset, DatasetSpec, Loaded, Reading, Search, Source, locate};
 use lenet_files::{Error, Kind, printable};
 use lenet_run::{
     DataRecord, Environment, Event, Keep, Observer, RunFolder, State, Summary, is_finished,
@@ -22,7 +22,7 @@ use serde::Serialize;
 use tracing::subscriber::NoSubscriber;
 use tracing::{info, warn};
 
-use crate::arguments::{KeepFiles, Train, TrainFormat, Verbosity};
+use crate::arguments::{KeepFiles, Train, TrainFormat, Values, Verbosity};
 use crate::commands::{data, recorded_source};
 use crate::console::Console;
 use crate::device::{CANDLE_VERSION, DeviceName, instruction_set};
@@ -52,10 +52,14 @@ fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome
                        --output, or delete the folder";
         return Err(Error::new(Kind::Io, message).at(folder).into());
     }
+    let values = &Values {
+        transposed: arguments.source.transposed(),
+        ..arguments.values.clone()
+    };
     let resolved = configuration::resolve(
         arguments.resume.as_deref(),
         arguments.source.dataset.as_ref(),
-        &arguments.values,
+        values,
     )?;
     if let Some(folder) = &arguments.resume
         && is_finished(folder)
@@ -90,7 +94,11 @@ fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome
         stop: StopFlag::install()?,
     };
     let search = Search::new(arguments.source.data_dir.clone());
-    let reading = arguments.source.reading(resolved.config.pictures);
+    let reading = Reading {
+        pictures: resolved.config.pictures,
+        strict: arguments.source.strict,
+        transposed: resolved.config.transposed,
+    };
     if let Source::Known(spec) = &source
         && locate(spec, &search).is_err()
         && (arguments.download || is_answered_yes(spec))
@@ -99,7 +107,7 @@ fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome
         data::download(spec, &search, &options, verbosity, &context.stop)?;
     }
     let loaded = source.load(&search, reading)?;
-    let resolved = resolved.fitted(&source, &loaded, &arguments.values)?;
+    let resolved = resolved.fitted(&source, &loaded, values)?;
     if arguments.print_config {
         return print_config(&resolved.config);
     }
@@ -382,6 +390,8 @@ const UNEVEN: usize = 10;
 pub fn uneven(set: &Dataset) -> Option<[(&str, usize); 2]> {
     let counts = std::iter::zip(set.class_names(), set.class_counts());
     let counts = counts.map(|(name, count)| (name.as_str(), count));
+    // There is a warning of its own for classes without an image.
+    let counts = counts.filter(|(_, count)| *count > 0);
     let most = counts.clone().max_by_key(|(_, count)| *count)?;
     let fewest = counts.min_by_key(|(_, count)| *count)?;
     (most.1 >= UNEVEN * fewest.1).then_some([most, fewest])

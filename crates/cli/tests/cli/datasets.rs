@@ -132,6 +132,25 @@ fn a_run_is_resumed_from_elsewhere_and_beside_its_data() {
     contains_all(&fails(root, resume, 2), &["data_sha256", "--force-config"]);
 }
 
+/// What `--transposed` states belongs to the run and to its network.
+#[test]
+fn images_that_were_turned_are_turned_for_the_run_and_its_network() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let row = |at: u32| {
+        let pixels = (0..784).map(|pixel| format!(",{}", (pixel * (at % 3 + 2) + at) % 256));
+        format!("{}{}\n", at % 3, pixels.collect::<String>())
+    };
+    fs::write(root.join("rows.csv"), (0..60).map(row).collect::<String>()).unwrap();
+    let training = "train --dataset rows.csv --quiet --epochs 2 --batch-size 8 --output run";
+    succeeds(root, &format!("{training} --transposed"));
+    let summary = read_json(&root.join("run/summary.json"));
+    let evaluated = &json(root, "eval --model run")[0];
+    assert_eq!(evaluated["loss"], summary["test"]["loss"]);
+    fs::remove_file(root.join("run/summary.json")).unwrap();
+    succeeds(root, "train --quiet --resume run");
+}
+
 /// A grey texture of a side: stripes, checks or dots, of any phase, with grain.
 fn texture(class: u32, at: u32, side: u32) -> GrayImage {
     // A few digits of a product look random enough.

@@ -47,6 +47,18 @@ pub(crate) fn setup(config: &Config) -> Setup {
     }
 }
 
+#[test]
+fn a_data_set_may_have_as_many_validation_images_as_training_images() {
+    let splits = Splits {
+        train: mnist().train.take(50),
+        test: mnist().test.take(50),
+        validation: Some(mnist().test.take(50)),
+        preparation: Default::default(),
+    };
+    let images = Images::divide(DataRecord::default(), splits, &config()).unwrap();
+    assert_eq!((images.train.len(), images.validation.len()), (50, 50));
+}
+
 fn start(path: &Path) -> Run {
     Run::start(RunFolder::create(path).unwrap(), setup(&config())).unwrap()
 }

@@ -24,8 +24,8 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
             None
         }
     };
-    let of_model = weights.metadata.dataset.as_deref();
-    if arguments.source.dataset.is_none() && of_model.is_none() {
+    let of_model = Some(&weights.metadata);
+    if arguments.source.dataset.is_none() && weights.metadata.dataset.is_none() {
         warn!(
             "the weights do not say what they were trained on, so the card has neither data nor \
              accuracy: name it with --dataset"

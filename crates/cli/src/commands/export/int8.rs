@@ -23,14 +23,8 @@ const SEED: u64 = 42;
 
 pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
     set_threads(None)?;
-    let (source, loaded) = {
-        let metadata = &weights.metadata;
-        load_data(
-            &arguments.source,
-            metadata.dataset.as_deref(),
-            metadata.preparation,
-        )?
-    };
+    let metadata = &weights.metadata;
+    let (source, loaded) = load_data(&arguments.source, Some(metadata), metadata.preparation)?;
     let train = loaded.splits.train;
     check_classes(&source, &train, weights)?;
     let count = arguments.calibration_images.unwrap_or(CALIBRATION_IMAGES) as usize;
