@@ -9,6 +9,7 @@ Flags that are not its own go to `lenet train`. Run in CI (nightly).
 
 import argparse
 import json
+import os
 import subprocess
 
 import optuna
@@ -19,6 +20,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("folder")
 parser.add_argument("--trials", type=int, default=32)
 arguments, flags = parser.parse_known_args()
+os.makedirs(arguments.folder, exist_ok=True)
 SIGTERM, DIVERGED = 143, 6  # exit codes of lenet
 
 
