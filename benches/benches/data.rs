@@ -42,7 +42,7 @@ fn decode(criterion: &mut Criterion) {
     };
 
     let (loaded, origin) = load(mnist(), &search).unwrap();
-    assert_eq!(origin, Origin::Folder(folder.path().to_owned()));
+    assert_eq!(origin, Origin::Path(folder.path().to_owned()));
     let embedded = embedded::mnist().unwrap();
     assert_eq!(
         (embedded.train.len(), embedded.test.len()),

@@ -49,10 +49,7 @@ const STEPS: &[Step] = &[
     (
         "bench",
         "every bench runs once",
-        Cargo(&[
-            "bench --profile quick --workspace --bench throughput --bench pool \
-                 --bench data -- --test",
-        ]),
+        Cargo(&["bench --profile quick --workspace --bench throughput --bench data -- --test"]),
     ),
     (
         "package",

@@ -15,13 +15,11 @@ use candle_nn::loss::cross_entropy;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput};
 use lenet_data::{Batch, Dataset, batches, embedded, order};
+use lenet_engine::Isa;
 use lenet_engine::engine::{Engine, FloatImages, Precision, Purpose, Setup};
 use lenet_engine::optimizer::{Adam, Optimizer};
 use lenet_engine::pool::Pool;
-use lenet_engine::single::Single;
-use lenet_engine::{Isa, Pixels};
 use lenet_model::{Init, LeNet5};
-use lenet_picture::Normalization;
 use lenet_run::Event;
 use lenet_train::{Backend, Config, Draft, Ending, Progress, evaluate, fit};
 
@@ -46,34 +44,6 @@ fn main() {
     let is = |flag| std::env::args().any(|argument| argument == flag);
     if is("--bench") && !is("--test") && !is("--list") {
         roof(&train);
-        one_image(&train);
-    }
-}
-
-/// How long one image takes on one thread, on each instruction set.
-fn one_image(train: &Dataset) {
-    let model = model(&config(1));
-    let layers = model.architecture().layers().unwrap();
-    let parameters = model.parameters().values().unwrap();
-    let parameters: Vec<&[f32]> = parameters.iter().map(Vec::as_slice).collect();
-    let table = Normalization::default().table();
-    println!("| one image | median us | 99th percentile |\n|---|---:|---:|");
-    for isa in Isa::available() {
-        let mut single = Single::new(layers.clone(), isa);
-        single.set_parameters(&parameters).unwrap();
-        let mut times: Vec<f64> = train
-            .iter()
-            .take(22_000)
-            .map(|(image, _)| {
-                let begun = Instant::now();
-                black_box(single.logits(Pixels::Bytes(image, &table)));
-                1e6 * begun.elapsed().as_secs_f64()
-            })
-            .collect();
-        let times = &mut times[2_000..];
-        times.sort_by(f64::total_cmp);
-        let [median, late] = [times.len() / 2, times.len() / 100 * 99].map(|at| times[at]);
-        println!("| {isa} | {median:.2} | {late:.2} |");
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use etcetera::base_strategy::choose_native_strategy;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 use crate::registry::{self, DatasetSpec};
 use crate::{Error, Result, Splits, own};
@@ -94,15 +95,9 @@ impl Source {
             }
             Source::Own(path) => {
                 let (splits, sha256) = own::load(path, reading)?;
-                let is_folder = path.is_dir();
-                let origin = if is_folder {
-                    Origin::Folder
-                } else {
-                    Origin::File
-                };
                 Ok(Loaded {
                     splits,
-                    origin: origin(path.clone()),
+                    origin: Origin::Path(path.clone()),
                     sha256,
                 })
             }
@@ -136,10 +131,8 @@ pub struct Loaded {
 /// Where a data set was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// In a folder.
-    Folder(PathBuf),
-    /// In a file of own data.
-    File(PathBuf),
+    /// In a folder, or in a file of own data.
+    Path(PathBuf),
     /// Inside the program.
     Embedded,
 }
@@ -147,7 +140,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Folder(path) | Origin::File(path) => write!(f, "{path:?}"),
+            Origin::Path(path) => write!(f, "{path:?}"),
             Origin::Embedded => write!(f, "embedded in the program"),
         }
     }
@@ -236,7 +229,7 @@ pub fn locate(spec: &DatasetSpec, search: &Search) -> Result<Origin> {
         .iter()
         .find(|folder| known::missing(spec, folder) == 0)
     {
-        return Ok(Origin::Folder(folder.clone()));
+        return Ok(Origin::Path(folder.clone()));
     }
     if let Some(data_dir) = &search.data_dir {
         let missing = folders
@@ -270,7 +263,7 @@ pub fn load(spec: &'static DatasetSpec, search: &Search) -> Result<(Splits, Orig
 fn load_known(spec: &DatasetSpec, search: &Search) -> Result<Loaded> {
     let origin = locate(spec, search)?;
     let (splits, sha256) = match &origin {
-        Origin::Folder(folder) | Origin::File(folder) => known::load(spec, folder)?,
+        Origin::Path(folder) => known::load(spec, folder)?,
         #[cfg(feature = "embedded-mnist")]
         Origin::Embedded => {
             let digest =
@@ -292,34 +285,22 @@ fn load_known(spec: &DatasetSpec, search: &Search) -> Result<Loaded> {
 /// What a path begins with that was written as text although it is not UTF-8.
 const SCHEME: &str = "file:";
 
+/// What stands for itself in such a text.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
+
 /// A path as text, each byte that is not a plain letter as `%` and two digits.
 fn uri(path: &Path) -> String {
-    let escaped = path.as_os_str().as_encoded_bytes().iter().map(|&byte| {
-        if byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    });
-    std::iter::once(SCHEME.to_owned()).chain(escaped).collect()
+    let bytes = path.as_os_str().as_encoded_bytes();
+    format!("{SCHEME}{}", percent_encode(bytes, PLAIN))
 }
 
 /// The path that [`uri`] made the text of.
 fn path_from_uri(text: &str) -> Option<PathBuf> {
-    let mut rest = text.strip_prefix(SCHEME)?.as_bytes();
-    let mut bytes = Vec::new();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte == b'%' {
-            let (digits, after) = rest.split_first_chunk::<2>()?;
-            let digits = std::str::from_utf8(digits).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(byte);
-        }
-    }
-    path_of(bytes)
+    path_of(percent_decode_str(text.strip_prefix(SCHEME)?).collect())
 }
 
 #[cfg(unix)]

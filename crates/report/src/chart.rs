@@ -4,6 +4,7 @@ use lenet_run::Records;
 
 use crate::colour::Colour;
 use crate::curves::{Marker, Quantity, Series, frame};
+use crate::format::shortened;
 use crate::frame::{Frame, LABEL_SIZE, Size, titled};
 use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
 use crate::png::text_width;
@@ -101,11 +102,6 @@ fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
 }
 
 fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &Records) -> Series {
-    let mut name = name.to_owned();
-    if name.chars().count() > LONGEST_NAME {
-        let cut = name.chars().take(LONGEST_NAME - 1);
-        name = cut.chain(['…']).collect();
-    }
     let value = if validated {
         Quantity::validated
     } else {
@@ -114,7 +110,7 @@ fn series(quantity: Quantity, validated: bool, place: usize, name: &str, run: &R
     let values = run.epochs.iter();
     let values = values.map(|epoch| (epoch.epoch, value(quantity, epoch)));
     Series {
-        name,
+        name: shortened(name, LONGEST_NAME),
         colour: colour(place),
         marker: if (place / COLOURS.len()).is_multiple_of(2) {
             Marker::Disc

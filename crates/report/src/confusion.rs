@@ -1,6 +1,7 @@
 //! The confusion matrix as a heat map.
 
 use crate::colour::Colour;
+use crate::format::shortened;
 use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
 use crate::png::text_width;
 
@@ -122,7 +123,7 @@ impl<'a> Layout<'a> {
         let classes = counts.classes();
         let names: Vec<String> = (0..classes)
             .map(|class| match class_names.get(class) {
-                Some(name) => shorten(name),
+                Some(name) => shortened(name, LONGEST_NAME),
                 None => class.to_string(),
             })
             .collect();
@@ -291,11 +292,4 @@ fn draw_scale(
         picture.rectangle(x + offset, top, BAR - offset, HEIGHT, fill);
     }
     word(picture, x + BAR + 7.0, high, Colour::FAINT_INK) + 16.0
-}
-
-fn shorten(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
-        return name.to_owned();
-    }
-    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
 }

@@ -23,6 +23,14 @@ pub(crate) fn count(value: u64) -> String {
     text
 }
 
+/// A name of at most this many characters.
+pub(crate) fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    name.chars().take(most - 1).chain(['…']).collect()
+}
+
 /// `1 thread`, `2 threads`.
 pub(crate) fn plural(value: u64, noun: &str) -> String {
     let ending = if value == 1 { "" } else { "s" };

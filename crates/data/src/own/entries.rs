@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lenet_files::outputs;
+use unicode_normalization_alignments::UnicodeNormalization as _;
 
 use crate::{Error, Result};
 
@@ -95,59 +96,6 @@ pub(super) fn single<'a>(
 /// A name without control characters, which could move the cursor, and in the composed form (NFC) that
 /// most systems write; macOS writes the other.
 pub(super) fn printable(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        let c = if c.is_control() { '\u{fffd}' } else { c };
-        let whole = out.chars().last().and_then(|base| composed(base, c));
-        if whole.is_some() {
-            out.pop();
-        }
-        out.push(whole.unwrap_or(c));
-    }
-    out
-}
-
-/// Marks, and letters each with what it becomes under the mark.
-const COMPOSED: [(char, &str); 15] = [
-    ('\u{300}', "AÀEÈIÌOÒUÙaàeèiìoòuù"),
-    (
-        '\u{301}',
-        "AÁEÉIÍOÓUÚYÝaáeéiíoóuúyýCĆcćLĹlĺNŃnńRŔrŕSŚsśZŹzźГЃКЌгѓкќ",
-    ),
-    ('\u{302}', "AÂEÊIÎOÔUÛaâeêiîoôuûCĈcĉGĜgĝHĤhĥJĴjĵSŜsŝ"),
-    ('\u{303}', "AÃNÑOÕaãnñoõIĨiĩUŨuũ"),
-    ('\u{304}', "AĀaāEĒeēIĪiīOŌoōUŪuū"),
-    ('\u{306}', "AĂaăGĞgğUŬuŭУЎИЙийуў"),
-    ('\u{307}', "CĊcċEĖeėGĠgġIİZŻzż"),
-    ('\u{308}', "AÄEËIÏOÖUÜaäeëiïoöuüyÿYŸЕЁІЇеёії"),
-    ('\u{30a}', "AÅaåUŮuů"),
-    ('\u{30b}', "OŐoőUŰuű"),
-    ('\u{30c}', "CČcčDĎdďEĚeěLĽlľNŇnňRŘrřSŠsšTŤtťZŽzž"),
-    ('\u{327}', "CÇcçGĢKĶkķLĻlļNŅnņSŞsşTŢtţ"),
-    ('\u{328}', "AĄaąEĘeęIĮiįUŲuų"),
-    (
-        '\u{3099}',
-        "かがきぎくぐけげこごさざしじすずせぜそぞただちぢつづてでとどはばひびふぶへべほぼうゔカガキギ\
-         クグケゲコゴサザシジスズセゼソゾタダチヂツヅテデトドハバヒビフブヘベホボウヴ",
-    ),
-    ('\u{309a}', "はぱひぴふぷへぺほぽハパヒピフプヘペホポ"),
-];
-
-fn composed(base: char, mark: char) -> Option<char> {
-    let pairs = COMPOSED.iter().find(|(known, _)| *known == mark);
-    let mut pairs = pairs.map_or("", |(_, pairs)| pairs).chars();
-    while let (Some(letter), Some(whole)) = (pairs.next(), pairs.next()) {
-        if letter == base {
-            return Some(whole);
-        }
-    }
-    // Syllables of Hangul are numbered by their two or three parts.
-    let (base, mark) = (u32::from(base), u32::from(mark));
-    char::from_u32(match (base, mark) {
-        (0x1100..=0x1112, 0x1161..=0x1175) => 0xac00 + ((base - 0x1100) * 21 + mark - 0x1161) * 28,
-        (0xac00..=0xd7a3, 0x11a8..=0x11c2) if (base - 0xac00).is_multiple_of(28) => {
-            base + mark - 0x11a7
-        }
-        _ => return None,
-    })
+    let is_shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    name.chars().map(is_shown).nfc().map(|(c, _)| c).collect()
 }

@@ -55,7 +55,7 @@ fn genuine_files_load_under_either_name() {
     fs::rename(path(NAMES[0], ""), path(NAMES[0], ".gz")).unwrap();
     fs::rename(path(NAMES[3], ".gz"), path(NAMES[3], "")).unwrap();
     let (splits, origin) = load(mnist(), &only(folder.path())).unwrap();
-    assert_eq!(origin, Origin::Folder(folder.path().to_owned()));
+    assert_eq!(origin, Origin::Path(folder.path().to_owned()));
     let embedded = embedded::mnist().unwrap();
     let same = |a: &Dataset, b: &Dataset| a.len() == b.len() && a.iter().eq(b.iter());
     assert!(same(&splits.train, &embedded.train) && same(&splits.test, &embedded.test));
@@ -155,18 +155,18 @@ fn places_are_tried_in_order_and_downloads_go_to_the_first() {
 
     let cached = folder("cache/mnist");
     search.cache = Some(root.path().join("cache"));
-    assert_eq!(found(&search), Origin::Folder(cached.clone()));
+    assert_eq!(found(&search), Origin::Path(cached.clone()));
     assert_eq!(search.download_folder(mnist()), Some(cached));
 
     search.environment = Some(folder("environment"));
     let environment = root.path().join("environment");
-    assert_eq!(found(&search), Origin::Folder(environment.clone()));
+    assert_eq!(found(&search), Origin::Path(environment.clone()));
     let below = Some(environment.join("mnist"));
     assert_eq!(search.download_folder(mnist()), below);
 
     let named = folder("named/mnist");
     search.data_dir = Some(root.path().join("named"));
-    assert_eq!(found(&search), Origin::Folder(named.clone()));
+    assert_eq!(found(&search), Origin::Path(named.clone()));
     assert_eq!(search.download_folder(mnist()), Some(named));
 
     // What the user named must have the data: nothing else is tried.

@@ -69,7 +69,7 @@ fn kaggles_form_with_and_without_heading() {
     for form in forms {
         fs::write(&file, form).unwrap();
         let loaded = own(&file);
-        assert_eq!(loaded.origin, Origin::File(file.clone()));
+        assert_eq!(loaded.origin, Origin::Path(file.clone()));
         let (train, test) = (&loaded.splits.train, &loaded.splits.test);
         assert_eq!((train.len(), test.len()), (24, 6));
         assert_eq!(train.class_names(), ["0", "1", "2"]);

@@ -55,7 +55,7 @@ fn names_tell_the_splits() {
         write(root.path(), "readme.txt", b"not data");
         let loaded = own(root.path());
         assert_eq!(sizes(&loaded), [4, 3]);
-        assert_eq!(loaded.origin, Origin::Folder(root.path().to_owned()));
+        assert_eq!(loaded.origin, Origin::Path(root.path().to_owned()));
         // As many classes as either split has labels of.
         assert_eq!(loaded.splits.train.class_names(), ["0", "1", "2", "3"]);
         assert_eq!(loaded.splits.test.class_names(), ["0", "1", "2", "3"]);

@@ -68,7 +68,7 @@ fn assert_loads(miniature: &Miniature, search: &Search, folder: &Path) {
     let loaded = Source::Known(spec)
         .load(search, Reading::default())
         .unwrap();
-    assert_eq!(loaded.origin, Origin::Folder(folder.to_owned()));
+    assert_eq!(loaded.origin, Origin::Path(folder.to_owned()));
     assert_set(spec, &loaded.splits.train, COUNTS[0]);
     assert_set(spec, &loaded.splits.test, COUNTS[1]);
     // What goes into checkpoints: the digest of each decompressed file, whichever is published.
