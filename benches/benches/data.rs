@@ -12,7 +12,9 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lenet_data::registry::mnist;
-use lenet_data::{Augmentation, Dataset, Origin, Search, batches, embedded, load, order};
+use lenet_data::{
+    Augmentation, Dataset, Origin, Reading, Search, Source, batches, embedded, order,
+};
 use lenet_picture::{IMAGE_PIXELS, Normalization};
 
 const BATCH_SIZE: usize = 128;
@@ -41,16 +43,20 @@ fn decode(criterion: &mut Criterion) {
         ..Search::default()
     };
 
-    let (loaded, origin) = load(mnist(), &search).unwrap();
-    assert_eq!(origin, Origin::Path(folder.path().to_owned()));
+    let load = || {
+        let source = Source::Known(mnist());
+        source.load(&search, Reading::default()).unwrap()
+    };
+    let loaded = load();
+    assert_eq!(loaded.origin, Origin::Path(folder.path().to_owned()));
     let embedded = embedded::mnist().unwrap();
     assert_eq!(
         (embedded.train.len(), embedded.test.len()),
         (60_000, 10_000)
     );
     // `load` has held the one against the registry's SHA-256, so this verifies the other.
-    assert!(embedded.train.iter().eq(loaded.train.iter()));
-    assert!(embedded.test.iter().eq(loaded.test.iter()));
+    assert!(embedded.train.iter().eq(loaded.splits.train.iter()));
+    assert!(embedded.test.iter().eq(loaded.splits.test.iter()));
     drop((loaded, embedded));
 
     let bytes: usize = mnist().files.iter().map(|file| file.bytes).sum();
@@ -61,7 +67,7 @@ fn decode(criterion: &mut Criterion) {
         bencher.iter(|| embedded::mnist().unwrap());
     });
     group.bench_function("gzip_files", |bencher| {
-        bencher.iter(|| load(mnist(), &search).unwrap());
+        bencher.iter(load);
     });
     group.finish();
 }

@@ -5,7 +5,6 @@
 #[allow(unsafe_code, reason = "it measures single instructions")]
 mod roof;
 
-use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -15,17 +15,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The batch on another device; on its own one nothing is copied.
-    ///
-    /// # Errors
-    /// The device's own.
-    pub fn to_device(&self, device: &Device) -> Result<Self> {
-        Ok(Self {
-            images: self.images.to_device(device)?,
-            labels: self.labels.to_device(device)?,
-        })
-    }
-
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.elem_count()
@@ -64,15 +53,11 @@ pub fn batches(
                 labels.push(u32::from(label));
             }
         }
-        let pixels = if normalization == Normalization::default() {
-            // A vectorised division, with the same bits as the table.
-            let pixels = bytes.iter().map(|&pixel| f32::from(pixel) / 255.);
-            pixels.collect::<Vec<f32>>()
-        } else {
-            #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
-            let pixels = bytes.iter().map(|&pixel| table[usize::from(pixel)]);
-            pixels.collect()
-        };
+        #[expect(clippy::indexing_slicing, reason = "a byte is less than 256")]
+        let pixels = bytes
+            .iter()
+            .map(|&pixel| table[usize::from(pixel)])
+            .collect();
         (!labels.is_empty()).then(|| batch(pixels, labels))
     })
 }

@@ -4,7 +4,7 @@
 //!
 //! | step | type | made by |
 //! |---|---|---|
-//! | a file's bytes, digest checked | `Vec<u8>` | [`load`], [`Source::load`] |
+//! | a file's bytes, digest checked | `Vec<u8>` | [`Source::load`] |
 //! | n images u8, n labels u8, class names | [`Dataset`] | [`idx`], [`Dataset::split`] |
 //! | a permutation, a pure function of (seed, epoch, n) | `Vec<u32>` | [`order`] |
 //! | an altered image, a pure function of (seed, epoch, index) | 784 bytes | [`Augmentation::apply`] |
@@ -57,9 +57,9 @@ mod source;
 pub use augment::Augmentation;
 pub use batch::{Batch, batches};
 pub use dataset::{Dataset, Splits};
-pub use digest::{Md5, Sha256};
+pub use digest::{md5, sha256};
 pub use duplicates::near_duplicates;
 use lenet_files::{Error, Result};
 pub use order::{balanced_order, order};
 pub use registry::{DatasetSpec, FileSpec};
-pub use source::{ENVIRONMENT, Loaded, Origin, Reading, Search, Source, load, locate};
+pub use source::{ENVIRONMENT, Loaded, Origin, Reading, Search, Source, locate};

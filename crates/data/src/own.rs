@@ -24,8 +24,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::digest::sha256_of_all;
 use crate::registry::{self, DatasetSpec, FileSpec, Known};
-use crate::{Dataset, Error, Reading, Result, Sha256, Splits};
+use crate::{Dataset, Error, Reading, Result, Splits};
 use class_names::class_names;
 use lenet_files::Tally;
 use lenet_picture::{Form, IMAGE_PIXELS, IMAGE_SIDE, Ink, Picture, Preparation, prepare};
@@ -270,5 +271,5 @@ fn digest(set: &Dataset) -> String {
     let labels: Vec<u8> = set.iter().map(|(_, label)| label).collect();
     let images = std::iter::zip(set.iter(), labels.chunks(1))
         .flat_map(|((image, _), label)| [label, &image[..]]);
-    Sha256::of_all(std::iter::once(names.as_bytes()).chain(images)).to_string()
+    sha256_of_all(std::iter::once(names.as_bytes()).chain(images))
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::{Dataset, Error, Md5, Result, Sha256, gzip, idx};
+use crate::{Dataset, Error, Result, gzip, idx, md5, sha256};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE, Preparation};
 
 const TABLE: &str = include_str!("registry.toml");
@@ -182,7 +182,7 @@ impl FileSpec {
             )));
         }
         let (kind, found, expected) = match self.digest {
-            Known::Sha256(expected) => ("SHA-256", Sha256::of(content).to_string(), expected),
+            Known::Sha256(expected) => ("SHA-256", sha256(content), expected),
             _ if !gzip::is_gzip(stored) => {
                 tracing::warn!(
                     "{}: no digest of the decompressed file is known, only its length is checked",
@@ -191,10 +191,10 @@ impl FileSpec {
                 return Ok(());
             }
             Known::GzipSha256(expected) => {
-                let found = Sha256::of(stored).to_string();
+                let found = sha256(stored);
                 ("SHA-256 of the .gz", found, expected)
             }
-            Known::GzipMd5(expected) => ("MD5 of the .gz", Md5::of(stored).to_string(), expected),
+            Known::GzipMd5(expected) => ("MD5 of the .gz", md5(stored), expected),
         };
         if found == expected {
             return Ok(());

@@ -251,15 +251,6 @@ pub fn locate(spec: &DatasetSpec, search: &Search) -> Result<Origin> {
     )))
 }
 
-/// Finds a data set of the registry and reads it whole.
-///
-/// # Errors
-/// Those of [`Source::load`].
-pub fn load(spec: &'static DatasetSpec, search: &Search) -> Result<(Splits, Origin)> {
-    let loaded = load_known(spec, search)?;
-    Ok((loaded.splits, loaded.origin))
-}
-
 fn load_known(spec: &DatasetSpec, search: &Search) -> Result<Loaded> {
     let origin = locate(spec, search)?;
     let (splits, sha256) = match &origin {

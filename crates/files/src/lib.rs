@@ -24,7 +24,7 @@ mod write;
 
 pub use error::{Error, Kind, Result};
 pub use format::{Format, Tally};
-pub use printable::printable;
+pub use printable::{hex, printable};
 pub use read::{open, open_as, read, read_text};
 pub use threads::{check_threads, no_threads};
 pub use write::{check_output, name_of_leftover, sync_folder_of, write_atomic};

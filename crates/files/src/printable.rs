@@ -18,6 +18,11 @@ pub fn printable(text: impl Display, kept: &[char]) -> String {
     shown
 }
 
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use candle_core::{Device, Tensor};
-use lenet_files::printable;
+use lenet_files::{hex, printable};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
@@ -169,8 +169,7 @@ fn digest(object: &Map<String, Value>, views: &BTreeMap<&str, TensorView<'_>>) -
         }
         hasher.update(view.data());
     }
-    let digest = hasher.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize())
 }
 
 fn tensor(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor> {

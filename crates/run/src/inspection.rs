@@ -1,8 +1,6 @@
 //! `inspection.json`: what the page shows of a trained network beyond its scores.
 
-use std::fmt::Write as _;
-
-use lenet_files::{Error, Result};
+use lenet_files::{Error, Result, hex};
 use serde::{Deserialize, Serialize};
 
 use crate::json;
@@ -118,12 +116,7 @@ pub struct Pixels(pub Vec<u8>);
 
 impl From<Pixels> for String {
     fn from(pixels: Pixels) -> Self {
-        let mut text = String::with_capacity(2 * pixels.0.len());
-        for pixel in pixels.0 {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{pixel:02x}");
-        }
-        text
+        hex(&pixels.0)
     }
 }
 

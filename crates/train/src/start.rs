@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
-use lenet_data::Sha256;
+use lenet_data::sha256;
 use lenet_files::{Error, Result};
 use lenet_model::{LeNet5, Weights, pretrained};
 use lenet_picture::Normalization;
@@ -40,7 +40,7 @@ impl Start {
     pub fn load(from: &str) -> Result<Self> {
         let path = (from != Config::BUILT_IN).then_some(Path::new(from));
         let weights = read_weights(path, &Device::Cpu)?;
-        let sha256 = Sha256::of(&weights.to_bytes()?).to_string();
+        let sha256 = sha256(&weights.to_bytes()?);
         Ok(Self { weights, sha256 })
     }
 

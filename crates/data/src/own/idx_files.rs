@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::entries::{Entry, MAX_BYTES, single};
 use super::{Found, Numbered};
-use crate::{Error, Reading, Result, Sha256, gzip, idx};
+use crate::{Error, Reading, Result, gzip, idx, sha256};
 
 /// Reads the images and labels of a folder that has files with the names of IDX files; none if it has
 /// no such file.
@@ -128,5 +128,5 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<String>)> {
         return Ok((bytes, None));
     }
     let content = gzip::decode(&bytes, claimed).map_err(|error| error.at(path))?;
-    Ok((content, Some(Sha256::of(&bytes).to_string())))
+    Ok((content, Some(sha256(&bytes))))
 }

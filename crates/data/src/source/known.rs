@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::registry::{DatasetSpec, FileSpec, Known};
-use crate::{Error, Result, Sha256, Splits, archive};
+use crate::{Error, Result, Splits, archive, sha256};
 
 /// A stored file may exceed its genuine size by this many bytes before it is not read at all:
 /// compression adds to noise, and an error message counts the bytes that are too many.
@@ -46,7 +46,7 @@ pub(super) fn load(
 pub(super) fn sha256_of(file: &FileSpec, content: &[u8]) -> String {
     match file.digest {
         Known::Sha256(digest) => digest.to_owned(),
-        _ => Sha256::of(content).to_string(),
+        _ => sha256(content),
     }
 }
 

@@ -8,7 +8,13 @@ use std::path::Path;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use flate2::{Compression, Crc};
 use lenet_data::registry::Known;
-use lenet_data::{DatasetSpec, FileSpec, Md5, Search, Sha256};
+use lenet_data::{DatasetSpec, FileSpec, Origin, Reading, Search, Source, Splits, md5, sha256};
+
+/// A data set of the registry, and where it was.
+pub fn load(spec: &'static DatasetSpec, search: &Search) -> lenet_files::Result<(Splits, Origin)> {
+    let loaded = Source::Known(spec).load(search, Reading::default())?;
+    Ok((loaded.splits, loaded.origin))
+}
 
 /// A search in only this folder.
 pub fn only(folder: &Path) -> Search {
@@ -133,11 +139,9 @@ pub fn miniature(name: &str) -> Miniature {
             name: real.files[index].name,
             bytes: bytes.len(),
             digest: match real.files[index].digest {
-                Known::Sha256(_) => Known::Sha256(leak(Sha256::of(bytes).to_string())),
-                Known::GzipSha256(_) => {
-                    Known::GzipSha256(leak(Sha256::of(&gzip(bytes)).to_string()))
-                }
-                Known::GzipMd5(_) => Known::GzipMd5(leak(Md5::of(&gzip(bytes)).to_string())),
+                Known::Sha256(_) => Known::Sha256(leak(sha256(bytes))),
+                Known::GzipSha256(_) => Known::GzipSha256(leak(sha256(&gzip(bytes)))),
+                Known::GzipMd5(_) => Known::GzipMd5(leak(md5(&gzip(bytes)))),
             },
         }
     };

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use lenet_data::{Reading, Search, Source, load};
+use lenet_data::{Reading, Search, Source};
 use lenet_fuzz::fuzz;
 
-use crate::common::{archive, gzip, images, labels, miniature, only};
+use crate::common::{archive, gzip, images, labels, load, miniature, only};
 
 /// What reading a path comes to.
 fn read(path: &Path) -> String {

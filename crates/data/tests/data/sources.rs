@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lenet_data::registry::mnist;
-use lenet_data::{Dataset, DatasetSpec, Origin, Search, embedded, load, locate};
+use lenet_data::{Dataset, DatasetSpec, Origin, Search, embedded, locate};
 use lenet_files::Kind;
 
-use crate::common::{gzip, only};
+use crate::common::{gzip, load, only};
 
 const NAMES: [&str; 4] = [
     "train-images-idx3-ubyte",

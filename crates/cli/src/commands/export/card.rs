@@ -1,6 +1,6 @@
 //! What the model card says besides the network.
 
-use lenet_data::{Source, registry};
+use lenet_data::Source;
 use lenet_export::{Card, CardDataset, Figures};
 use lenet_model::Weights;
 use lenet_run::{name, read_summary};
@@ -86,9 +86,10 @@ fn summary(arguments: &Export) -> Outcome<Option<Figures>> {
 }
 
 fn described(source: &Source) -> CardDataset {
-    let spec = registry::ALL
-        .iter()
-        .find(|spec| spec.name == source.name().as_str());
+    let spec = match source {
+        Source::Known(spec) => Some(spec),
+        Source::Own(_) => None,
+    };
     CardDataset {
         title: source.title(),
         hub: spec.and_then(|spec| spec.hub).map(str::to_owned),

@@ -12,12 +12,12 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lenet_data::DatasetSpec;
 use lenet_data::download::{Options, Progress, download};
-use lenet_data::{DatasetSpec, load};
 use lenet_files::{Kind, Result};
 use server::{Asked, Server, closed};
 
-use crate::common::{Miniature, archive, gzip, miniature, only};
+use crate::common::{Miniature, archive, gzip, load, miniature, only};
 
 static MNIST: LazyLock<Miniature> = LazyLock::new(|| miniature("mnist"));
 static LETTERS: LazyLock<Miniature> = LazyLock::new(|| miniature("emnist-letters"));

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use lenet_data::registry::{ALL, Known};
 use lenet_data::{
-    Dataset, DatasetSpec, FileSpec, Origin, Reading, Search, Sha256, Source, gzip as gz, load,
+    Dataset, DatasetSpec, FileSpec, Origin, Reading, Search, Source, gzip as gz, sha256,
 };
 
-use crate::common::{COUNTS, Miniature, archive, class, gzip, miniature, only, pixel};
+use crate::common::{COUNTS, Miniature, archive, class, gzip, load, miniature, only, pixel};
 
 #[test]
 fn the_table_is_complete_and_consistent() {
@@ -74,7 +74,7 @@ fn assert_loads(miniature: &Miniature, search: &Search, folder: &Path) {
     // What goes into checkpoints: the digest of each decompressed file, whichever is published.
     assert_eq!(loaded.sha256.len(), 4);
     for (file, content) in std::iter::zip(&spec.files, &miniature.files) {
-        assert_eq!(loaded.sha256[file.name], Sha256::of(content).to_string());
+        assert_eq!(loaded.sha256[file.name], sha256(content));
     }
 }
 
@@ -222,7 +222,7 @@ fn genuine_letters_are_upright() {
         FileSpec {
             name: real.files[index].name,
             bytes: gz::decode(&packed, 1 << 20).unwrap().len(),
-            digest: Known::GzipSha256(Sha256::of(&packed).to_string().leak()),
+            digest: Known::GzipSha256(sha256(&packed).leak()),
         }
     };
     let spec = Box::leak(Box::new(DatasetSpec {
