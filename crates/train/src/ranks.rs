@@ -1,6 +1,6 @@
 //! Processes that share a training: what they must have in common.
 
-use lenet_data::Sha256;
+use lenet_data::sha256;
 use lenet_engine::engine::Precision;
 use lenet_engine::{Exchange, Isa};
 use lenet_files::{Error, Kind, Result};
@@ -72,7 +72,7 @@ pub(crate) fn check_parameters(
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::of(bytes).to_string()[..16].to_owned()
+    sha256(bytes)[..16].to_owned()
 }
 
 /// Compares a text of at most 16 bytes with those of the other processes.
