@@ -127,8 +127,8 @@ impl Ranks {
         let threads = set_threads(hardware.threads.or(default))?;
         if here > 1 && threads > cores && self.rank() == 0 {
             warn!(
-                "{here} processes of {threads} threads on this machine have {cores} cores each: they \
-                 will wait for each other"
+                "{here} processes with {threads} threads each, and {cores} of this machine's cores for \
+                 each: they will wait for each other"
             );
         }
         Ok((self.share(hardware.backend(), hardware)?, threads))

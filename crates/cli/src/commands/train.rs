@@ -101,6 +101,8 @@ fn run_among(ranks: &Ranks, arguments: &Train, verbosity: &Verbosity) -> Outcome
     };
     if let Source::Known(spec) = &source
         && locate(spec, &search).is_err()
+        // Several processes would write the same files.
+        && context.backend.exchange().is_none()
         && (arguments.download || is_answered_yes(spec))
     {
         let options = Options::default();
