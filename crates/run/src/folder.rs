@@ -266,7 +266,8 @@ impl RunFolder {
         self.write_json(name::SUMMARY, serde_json::to_vec_pretty(summary))
     }
 
-    /// Removes what is not to be kept of a finished run; files that are not lenet's own stay.
+    /// Removes what is not to be kept of a finished run; files that are not lenet's own stay, and
+    /// checkpoints that this process neither wrote nor [found whole](Self::note_whole).
     ///
     /// # Errors
     /// [`Kind::Io`] if a file cannot be removed.
@@ -276,7 +277,8 @@ impl RunFolder {
             Keep::Model => &[name::WEIGHTS],
             Keep::Result => &[],
         };
-        for (steps, _) in self.checkpoints()? {
+        let whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        for &steps in &*whole {
             self.remove(&checkpoint_path(steps))?;
         }
         // Not if the user has put something there.

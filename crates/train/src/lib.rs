@@ -106,7 +106,7 @@ pub use out_of_fold::out_of_fold;
 pub use progress::{Best, Progress};
 pub use ranks::meet;
 pub use recipe::{Draft, RECIPES, Recipe, SMALL, small_epochs};
-pub use run::{Images, Run, Setup, assist};
+pub use run::{Images, Run, Setup, assist, note_whole_checkpoints};
 pub use schedule::Schedule;
 pub use start::{Start, read_weights};
 pub use sweep::{Sweep, Trial};

@@ -441,6 +441,29 @@ fn chosen_weights(model: &LeNet5, progress: &Progress, metadata: &Metadata) -> R
     Weights { model, metadata }.to_bytes()
 }
 
+/// Notes which checkpoints of a folder are whole. The others are not the run's.
+///
+/// # Errors
+/// [`Kind::Io`] if their folder cannot be read.
+pub fn note_whole_checkpoints(folder: &RunFolder) -> Result<()> {
+    for (steps, path) in folder.checkpoints()? {
+        if read_checkpoint(steps, &path).is_ok() {
+            folder.note_whole(steps);
+        }
+    }
+    Ok(())
+}
+
+/// A checkpoint that is whole, of the steps that its name says.
+fn read_checkpoint(steps: u64, path: &Path) -> Result<Vec<u8>> {
+    let bytes = lenet_files::read(path, MAX_FILE_BYTES)?;
+    if checkpoint::steps(&bytes)? != steps {
+        let message = "a checkpoint of other steps than its name says";
+        return Err(Error::input(message));
+    }
+    Ok(bytes)
+}
+
 /// Sets the model to the newest checkpoint that is whole, and returns its progress. Damaged ones are
 /// warned of and skipped.
 fn newest_checkpoint(
@@ -457,12 +480,7 @@ fn newest_checkpoint(
     }
     let (mut newest, mut reasons) = (None, String::new());
     for (steps, path) in checkpoints {
-        let read = lenet_files::read(&path, MAX_FILE_BYTES).and_then(|bytes| {
-            if checkpoint::steps(&bytes)? != steps {
-                return Err(Error::input(
-                    "a checkpoint of other steps than its name says",
-                ));
-            }
+        let read = read_checkpoint(steps, &path).and_then(|bytes| {
             if newest.is_none() {
                 newest = Some(checkpoint::decode(&bytes, model, identity, other)?);
             }

@@ -41,6 +41,7 @@ pub fn run(arguments: &Reproduce, verbosity: &Verbosity) -> Outcome {
     let source = recorded_source(&resolved.config.dataset, Some(&arguments.run))?;
     let reading = Reading {
         pictures: resolved.config.pictures,
+        transposed: resolved.config.transposed,
         ..Reading::default()
     };
     let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;

@@ -61,13 +61,19 @@ pub fn run(arguments: &Sweep) -> Outcome {
     let mut fitted = Vec::new();
     for (trial, resolved) in resolved {
         let config = &resolved.config;
-        let pictures = config.pictures;
-        let data = match sets.entry((config.dataset.clone(), pictures.map(Preparation::name))) {
+        let (pictures, transposed) = (config.pictures, config.transposed);
+        let key = (
+            config.dataset.clone(),
+            pictures.map(Preparation::name),
+            transposed,
+        );
+        let data = match sets.entry(key) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let source = Source::parse(config.dataset.as_ref())?;
                 let reading = Reading {
                     pictures,
+                    transposed,
                     ..Reading::default()
                 };
                 let loaded = source.load(&search, reading)?;

@@ -17,6 +17,7 @@ use lenet_run::{
 };
 use lenet_train::{
     Backend, Config, Ending, Images, OtherTraining, Run, Setup, TensorBoard, assist, meet,
+    note_whole_checkpoints,
 };
 use serde::Serialize;
 use tracing::subscriber::NoSubscriber;
@@ -254,6 +255,8 @@ pub fn train(
 pub fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
     if keep == Keep::All {
         draw(folder);
+    } else {
+        note_whole_checkpoints(folder)?;
     }
     Ok(folder.keep(keep)?)
 }

@@ -147,6 +147,10 @@ fn images_that_were_turned_are_turned_for_the_run_and_its_network() {
     let summary = read_json(&root.join("run/summary.json"));
     let evaluated = &json(root, "eval --model run")[0];
     assert_eq!(evaluated["loss"], summary["test"]["loss"]);
+    assert_eq!(
+        succeeds(root, "reproduce run --quiet"),
+        "identical, bit for bit\n"
+    );
     fs::remove_file(root.join("run/summary.json")).unwrap();
     succeeds(root, "train --quiet --resume run");
 }

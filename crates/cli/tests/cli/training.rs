@@ -90,12 +90,16 @@ fn a_command_given_again_continues() {
     assert!(!root.join("r/checkpoint").exists() && !root.join("r/report.html").exists());
     let message = fails(root, &format!("{command} --seed 1"), 2);
     contains_all(&message, &["\"r\"", "another configuration"]);
+    // One that does not verify is not the run's.
+    fs::create_dir(root.join("r/checkpoint")).unwrap();
+    fs::write(root.join("r/checkpoint/step-0000000099.safetensors"), "x").unwrap();
     result("--keep result");
     let files = fs::read_dir(root.join("r")).unwrap();
     let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
     names.sort();
     let kept = [
         "LOCK",
+        "checkpoint",
         "config.toml",
         "environment.json",
         "results.csv",
