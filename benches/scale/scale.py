@@ -90,7 +90,7 @@ def collectives():
 def plot(node, path):
     import matplotlib
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "lenet"
+    matplotlib.rcParams.update({"svg.hashsalt": "lenet", "svg.fonttype": "none"})
     import matplotlib.pyplot as plt
     panels = [("128 images a step, exact", "exact", lambda p: 128), ("8,192 images a step, sum", "sum", lambda p: 8192),
               ("1,024 images a node and step, sum", "sum", lambda p: 1024 * p)]
