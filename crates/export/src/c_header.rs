@@ -18,11 +18,8 @@ pub fn c_header(quantized: &Quantized) -> String {
     };
     let classes = metadata.class_names.len();
     let rom: usize = layers.iter().map(rom).sum();
-    let names: Vec<String> = metadata
-        .class_names
-        .iter()
-        .map(|name| format!("\"{}\"", escaped(name)))
-        .collect();
+    let names = metadata.class_names.iter();
+    let names: Vec<_> = names.map(|name| format!("\"{}\"", escaped(name))).collect();
     let mut constants = format!(
         "static const char *const lenet5_class_names[LENET5_CLASSES] = {{\n    {}\n}};\n",
         names.join(",\n    ")
@@ -31,12 +28,10 @@ pub fn c_header(quantized: &Quantized) -> String {
         write_layer(&mut constants, layer);
     }
     // The names come last: they may hold what looks like a placeholder.
+    let pictures = metadata.preparation.unwrap_or_default().about();
     include_str!("lenet5.h")
         .replace("@VERSION@", env!("CARGO_PKG_VERSION"))
-        .replace(
-            "@PICTURES@",
-            metadata.preparation.unwrap_or_default().about(),
-        )
+        .replace("@PICTURES@", pictures)
         .replace("@ROM@", &rom.to_string())
         .replace("@CLASSES@", &classes.to_string())
         .replace("@SIDE@", &side.to_string())

@@ -28,19 +28,17 @@ impl Graph {
         inputs: &[&str],
         attributes: &[(&str, Attribute<'_>)],
     ) -> String {
-        let attribute = |&(name, value): &(&str, Attribute<'_>)| match value {
-            Attribute::Int(value) => AttributeProto {
+        let attribute = |&(name, value): &(&str, Attribute<'_>)| {
+            let (i, ints, kind) = match value {
+                Attribute::Int(value) => (Some(value), Vec::new(), 2),
+                Attribute::Ints(values) => (None, values.to_vec(), 7),
+            };
+            AttributeProto {
                 name: name.to_owned(),
-                i: Some(value),
-                r#type: 2,
-                ..AttributeProto::default()
-            },
-            Attribute::Ints(values) => AttributeProto {
-                name: name.to_owned(),
-                ints: values.to_vec(),
-                r#type: 7,
-                ..AttributeProto::default()
-            },
+                i,
+                ints,
+                r#type: kind,
+            }
         };
         self.nodes.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),

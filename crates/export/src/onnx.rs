@@ -151,14 +151,9 @@ fn int8_conv(
 ) -> Result<String> {
     let [weight, bias] = int8_parameters(graph, layer);
     let x = conv(graph, architecture, layer.name, [x, &weight, &bias]);
-    let (x, activated) = int8_activation(graph, architecture, layer, &x)?;
+    let x = int8_activation(graph, architecture, layer, &x)?;
     let x = pool(graph, pooled, &x);
-    Ok(quantized_as(
-        graph,
-        pooled,
-        layer.pooled.unwrap_or(activated),
-        &x,
-    ))
+    Ok(quantized_as(graph, pooled, layer.outgoing(), &x))
 }
 
 fn int8_linear(
@@ -169,7 +164,7 @@ fn int8_linear(
 ) -> Result<String> {
     let [weight, bias] = int8_parameters(graph, layer);
     let x = linear(graph, layer.name, [x, &weight, &bias]);
-    Ok(int8_activation(graph, architecture, layer, &x)?.0)
+    int8_activation(graph, architecture, layer, &x)
 }
 
 /// The activation of a layer, and the quantisation of its values.
@@ -178,7 +173,7 @@ fn int8_activation(
     architecture: &Architecture,
     layer: &Layer,
     x: &str,
-) -> Result<(String, Affine)> {
+) -> Result<String> {
     let (x, after) = match layer.output {
         Output::Relu(after) => (x.to_owned(), after),
         Output::Tanh { before, after } => (quantized_as(graph, layer.name, before, x), after),
@@ -186,7 +181,7 @@ fn int8_activation(
     };
     let x = activation(graph, architecture.activation, layer.name, &x);
     let name = format!("{}.{}", layer.name, architecture.activation);
-    Ok((quantized_as(graph, &name, after, &x), after))
+    Ok(quantized_as(graph, &name, after, &x))
 }
 
 /// Rounds a value to int8 and back.

@@ -74,6 +74,19 @@ impl Layer {
         let scales = self.weight_scales.iter();
         scales.map(|scale| self.input.scale * scale).collect()
     }
+
+    /// The numbers of the next layer's input.
+    pub fn outgoing(&self) -> Affine {
+        self.pooled.unwrap_or(self.activated())
+    }
+
+    /// The numbers after the activation.
+    fn activated(&self) -> Affine {
+        match self.output {
+            Output::Relu(after) | Output::Tanh { after, .. } => after,
+            Output::Logits => Affine::UNIT,
+        }
+    }
 }
 
 /// LeNet-5 in integers of 8 bits.
@@ -112,30 +125,20 @@ impl Quantized {
         let on_cpu = on_cpu(&weights.model)?;
         let outgoing = |ranges: Ranges| {
             let (before, after) = (ranges.before.affine(), ranges.after.affine());
-            Outgoing {
-                output: match metadata.architecture.activation {
-                    Activation::Relu => Output::Relu(after),
-                    Activation::Tanh => Output::Tanh { before, after },
-                },
-                pooled: ranges.pooled.map(Range::affine),
-                affine: ranges.pooled.map_or(after, Range::affine),
-            }
+            let output = match metadata.architecture.activation {
+                Activation::Relu => Output::Relu(after),
+                Activation::Tanh => Output::Tanh { before, after },
+            };
+            (output, ranges.pooled.map(Range::affine))
         };
         let [conv1, conv2, fc1, fc2] = ranges(&on_cpu, &images)?.map(outgoing);
-        let logits = Outgoing {
-            output: Output::Logits,
-            pooled: None,
-            affine: Affine::UNIT,
-        };
-        let input = pixels(&metadata);
         let layer = |name, input, outgoing| layer(&on_cpu, name, input, outgoing);
-        let mut layers = [
-            layer("conv1", input, &conv1)?,
-            layer("conv2", conv1.affine, &conv2)?,
-            layer("fc1", conv2.affine, &fc1)?,
-            layer("fc2", fc1.affine, &fc2)?,
-            layer("fc3", fc2.affine, &logits)?,
-        ];
+        let conv1 = layer("conv1", pixels(&metadata), conv1)?;
+        let conv2 = layer("conv2", conv1.outgoing(), conv2)?;
+        let fc1 = layer("fc1", conv2.outgoing(), fc1)?;
+        let fc2 = layer("fc2", fc1.outgoing(), fc2)?;
+        let fc3 = layer("fc3", fc2.outgoing(), (Output::Logits, None))?;
+        let mut layers = [conv1, conv2, fc1, fc2, fc3];
         absorb_mean(&mut layers[0], &metadata);
         for layer in &mut layers {
             layer.plan = Plan::new(layer);
@@ -160,14 +163,6 @@ impl Affine {
         scale: 1.,
         zero_point: 0,
     };
-}
-
-/// The output of a layer.
-struct Outgoing {
-    output: Output,
-    pooled: Option<Affine>,
-    /// The quantisation of the next layer's input.
-    affine: Affine,
 }
 
 /// Pixels 0 to 255 as -128 to 127; the real numbers are those after normalisation.
@@ -200,7 +195,12 @@ fn on_cpu(model: &LeNet5) -> Result<LeNet5> {
 }
 
 /// A layer's parameters in integers.
-fn layer(model: &LeNet5, name: &'static str, input: Affine, outgoing: &Outgoing) -> Result<Layer> {
+fn layer(
+    model: &LeNet5,
+    name: &'static str,
+    input: Affine,
+    (output, pooled): (Output, Option<Affine>),
+) -> Result<Layer> {
     let parameter = |suffix: &str| {
         let found = model.parameters().get(&format!("{name}.{suffix}"));
         found.ok_or_else(|| Error::internal(format!("no parameter {name}.{suffix}")))
@@ -217,8 +217,8 @@ fn layer(model: &LeNet5, name: &'static str, input: Affine, outgoing: &Outgoing)
         weight_scales: Vec::with_capacity(biases.len()),
         bias: Vec::with_capacity(biases.len()),
         input,
-        output: outgoing.output,
-        pooled: outgoing.pooled,
+        output,
+        pooled,
         plan: Plan::default(),
     };
     for (weights, bias) in std::iter::zip(values.chunks(fan_in), biases) {

@@ -51,17 +51,10 @@ impl Scale {
 
     /// The colour of a value; of NaN that of zero.
     pub(crate) fn colour(&self, value: f64) -> Colour {
-        let share = if value.is_nan() {
-            0.0
-        } else {
-            value / self.largest
-        };
-        let place = if self.is_signed {
-            0.5 + 0.5 * share
-        } else {
-            share
-        };
-        Colour::ramp(self.stops(), place)
+        let share = if value.is_nan() { 0.0 } else { value };
+        let share = share / self.largest;
+        let signed = 0.5 + 0.5 * share;
+        Colour::ramp(self.stops(), if self.is_signed { signed } else { share })
     }
 }
 

@@ -62,9 +62,8 @@ pub(crate) fn chart(quantity: Quantity, runs: &[(String, Records)]) -> Picture {
     frame.draw(&mut picture, names, ["", quantity.unit()]);
     if !series.iter().any(|series| drawn(&series)) {
         let message = "No run has such values";
-        picture
-            .text(frame.centre(), 14.0, Anchor::Middle, message)
-            .fill = Colour::FAINT_INK;
+        let text = picture.text(frame.centre(), 14.0, Anchor::Middle, message);
+        text.fill = Colour::FAINT_INK;
         return picture;
     }
     // The lines that lead to the names are beneath the curves.
@@ -83,10 +82,9 @@ fn write_names(picture: &mut Picture, frame: &Frame, series: &[Series]) {
         let mut values = series.values.iter().rev();
         values.find_map(|(epoch, value)| Some((frame.x(f64::from(*epoch)), frame.y((*value)?))))
     };
-    let mut ends: Vec<_> = series
-        .iter()
-        .filter_map(|series| Some((end(series)?, series)))
-        .collect();
+    let ends = series.iter();
+    let ends = ends.filter_map(|series| Some((end(series)?, series)));
+    let mut ends: Vec<_> = ends.collect();
     // From top to bottom, so that names keep the order of their lines.
     ends.sort_by(|((_, a), _), ((_, b), _)| a.total_cmp(b));
     let wanted: Vec<f64> = ends.iter().map(|((_, y), _)| *y).collect();

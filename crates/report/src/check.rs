@@ -1,14 +1,14 @@
 //! The page that shows what is suspicious about a data set.
 
-use lenet_files::Result;
 use lenet_run::Pixels;
-use minijinja::context;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use crate::bitmap;
-use crate::page::render;
+use crate::page::{record, render};
 
 /// What is shown of a data set.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Check {
     /// The heading of the page.
     pub title: String,
@@ -19,20 +19,21 @@ pub struct Check {
 }
 
 /// Images with the same fault.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Section {
     /// The fault.
-    pub heading: String,
+    pub heading: &'static str,
     /// What it means, and what to do.
-    pub lead: String,
+    pub lead: &'static str,
     /// The images.
     pub images: Vec<Shown>,
 }
 
 /// An image with two lines.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Shown {
     /// Its pixels.
+    #[serde(rename = "image", serialize_with = "as_image")]
     pub pixels: Pixels,
     /// A term and its value each.
     pub lines: [(&'static str, String); 2],
@@ -44,33 +45,11 @@ pub struct Shown {
 ///
 /// # Errors
 /// An internal one, if a template is wrong.
-pub fn check_page(check: &Check) -> Result<String> {
-    let image = |shown: &Shown| -> Result<_> {
-        let lines = shown
-            .lines
-            .iter()
-            .map(|(term, value)| context! { term => *term, value => value.as_str() });
-        Ok(context! {
-            image => bitmap::image(&shown.pixels)?,
-            lines => lines.collect::<Vec<_>>(),
-            note => shown.note.as_str(),
-        })
-    };
-    let section = |section: &Section| -> Result<_> {
-        let images = section.images.iter().map(image);
-        Ok(context! {
-            heading => section.heading.as_str(),
-            lead => section.lead.as_str(),
-            images => images.collect::<Result<Vec<_>>>()?,
-        })
-    };
-    let sections = check.sections.iter().map(section);
-    render(
-        "check.html",
-        context! {
-            title => check.title.as_str(),
-            lines => check.lines.clone(),
-            sections => sections.collect::<Result<Vec<_>>>()?,
-        },
-    )
+pub fn check_page(check: &Check) -> lenet_files::Result<String> {
+    render("check.html", record(check))
+}
+
+fn as_image<S: Serializer>(pixels: &Pixels, serializer: S) -> Result<S::Ok, S::Error> {
+    let image = bitmap::image(pixels).map_err(S::Error::custom)?;
+    serializer.serialize_str(&image)
 }

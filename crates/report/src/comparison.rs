@@ -159,42 +159,15 @@ impl Comparison {
     /// results, empty where there are none.
     pub fn table(&self) -> Vec<Vec<String>> {
         let (differing, _) = compare(&self.settings);
-        let results = [
-            "epochs",
-            "best_epoch",
-            "validation_loss",
-            "validation_accuracy",
-            "test_loss",
-            "test_accuracy",
-            "test_errors",
-            "test_images",
-            "parameters",
-            "train_seconds",
-            "images_per_second",
-        ];
         let settings = differing.iter().map(|(name, _)| *name);
-        let heading = ["run", "folder"].into_iter().chain(settings).chain(results);
+        let heading = ["run", "folder"].into_iter().chain(settings);
+        let heading = heading.chain(RESULTS.map(|(name, _)| name));
         let mut rows = vec![heading.map(str::to_owned).collect::<Vec<_>>()];
         for (at, (name, run)) in self.runs.iter().enumerate() {
             let mut row = vec![name.clone(), run.path.display().to_string()];
-            let values = differing
-                .iter()
-                .map(|(_, values)| values[at].unwrap_or_default());
-            row.extend(values.map(str::to_owned));
-            let validation = run.validation();
-            let summary = run.summary.as_ref();
-            let test = summary.map(|summary| summary.test);
-            row.push(trained(run).to_string());
-            row.push(cell(run.best_epoch()));
-            row.push(cell(validation.map(|scores| scores.loss)));
-            row.push(cell(validation.map(|scores| scores.accuracy)));
-            row.push(cell(test.and_then(|test| test.loss)));
-            row.push(cell(test.and_then(|test| test.accuracy)));
-            row.push(cell(test.map(|test| test.errors)));
-            row.push(cell(test.map(|test| test.count)));
-            row.push(cell(summary.map(|summary| summary.parameters)));
-            row.push(cell(summary.map(|summary| summary.train_seconds)));
-            row.push(cell(summary.map(|summary| summary.images_per_second)));
+            let values = differing.iter().map(|(_, values)| values[at]);
+            row.extend(values.map(|value| value.unwrap_or_default().to_owned()));
+            row.extend(RESULTS.map(|(_, result)| result(run).unwrap_or_default()));
             rows.push(row);
         }
         rows
@@ -210,10 +183,8 @@ impl Comparison {
                 groups.len() - 1
             });
             // Equal seeds give equal results: a second run of one is no further measurement.
-            if groups[group]
-                .iter()
-                .all(|other| self.seed(*other) != self.seed(run))
-            {
+            let mut others = groups[group].iter();
+            if others.all(|other| self.seed(*other) != self.seed(run)) {
                 groups[group].push(run);
             }
         }
@@ -221,15 +192,10 @@ impl Comparison {
         let labels = crate::settings::labels(&firsts);
         let first = groups.first().cloned().unwrap_or_default();
         let group = |(at, runs): (usize, Vec<usize>)| {
-            let of = |figure: fn(&Records) -> Option<f64>| {
-                runs.iter()
-                    .filter_map(|run| figure(&self.runs[*run].1))
-                    .collect()
-            };
+            let of = |figure: fn(&Records) -> Option<f64>| self.figures(&runs, figure);
             let difference = |run: &usize| {
-                let other = first
-                    .iter()
-                    .find(|other| self.seed(**other) == self.seed(*run))?;
+                let mut others = first.iter();
+                let other = others.find(|other| self.seed(**other) == self.seed(*run))?;
                 Some(tested(&self.runs[*run].1)? - tested(&self.runs[*other].1)?)
             };
             let differences: Vec<f64> = runs.iter().filter_map(difference).collect();
@@ -242,7 +208,7 @@ impl Comparison {
                 },
                 validation: of(|run| Some(100. * run.validation()?.accuracy)),
                 test: of(tested),
-                train_seconds: of(|run| Some(run.summary.as_ref()?.train_seconds)),
+                train_seconds: of(|run| Some(summary(run)?.train_seconds)),
                 difference: Interval::of(&differences).filter(|_| at > 0),
                 runs,
             }
@@ -261,11 +227,8 @@ impl Comparison {
             return (0..self.runs.len()).collect();
         }
         let score = |group: &Group| {
-            let values = if group.validation.is_empty() {
-                &group.test
-            } else {
-                &group.validation
-            };
+            let validation = Some(&group.validation).filter(|values| !values.is_empty());
+            let values = validation.unwrap_or(&group.test);
             // Places after the decimal point that matter, as an integer, which has an order.
             (1e6 * values.iter().sum::<f64>() / values.len().max(1) as f64) as i64
         };
@@ -274,37 +237,62 @@ impl Comparison {
         best.iter().take(DRAWN).map(|group| group.runs[0]).collect()
     }
 
+    /// A figure of those of these runs that have it.
+    fn figures(&self, runs: &[usize], figure: fn(&Records) -> Option<f64>) -> Vec<f64> {
+        let all = runs.iter().map(|run| &self.runs[*run].1);
+        all.filter_map(figure).collect()
+    }
+
     /// A row of the table over seeds.
     fn over_seeds(&self, group: &Group) -> Value {
-        let finished = |figure: fn(&Summary) -> f64| -> Vec<f64> {
-            let summaries = group
-                .runs
-                .iter()
-                .filter_map(|run| self.runs[*run].1.summary.as_ref());
-            summaries.map(figure).collect()
-        };
+        let errors = self.figures(&group.runs, |run| Some(summary(run)?.test.errors as f64));
+        let speeds = self.figures(&group.runs, |run| Some(summary(run)?.images_per_second));
         Value::from(vec![
             group.name.clone(),
             group.runs.len().to_string(),
             spread(&group.validation, 2, " %"),
             spread(&group.test, 2, " %"),
-            group
-                .difference
-                .map_or(NONE.to_owned(), |difference| difference.to_string()),
-            spread(&finished(|summary| summary.test.errors as f64), 1, ""),
+            (group.difference).map_or(NONE.to_owned(), |difference| difference.to_string()),
+            spread(&errors, 1, ""),
             spread(&group.train_seconds, 2, ""),
-            spread(&finished(|summary| summary.images_per_second), 0, ""),
+            spread(&speeds, 0, ""),
         ])
     }
 }
 
 /// The test accuracy in per cent.
 fn tested(run: &Records) -> Option<f64> {
-    Some(100. * run.summary.as_ref()?.test.accuracy?)
+    Some(100. * summary(run)?.test.accuracy?)
 }
 
-fn cell(value: Option<impl ToString>) -> String {
-    value.map_or_else(String::new, |value| value.to_string())
+/// A result's name, and its value if the run has it.
+type Figure = (&'static str, fn(&Records) -> Option<String>);
+
+/// The results in [`Comparison::table`].
+const RESULTS: [Figure; 11] = [
+    ("epochs", |run| text(trained(run))),
+    ("best_epoch", |run| text(run.best_epoch()?)),
+    ("validation_loss", |run| text(run.validation()?.loss)),
+    ("validation_accuracy", |run| {
+        text(run.validation()?.accuracy)
+    }),
+    ("test_loss", |run| text(summary(run)?.test.loss?)),
+    ("test_accuracy", |run| text(summary(run)?.test.accuracy?)),
+    ("test_errors", |run| text(summary(run)?.test.errors)),
+    ("test_images", |run| text(summary(run)?.test.count)),
+    ("parameters", |run| text(summary(run)?.parameters)),
+    ("train_seconds", |run| text(summary(run)?.train_seconds)),
+    ("images_per_second", |run| {
+        text(summary(run)?.images_per_second)
+    }),
+];
+
+fn summary(run: &Records) -> Option<&Summary> {
+    run.summary.as_ref()
+}
+
+fn text(value: impl ToString) -> Option<String> {
+    Some(value.to_string())
 }
 
 /// A setting that all runs have, and its value.

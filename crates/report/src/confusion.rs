@@ -1,7 +1,7 @@
 //! The confusion matrix as a heat map.
 
 use crate::colour::Colour;
-use crate::format::shortened;
+use crate::format::{class_name, shortened};
 use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
 use crate::png::text_width;
 
@@ -34,9 +34,7 @@ const MARGIN: f64 = 24.0;
 pub fn confusion_matrix(matrix: &[Vec<u64>], class_names: &[String], title: &str) -> Picture {
     let layout = Layout::new(Counts::new(matrix), class_names, title);
     let mut picture = Picture::new(layout.width, layout.height, title);
-    picture
-        .text((MARGIN, 34.0), 18.0, Anchor::Start, title)
-        .weight = Weight::SemiBold;
+    picture.heading((MARGIN, 34.0), 18.0, title);
     layout.draw_cells(&mut picture);
     layout.draw_labels(&mut picture);
     layout.draw_scales(&mut picture);
@@ -121,12 +119,8 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn new(counts: Counts<'a>, class_names: &[String], title: &str) -> Self {
         let classes = counts.classes();
-        let names: Vec<String> = (0..classes)
-            .map(|class| match class_names.get(class) {
-                Some(name) => shortened(name, LONGEST_NAME),
-                None => class.to_string(),
-            })
-            .collect();
+        let name = |class| shortened(&class_name(class_names, class), LONGEST_NAME);
+        let names: Vec<String> = (0..classes).map(name).collect();
         let cell = match classes {
             0..=12 => 54.0,
             13..=66 => (720.0 / classes as f64).floor().max(16.0),

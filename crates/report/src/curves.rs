@@ -15,9 +15,7 @@ pub fn curves(epochs: &[Epoch], best_epoch: Option<u32>, title: &str) -> Picture
     const HEADING: f64 = 44.0;
     let size = Size::FULL;
     let mut picture = Picture::new(2.0 * size.width, HEADING + size.height, title);
-    picture
-        .text((Frame::LEFT, 32.0), 18.0, Anchor::Start, title)
-        .weight = Weight::SemiBold;
+    picture.heading((Frame::LEFT, 32.0), 18.0, title);
     for (quantity, x) in [(Quantity::Loss, 0.0), (Quantity::Accuracy, size.width)] {
         picture.place(panel(quantity, epochs, best_epoch, size), (x, HEADING));
     }

@@ -31,6 +31,11 @@ pub(crate) fn shortened(name: &str, most: usize) -> String {
     name.chars().take(most - 1).chain(['…']).collect()
 }
 
+/// A class without a name is called by its number.
+pub(crate) fn class_name(names: &[String], class: usize) -> String {
+    names.get(class).cloned().unwrap_or(class.to_string())
+}
+
 /// `1 thread`, `2 threads`.
 pub(crate) fn plural(value: u64, noun: &str) -> String {
     let ending = if value == 1 { "" } else { "s" };

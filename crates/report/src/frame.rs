@@ -2,7 +2,7 @@
 
 use crate::axis::Axis;
 use crate::colour::Colour;
-use crate::picture::{Anchor, CAP_HEIGHT, Picture, Weight};
+use crate::picture::{Anchor, CAP_HEIGHT, Picture};
 
 /// Width and height of a plot.
 #[derive(Clone, Copy, Debug)]
@@ -92,18 +92,14 @@ impl Frame {
         let (x, y) = self.centre();
         let below = (x, self.bottom + 42.0);
         picture.text(below, LABEL_SIZE, Anchor::Middle, names[0]);
-        let beside = (15.0, y);
-        picture
-            .text(beside, LABEL_SIZE, Anchor::Middle, names[1])
-            .upwards = true;
+        let text = picture.text((15.0, y), LABEL_SIZE, Anchor::Middle, names[1]);
+        text.upwards = true;
     }
 }
 
 /// A picture of this size with its title, still without a frame.
 pub(crate) fn titled(size: Size, title: &str, description: &str) -> Picture {
     let mut picture = Picture::new(size.width, size.height, description);
-    picture
-        .text((Frame::LEFT, 26.0), TITLE_SIZE, Anchor::Start, title)
-        .weight = Weight::SemiBold;
+    picture.heading((Frame::LEFT, 26.0), TITLE_SIZE, title);
     picture
 }

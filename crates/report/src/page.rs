@@ -14,7 +14,7 @@ use crate::bitmap::{self, Scale};
 use crate::calibration::calibration;
 use crate::confusion::confusion_matrix;
 use crate::curves::{Quantity, panel};
-use crate::format;
+use crate::format::{self, class_name as name};
 use crate::frame::Size;
 use crate::picture::Picture;
 
@@ -118,13 +118,6 @@ pub(crate) fn framed_matrix(picture: &Picture) -> Value {
     context! { svg => svg(picture), readable => (picture.width * 0.45).round() as u32 }
 }
 
-/// A class without a name is called by its number.
-fn name(names: &[String], class: usize) -> String {
-    names
-        .get(class)
-        .map_or_else(|| class.to_string(), Clone::clone)
-}
-
 /// The most frequent errors: which class was taken for which, how often.
 fn most_frequent(matrix: &[Vec<u64>], names: &[String]) -> Vec<Value> {
     const MOST: usize = 10;
@@ -138,9 +131,8 @@ fn most_frequent(matrix: &[Vec<u64>], names: &[String]) -> Vec<Value> {
     errors.sort_by_key(|(count, truth, predicted)| (Reverse(*count), *truth, *predicted));
     errors.truncate(MOST);
     let row = |(count, truth, predicted): (u64, usize, usize)| {
-        let images = matrix[truth]
-            .iter()
-            .fold(0_u64, |sum, n| sum.saturating_add(*n));
+        let counts = matrix[truth].iter().copied();
+        let images = counts.fold(0, u64::saturating_add);
         context! {
             truth => name(names, truth),
             predicted => name(names, predicted),
@@ -155,13 +147,11 @@ fn most_frequent(matrix: &[Vec<u64>], names: &[String]) -> Vec<Value> {
 fn inspected(found: &Inspection, names: &[String]) -> Result<Value> {
     let bins = found.calibration.bins.len() as f64;
     let filled = found.calibration.bins.iter().enumerate();
-    let filled: Vec<Value> = filled
-        .filter(|(_, bin)| bin.count > 0)
-        .map(|(number, bin)| {
-            let [low, high] = [number, number + 1].map(|edge| 100.0 * edge as f64 / bins);
-            context! { low, high, ..record(bin) }
-        })
-        .collect();
+    let filled = filled.filter(|(_, bin)| bin.count > 0);
+    let filled = filled.map(|(number, bin)| {
+        let [low, high] = [number, number + 1].map(|edge| 100.0 * edge as f64 / bins);
+        context! { low, high, ..record(bin) }
+    });
     let mistakes = found.mistakes.iter().map(|mistake| {
         Ok(context! {
             truth => name(names, mistake.label as usize),
@@ -173,7 +163,7 @@ fn inspected(found: &Inspection, names: &[String]) -> Result<Value> {
     Ok(context! {
         error => found.calibration.expected_calibration_error,
         reliability => svg(&calibration(&found.calibration, Size::COMPACT)),
-        bins => filled,
+        bins => filled.collect::<Vec<_>>(),
         mistakes => mistakes.collect::<Result<Vec<_>>>()?,
         filters => filters(&found.filters),
         sample => found.sample.as_ref().map(|sample| seen(sample, names)).transpose()?,
@@ -207,21 +197,15 @@ fn seen(sample: &Sample, names: &[String]) -> Result<Value> {
     // No more than a page has space for.
     const MOST: usize = 10;
     let mut classes: Vec<(usize, f64)> = sample.probabilities.iter().copied().enumerate().collect();
-    let order = |share: f64| if share.is_nan() { -1.0 } else { share };
+    // NaN comes last, and is no more than 0.
+    let order = |share: f64| share.max(-1.0);
     classes.sort_by(|a, b| order(b.1).total_cmp(&order(a.1)));
     let likeliest = classes.into_iter().take(MOST).map(|(class, probability)| {
-        let share = if probability.is_nan() {
-            0.0
-        } else {
-            probability
-        };
-        context! { name => name(names, class), probability, share => 100.0 * share.clamp(0.0, 1.0) }
+        let share = 100.0 * order(probability).clamp(0.0, 1.0);
+        context! { name => name(names, class), probability, share }
     });
-    let layers = sample
-        .feature_maps
-        .iter()
-        .filter(|maps| !maps.maps.is_empty());
-    let layers = layers.map(|maps| {
+    let layers = sample.feature_maps.iter();
+    let layers = layers.filter(|maps| !maps.maps.is_empty()).map(|maps| {
         Ok(context! {
             name => maps.layer.as_str(),
             height => maps.height,

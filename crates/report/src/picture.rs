@@ -17,33 +17,17 @@ pub struct Picture {
 /// One thing to draw; later marks cover earlier ones.
 #[derive(Debug)]
 pub(crate) enum Mark {
-    Rectangle {
-        x: f64,
-        y: f64,
-        width: f64,
-        height: f64,
-        fill: Colour,
-        /// Shown when the pointer rests on the rectangle; a PNG cannot.
-        hint: Option<String>,
-    },
-    /// Straight segments through the points, with round joins.
-    Polyline {
-        points: Vec<(f64, f64)>,
-        width: f64,
-        stroke: Colour,
-        dashed: bool,
-    },
-    Disc {
-        centre: (f64, f64),
-        radius: f64,
-        fill: Colour,
-    },
+    /// Upper left corner, width and height, fill, and a hint: shown when the pointer rests on the
+    /// rectangle; a PNG cannot.
+    Rectangle((f64, f64), (f64, f64), Colour, Option<String>),
+    /// Straight segments through these points, with round joins; their width, their colour, and
+    /// whether they are dashed.
+    Polyline(Vec<(f64, f64)>, f64, Colour, bool),
+    /// Centre, radius and fill.
+    Disc((f64, f64), f64, Colour),
     Text(Text),
     /// Marks whose origin is here.
-    Group {
-        at: (f64, f64),
-        marks: Vec<Mark>,
-    },
+    Group((f64, f64), Vec<Mark>),
 }
 
 /// A line of text.
@@ -101,19 +85,12 @@ impl Picture {
     /// A rectangle that shows a hint when the pointer rests on it.
     pub(crate) fn hinted(
         &mut self,
-        (x, y): (f64, f64),
-        (width, height): (f64, f64),
+        corner: (f64, f64),
+        size: (f64, f64),
         fill: Colour,
         hint: Option<String>,
     ) {
-        self.marks.push(Mark::Rectangle {
-            x,
-            y,
-            width,
-            height,
-            fill,
-            hint,
-        });
+        self.marks.push(Mark::Rectangle(corner, size, fill, hint));
     }
 
     pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), width: f64, stroke: Colour) {
@@ -122,29 +99,17 @@ impl Picture {
 
     /// A vertical line of dashes.
     pub(crate) fn dashed(&mut self, x: f64, top: f64, bottom: f64, stroke: Colour) {
-        self.marks.push(Mark::Polyline {
-            points: vec![(x, top), (x, bottom)],
-            width: 1.25,
-            stroke,
-            dashed: true,
-        });
+        let points = vec![(x, top), (x, bottom)];
+        self.marks.push(Mark::Polyline(points, 1.25, stroke, true));
     }
 
     pub(crate) fn polyline(&mut self, points: Vec<(f64, f64)>, width: f64, stroke: Colour) {
-        self.marks.push(Mark::Polyline {
-            points,
-            width,
-            stroke,
-            dashed: false,
-        });
+        self.marks
+            .push(Mark::Polyline(points, width, stroke, false));
     }
 
     pub(crate) fn disc(&mut self, centre: (f64, f64), radius: f64, fill: Colour) {
-        self.marks.push(Mark::Disc {
-            centre,
-            radius,
-            fill,
-        });
+        self.marks.push(Mark::Disc(centre, radius, fill));
     }
 
     /// A line of regular dark text; the caller changes what it wants otherwise.
@@ -170,9 +135,14 @@ impl Picture {
         }
     }
 
+    /// A heading, from here on to the right.
+    pub(crate) fn heading(&mut self, at: (f64, f64), size: f64, content: &str) {
+        self.text(at, size, Anchor::Start, content).weight = Weight::SemiBold;
+    }
+
     /// Takes all marks of another picture but its paper, moved to this place.
     pub(crate) fn place(&mut self, other: Picture, at: (f64, f64)) {
         let marks = other.marks.into_iter().skip(1).collect();
-        self.marks.push(Mark::Group { at, marks });
+        self.marks.push(Mark::Group(at, marks));
     }
 }

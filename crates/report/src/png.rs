@@ -32,11 +32,8 @@ impl Picture {
                 "cannot draw {title:?} in {width} x {height} pixels"
             ))
         })?;
-        draw(
-            &mut pixmap,
-            &self.marks,
-            Transform::from_scale(SCALE, SCALE),
-        );
+        let scale = Transform::from_scale(SCALE, SCALE);
+        draw(&mut pixmap, &self.marks, scale);
         // The paper covers all of it, so that no pixel is transparent.
         let pixels = pixmap.data().chunks_exact(4);
         let rgb: Vec<u8> = pixels.flat_map(|rgba| &rgba[..3]).copied().collect();
@@ -66,14 +63,7 @@ pub(crate) fn text_width(text: &str, size: f64, weight: Weight) -> f64 {
 fn draw(pixmap: &mut Pixmap, marks: &[Mark], transform: Transform) {
     for mark in marks {
         match mark {
-            Mark::Rectangle {
-                x,
-                y,
-                width,
-                height,
-                fill,
-                ..
-            } => {
+            Mark::Rectangle((x, y), (width, height), fill, _) => {
                 let [x, y, width, height] = [x, y, width, height].map(|length| *length as f32);
                 let rectangle = Rect::from_xywh(x, y, width, height)
                     .and_then(|rectangle| rectangle.transform(transform));
@@ -81,12 +71,7 @@ fn draw(pixmap: &mut Pixmap, marks: &[Mark], transform: Transform) {
                     pixmap.fill_rect(rectangle, &paint(*fill), Transform::identity(), None);
                 }
             }
-            Mark::Polyline {
-                points,
-                width,
-                stroke,
-                dashed,
-            } => {
+            Mark::Polyline(points, width, stroke, dashed) => {
                 let mut path = PathBuilder::new();
                 for (index, (x, y)) in points.iter().enumerate() {
                     match index {
@@ -94,28 +79,23 @@ fn draw(pixmap: &mut Pixmap, marks: &[Mark], transform: Transform) {
                         _ => path.line_to(*x as f32, *y as f32),
                     }
                 }
+                let dash = dashed.then(|| StrokeDash::new(DASHES.to_vec(), 0.0));
                 let pen = Stroke {
                     width: *width as f32,
                     line_join: tiny_skia::LineJoin::Round,
-                    dash: dashed
-                        .then(|| StrokeDash::new(DASHES.to_vec(), 0.0))
-                        .flatten(),
+                    dash: dash.flatten(),
                     ..Stroke::default()
                 };
                 if let Some(path) = path.finish() {
                     pixmap.stroke_path(&path, &paint(*stroke), &pen, transform, None);
                 }
             }
-            Mark::Disc {
-                centre: (x, y),
-                radius,
-                fill,
-            } => {
+            Mark::Disc((x, y), radius, fill) => {
                 let disc = PathBuilder::from_circle(*x as f32, *y as f32, *radius as f32);
                 fill_path(pixmap, disc, *fill, transform);
             }
             Mark::Text(text) => draw_text(pixmap, text, transform),
-            Mark::Group { at: (x, y), marks } => {
+            Mark::Group((x, y), marks) => {
                 draw(pixmap, marks, transform.pre_translate(*x as f32, *y as f32));
             }
         }
@@ -164,10 +144,8 @@ fn draw_text(pixmap: &mut Pixmap, text: &Text, transform: Transform) {
 
 fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let advances = face(weight).map(|face| {
-        let letters = text.chars();
-        letters
-            .map(|letter| advance(face, glyph(face, letter)))
-            .sum::<f64>()
+        let glyphs = text.chars().map(|letter| glyph(face, letter));
+        glyphs.map(|glyph| advance(face, glyph)).sum::<f64>()
     });
     advances.unwrap_or(0.0) * size
 }

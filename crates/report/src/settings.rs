@@ -42,9 +42,8 @@ impl Settings {
                 ("threads", Some(environment.threads.to_string())),
             ];
             let known = named.into_iter();
-            settings.environment = known
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect();
+            let known = known.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            settings.environment = known.collect();
         }
         Ok(settings)
     }
@@ -82,38 +81,35 @@ pub(crate) type Row<'a> = (&'a str, Vec<Option<&'a str>>);
 
 /// The settings that are not the same in all runs, and those that are.
 pub(crate) fn compare(settings: &[Settings]) -> (Vec<Row<'_>>, Vec<Row<'_>>) {
-    let parts: [fn(&Settings) -> &Values; 2] = [|own| &own.configuration, |own| &own.environment];
-    let rows = parts.into_iter().flat_map(|part| {
-        let keys: BTreeSet<&String> = settings.iter().flat_map(|own| part(own).keys()).collect();
-        keys.into_iter().map(move |key| {
-            let values = settings.iter().map(|own| part(own).get(key));
-            let values = values.map(|value| value.map(String::as_str));
-            (key.as_str(), values.collect())
-        })
-    });
-    rows.partition(|(_, values): &Row<'_>| values.windows(2).any(|pair| pair[0] != pair[1]))
+    let configurations = settings.iter().map(|own| &own.configuration).collect();
+    let environments = settings.iter().map(|own| &own.environment).collect();
+    let parts: [Vec<&Values>; 2] = [configurations, environments];
+    parts.into_iter().flat_map(rows).partition(differs)
+}
+
+/// A row for each key that one of these has.
+fn rows(all: Vec<&Values>) -> Vec<Row<'_>> {
+    let keys: BTreeSet<&String> = all.iter().flat_map(|own| own.keys()).collect();
+    let row = |key| {
+        let values = all.iter().map(|own| own.get(key).map(String::as_str));
+        (String::as_str(key), values.collect())
+    };
+    keys.into_iter().map(row).collect()
+}
+
+fn differs((_, values): &Row<'_>) -> bool {
+    values.windows(2).any(|pair| pair[0] != pair[1])
 }
 
 /// What differs between these configurations, but for the seed: `epochs=2, learning_rate=0.001`.
 pub(crate) fn labels(settings: &[&Settings]) -> Vec<String> {
-    let keys: BTreeSet<&String> = settings
-        .iter()
-        .flat_map(|own| own.configuration.keys())
-        .collect();
-    let value = |own: &Settings, key: &str| own.configuration.get(key).cloned();
-    let differs = |key: &&&String| {
-        let first = settings.first().and_then(|own| value(own, key));
-        key.as_str() != SEED && settings.iter().any(|own| value(own, key) != first)
+    let mut rows = rows(settings.iter().map(|own| &own.configuration).collect());
+    rows.retain(|row| row.0 != SEED && differs(row));
+    let label = |at: usize| {
+        let part = |(key, values): &Row<'_>| format!("{key}={}", values[at].unwrap_or_default());
+        rows.iter().map(part).collect::<Vec<_>>().join(", ")
     };
-    let differing: Vec<&&String> = keys.iter().filter(differs).collect();
-    let label = |own: &&Settings| {
-        let parts = differing.iter().map(|key| {
-            let value = value(own, key).unwrap_or_default();
-            format!("{key}={value}")
-        });
-        parts.collect::<Vec<_>>().join(", ")
-    };
-    settings.iter().map(label).collect()
+    (0..settings.len()).map(label).collect()
 }
 
 /// Enough of a commit to tell it from others, and whether it was changed.

@@ -55,39 +55,26 @@ pub fn contact_sheet(sheet: &ContactSheet) -> Picture {
 
     let tile = sheet.side as f64 * DOT;
     let x = |column: usize| {
-        let apart = if column >= sheet.apart && sheet.apart > 0 {
-            APART
-        } else {
-            0.0
-        };
-        left + column as f64 * (tile + GAP) + apart
+        let is_after = sheet.apart > 0 && column >= sheet.apart;
+        left + column as f64 * (tile + GAP) + f64::from(is_after) * APART
     };
     let y = |row: usize| top + row as f64 * (tile + GAP);
-    let columns = sheet
-        .rows
-        .iter()
-        .map(|row| row.pictures.len())
-        .max()
-        .unwrap_or(0);
-    let words = std::iter::once((sheet.title.as_str(), TITLE_SIZE, Weight::SemiBold)).chain(
-        sheet
-            .captions
-            .iter()
-            .map(|line| (line.as_str(), TEXT_SIZE, Weight::Regular)),
+    let columns = sheet.rows.iter().map(|row| row.pictures.len());
+    let lines = sheet.captions.iter();
+    let widths = lines.map(|line| text_width(line, TEXT_SIZE, Weight::Regular));
+    let widest = widths.fold(
+        text_width(&sheet.title, TITLE_SIZE, Weight::SemiBold),
+        f64::max,
     );
-    let right = words.map(|(text, size, weight)| MARGIN + text_width(text, size, weight));
-    let right = right.fold(x(columns) - GAP, f64::max);
+    let right = (MARGIN + widest).max(x(columns.max().unwrap_or(0)) - GAP);
     let height = y(sheet.rows.len()) - GAP + MARGIN;
     let mut picture = Picture::new((right + MARGIN).ceil(), height, &sheet.title);
 
-    picture
-        .text((MARGIN, BASELINE), TITLE_SIZE, Anchor::Start, &sheet.title)
-        .weight = Weight::SemiBold;
+    picture.heading((MARGIN, BASELINE), TITLE_SIZE, &sheet.title);
     for (line, caption) in sheet.captions.iter().enumerate() {
         let baseline = BASELINE + 3.0 + (line + 1) as f64 * CAPTION_HEIGHT;
-        picture
-            .text((MARGIN, baseline), TEXT_SIZE, Anchor::Start, caption)
-            .fill = Colour::FAINT_INK;
+        let text = picture.text((MARGIN, baseline), TEXT_SIZE, Anchor::Start, caption);
+        text.fill = Colour::FAINT_INK;
     }
     for (column, heading) in sheet.headings.iter().enumerate() {
         let at = (x(column) + tile / 2.0, top - 7.0);

@@ -34,14 +34,7 @@ fn write_marks(svg: &mut String, marks: &[Mark]) -> fmt::Result {
 
 fn write_mark(svg: &mut String, mark: &Mark) -> fmt::Result {
     match mark {
-        Mark::Rectangle {
-            x,
-            y,
-            width,
-            height,
-            fill,
-            hint,
-        } => {
+        Mark::Rectangle((x, y), (width, height), fill, hint) => {
             let [x, y, width, height] = [x, y, width, height].map(|length| Number(*length));
             write!(
                 svg,
@@ -52,12 +45,7 @@ fn write_mark(svg: &mut String, mark: &Mark) -> fmt::Result {
                 None => writeln!(svg, "/>"),
             }
         }
-        Mark::Polyline {
-            points,
-            width,
-            stroke,
-            dashed,
-        } => {
+        Mark::Polyline(points, width, stroke, dashed) => {
             let width = Number(*width);
             write!(
                 svg,
@@ -75,11 +63,7 @@ fn write_mark(svg: &mut String, mark: &Mark) -> fmt::Result {
             }
             writeln!(svg, "\"/>")
         }
-        Mark::Disc {
-            centre: (x, y),
-            radius,
-            fill,
-        } => {
+        Mark::Disc((x, y), radius, fill) => {
             let [x, y, radius] = [x, y, radius].map(|length| Number(*length));
             writeln!(
                 svg,
@@ -87,7 +71,7 @@ fn write_mark(svg: &mut String, mark: &Mark) -> fmt::Result {
             )
         }
         Mark::Text(text) => write_text(svg, text),
-        Mark::Group { at: (x, y), marks } => {
+        Mark::Group((x, y), marks) => {
             let (x, y) = (Number(*x), Number(*y));
             writeln!(svg, "<g transform=\"translate({x} {y})\">")?;
             write_marks(svg, marks)?;

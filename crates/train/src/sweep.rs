@@ -126,16 +126,15 @@ impl Sweep {
         let width = settings.len().to_string().len();
         let mut trials = Vec::new();
         for (number, setting) in settings.iter().enumerate() {
-            for &seed in &seeds {
-                let values = fixed.iter().chain(setting);
-                trials.push(Trial {
-                    name: format!("{:0width$}-seed-{seed}", number + 1),
-                    values: values
-                        .map(|(key, value)| format!("{key}={value}"))
-                        .collect(),
-                    seed,
-                });
-            }
+            let values = fixed.iter().chain(setting);
+            let values: Vec<_> = values
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            trials.extend(seeds.iter().map(|&seed| Trial {
+                name: format!("{:0width$}-seed-{seed}", number + 1),
+                values: values.clone(),
+                seed,
+            }));
         }
         Ok(trials)
     }
@@ -189,14 +188,14 @@ fn combinations(grid: &Table) -> Result<Vec<Vec<(String, Value)>>> {
             let message = format!("grid.{key}: a list, such as [{values}]");
             return Err(Error::usage(message));
         };
-        let with = |before: &Vec<(String, Value)>| {
+        let pairs: Vec<_> = values
+            .into_iter()
+            .map(|value| (key.clone(), value))
+            .collect();
+        let with = |before: &Vec<_>| {
             let before = before.clone();
-            let key = key.clone();
-            values.clone().into_iter().map(move |value| {
-                let mut longer = before.clone();
-                longer.push((key.clone(), value));
-                longer
-            })
+            let longer = |pair: &(String, Value)| [before.as_slice(), &[pair.clone()]].concat();
+            pairs.iter().map(longer).collect::<Vec<_>>()
         };
         all = all.iter().flat_map(with).take(MOST + 1).collect();
     }
@@ -207,10 +206,8 @@ fn combinations(grid: &Table) -> Result<Vec<Vec<(String, Value)>>> {
 fn leaves(table: &Table) -> Vec<(String, Value)> {
     let leaf = |(key, value): (&String, &Value)| match value {
         Value::Table(inner) if !inner.contains_key("from") => {
-            let inner = leaves(inner).into_iter();
-            inner
-                .map(|(name, value)| (format!("{key}.{name}"), value))
-                .collect()
+            let within = |(name, value)| (format!("{key}.{name}"), value);
+            leaves(inner).into_iter().map(within).collect()
         }
         value => vec![(key.clone(), value.clone())],
     };

@@ -99,10 +99,6 @@ impl Plan {
             }
             Output::Logits => (1. / (1 << FRACTION_BITS) as f32, 0, None),
         };
-        let from = match layer.output {
-            Output::Relu(after) | Output::Tanh { after, .. } => after,
-            Output::Logits => Affine::UNIT,
-        };
         let multiplier = |unit: &f32| Multiplier::new(f64::from(*unit) / f64::from(scale));
         Self {
             bias: std::iter::zip(&layer.bias, layer.weight.chunks(fan_in))
@@ -111,7 +107,7 @@ impl Plan {
             multipliers: layer.bias_scales().iter().map(multiplier).collect(),
             zero_point: zero_point.into(),
             table,
-            pool: Pool::new(from, layer.pooled.unwrap_or(from)),
+            pool: Pool::new(layer.activated(), layer.outgoing()),
         }
     }
 }
@@ -142,7 +138,7 @@ impl Layer {
 
     /// The output's integer for a sum. The zero point of ReLU is -128 or, where all is 0, any
     /// sum gives it: the bounds of int8 are the function.
-    fn activated(&self, channel: usize, sum: i32) -> i8 {
+    fn activate(&self, channel: usize, sum: i32) -> i8 {
         let scaled = self.plan.multipliers[channel].times(sum);
         let value = scaled.saturating_add(self.plan.zero_point).clamp(-128, 127) as i8;
         match &self.plan.table {
@@ -171,20 +167,19 @@ impl Layer {
                     };
                 }
                 for channel in 0..channels {
-                    let value = self.activated(channel, self.sum(channel, &patch));
+                    let value = self.activate(channel, self.sum(channel, &patch));
                     sums[(channel * pooled + row / 2) * pooled + column / 2] += i32::from(value);
                 }
             }
         }
-        sums.into_iter()
-            .map(|sum| self.plan.pool.mean(sum))
-            .collect()
+        let pool = self.plan.pool;
+        sums.into_iter().map(|sum| pool.mean(sum)).collect()
     }
 
     fn linear(&self, inputs: &[i8]) -> Vec<i8> {
         let channels = 0..self.bias.len();
         channels
-            .map(|channel| self.activated(channel, self.sum(channel, inputs)))
+            .map(|channel| self.activate(channel, self.sum(channel, inputs)))
             .collect()
     }
 }

@@ -64,10 +64,8 @@ struct Duplicate {
 
 pub fn run(arguments: &Check) -> Outcome {
     set_threads(arguments.hardware.threads)?;
-    let page = arguments
-        .output
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}-check.html", short_name(&arguments.dataset))));
+    let default = || format!("{}-check.html", short_name(&arguments.dataset)).into();
+    let page = arguments.output.clone().unwrap_or_else(default);
     output::check(&page, arguments.force)?;
     let stop = StopFlag::install()?;
     let reading = Reading {
@@ -211,12 +209,8 @@ impl Findings {
                 output::percent(Some(found.probability))
             ))?;
         }
-        for found in self
-            .in_train_and_test
-            .iter()
-            .chain(&self.duplicates)
-            .take(LISTED)
-        {
+        let duplicates = self.in_train_and_test.iter().chain(&self.duplicates);
+        for found in duplicates.take(LISTED) {
             output::line(format!("  {}: like {}", found.image, found.like))?;
         }
         output::line(format!("all with their pictures: {}", self.page.display()))
@@ -230,35 +224,30 @@ impl Findings {
             all.shown(found.index, lines, &found.image)
         });
         let duplicates = |found: &[Duplicate]| -> Vec<Shown> {
-            let shown = found.iter().take(SHOWN).map(|found| {
+            let shown = |found: &Duplicate| {
                 let like = format!("{}, {}", found.like_label, found.like);
                 let lines = [("Label", found.label.clone()), ("Like", like)];
                 all.shown(found.index, lines, &found.image)
-            });
-            shown.collect()
-        };
-        let section = |heading: &str, lead: &str, images: Vec<Shown>| Section {
-            heading: heading.to_owned(),
-            lead: lead.to_owned(),
-            images,
+            };
+            found.iter().take(SHOWN).map(shown).collect()
         };
         let mut sections = vec![
-            section(
-                "Suspected wrong labels",
-                "Networks that had not seen these images are sure of another class. Look at each: \
-                 some are only hard.",
-                suspects.collect(),
-            ),
-            section(
-                "In training and test",
-                "A network is tested on what it has learnt by heart: remove these from either.",
-                duplicates(&self.in_train_and_test),
-            ),
-            section(
-                "Near duplicates",
-                "They differ from an earlier image of the set by next to nothing.",
-                duplicates(&self.duplicates),
-            ),
+            Section {
+                heading: "Suspected wrong labels",
+                lead: "Networks that had not seen these images are sure of another class. Look at \
+                       each: some are only hard.",
+                images: suspects.collect(),
+            },
+            Section {
+                heading: "In training and test",
+                lead: "A network is tested on what it has learnt by heart: remove these from either.",
+                images: duplicates(&self.in_train_and_test),
+            },
+            Section {
+                heading: "Near duplicates",
+                lead: "They differ from an earlier image of the set by next to nothing.",
+                images: duplicates(&self.duplicates),
+            },
         ];
         sections.retain(|section| !section.images.is_empty());
         let check = lenet_report::Check {
