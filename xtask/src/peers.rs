@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
+use std::thread::available_parallelism;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -61,10 +62,7 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
         ("--rounds", "5".to_owned()),
         ("--seconds", "4".to_owned()),
         ("--batch", "128".to_owned()),
-        (
-            "--threads",
-            std::thread::available_parallelism()?.to_string(),
-        ),
+        ("--threads", available_parallelism()?.to_string()),
         ("--precision", "f32".to_owned()),
         ("--only", String::new()),
     ]);
@@ -94,10 +92,8 @@ pub fn main(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitCode> {
             turns.push(turn);
         }
     }
-    println!(
-        "{}\n{options:?}",
-        output(Command::new("sh").args(["-c", MACHINE]))?
-    );
+    let machine = output(Command::new("sh").args(["-c", MACHINE]))?;
+    println!("{machine}\n{options:?}");
     for measure in MEASURES {
         print!("\n{}", table(measure, &peers));
     }

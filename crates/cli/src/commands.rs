@@ -24,9 +24,14 @@ use lenet_data::{Dataset, Loaded, Reading, Search, Source};
 use lenet_files::{Error, Kind, printable};
 use lenet_model::{Metadata, Weights};
 use lenet_picture::Preparation;
+use lenet_run::Keep;
+use lenet_train::Config;
 
-use crate::arguments::DataArguments;
+use crate::arguments::{DataArguments, Hardware, Verbosity};
+use crate::device::set_threads;
 use crate::failure::{Failure, Outcome};
+use crate::signals::StopFlag;
+use train::Context;
 
 /// The data set that a command was asked for, else the model's, else MNIST.
 fn source(arguments: &DataArguments, of_model: Option<&Metadata>) -> Outcome<Source> {
@@ -73,6 +78,30 @@ fn load_data(
     };
     let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
     Ok((source, loaded))
+}
+
+/// The data that a configuration asks for.
+fn load_for(config: &Config, source: &Source, search: &Search, strict: bool) -> Outcome<Loaded> {
+    let reading = Reading {
+        pictures: config.pictures,
+        strict,
+        transposed: config.transposed,
+    };
+    Ok(source.load(search, reading)?)
+}
+
+/// A training by this hardware of which these files are kept.
+fn context<'a>(hardware: &Hardware, keep: Keep, shown: &'a Verbosity) -> Outcome<Context<'a>> {
+    Ok(Context {
+        threads: set_threads(hardware.threads)?,
+        backend: hardware.backend(),
+        device: hardware.device,
+        tensorboard: false,
+        keep,
+        lines: None,
+        shown: Some(shown),
+        stop: StopFlag::install()?,
+    })
 }
 
 /// How pictures become this network's images: as in its training, unless a flag says otherwise.

@@ -30,10 +30,11 @@ pub fn json(value: &impl Serialize) -> Outcome<()> {
 
 /// Writes rows in columns below a heading, some of them aligned to the left, the others to the right.
 pub fn table(
-    heading: Vec<String>,
+    heading: impl IntoIterator<Item = impl Into<String>>,
     rows: Vec<Vec<String>>,
     is_left: impl Fn(usize) -> bool,
 ) -> Outcome<()> {
+    let heading = heading.into_iter().map(Into::into).collect();
     let rows = std::iter::once(heading).chain(rows);
     let rows = rows.map(|row| row.iter().map(|cell| printable(cell, &[])).collect());
     let rows: Vec<Vec<String>> = rows.collect();

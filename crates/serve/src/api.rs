@@ -117,10 +117,9 @@ type Drawn = (Option<Image>, usize);
 
 async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let kind = Kind::of(&head.headers)?;
+    let is_json = states_json(&head.headers)?;
     let asks_first = head.headers.contains_key(EXPECT);
-    let is_json = kind == Kind::Json;
-    let limit = if is_json {
+    let limit = if is_json == Some(true) {
         JSON_PICTURES_BYTES
     } else {
         PICTURE_BYTES
@@ -131,7 +130,9 @@ async fn predict(app: &App, request: Request<Incoming>) -> Result<Response, Refu
         waiting.map_err(|_| Refusal::busy())
     };
     let mut waiting = hold(1)?;
-    let (pictures, is_list) = if kind.is_json(&bytes) {
+    // `curl --data-binary` calls everything a form: the first byte decides.
+    let begins_json = || matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
+    let (pictures, is_list) = if is_json.unwrap_or_else(begins_json) {
         match pixels::parse(&bytes) {
             Ok(Wanted::Pictures(pictures, is_list)) => (pictures, is_list),
             _ if bytes.len() > JSON_BYTES => return Err(too_large(JSON_BYTES)),
@@ -236,37 +237,22 @@ async fn answered(app: &App, drawn: Vec<Drawn>, is_list: bool) -> Result<Respons
     Ok(json(StatusCode::OK, &prediction))
 }
 
-/// What the headers say of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Json,
-    Picture,
-    /// Its first byte decides: `curl --data-binary` calls everything a form.
-    Unknown,
-}
-
-impl Kind {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let value = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-        if let Some(encoding) = value(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-            let message = format!("a body in the encoding {encoding:?}: send it without one");
-            return Err(Refusal::bad_request(message));
-        }
-        let kind = value(CONTENT_TYPE).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        match kind.to_ascii_lowercase().as_str() {
-            "application/json" => Ok(Self::Json),
-            "multipart/form-data" => Err(Refusal::bad_request(
-                "a form with parts: send the picture alone, as `curl --data-binary @picture.png` does",
-            )),
-            kind if kind.starts_with("image/") => Ok(Self::Picture),
-            _ => Ok(Self::Unknown),
-        }
+/// Whether a body is JSON or a picture, if its headers say so.
+fn states_json(headers: &HeaderMap) -> Result<Option<bool>, Refusal> {
+    let value = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(encoding) = value(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let message = format!("a body in the encoding {encoding:?}: send it without one");
+        return Err(Refusal::bad_request(message));
     }
-
-    fn is_json(self, bytes: &[u8]) -> bool {
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        self == Self::Json || self == Self::Unknown && matches!(first, Some(b'{' | b'['))
+    let kind = value(CONTENT_TYPE).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/json" => Ok(Some(true)),
+        "multipart/form-data" => Err(Refusal::bad_request(
+            "a form with parts: send the picture alone, as `curl --data-binary @picture.png` does",
+        )),
+        kind if kind.starts_with("image/") => Ok(Some(false)),
+        _ => Ok(None),
     }
 }
 

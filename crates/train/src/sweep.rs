@@ -193,8 +193,7 @@ fn combinations(grid: &Table) -> Result<Vec<Vec<(String, Value)>>> {
             .map(|value| (key.clone(), value))
             .collect();
         let with = |before: &Vec<_>| {
-            let before = before.clone();
-            let longer = |pair: &(String, Value)| [before.as_slice(), &[pair.clone()]].concat();
+            let longer = |pair| [before.as_slice(), std::slice::from_ref(pair)].concat();
             pairs.iter().map(longer).collect::<Vec<_>>()
         };
         all = all.iter().flat_map(with).take(MOST + 1).collect();

@@ -84,17 +84,6 @@ pub enum KeepFiles {
     Result,
 }
 
-impl KeepFiles {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Model => "model",
-            Self::Result => "result",
-        }
-    }
-}
-
 impl From<KeepFiles> for Keep {
     fn from(keep: KeepFiles) -> Self {
         match keep {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use lenet_data::{Loaded, Reading, Search, Source};
+use lenet_data::{Loaded, Search, Source};
 use lenet_files::{outputs, printable, write_atomic};
 use lenet_report::Comparison;
 use lenet_run::{Keep, State, create_numbered_folder, name, read_summary};
@@ -12,25 +12,14 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use crate::arguments::{Compare, Format, Verbosity, is_plain};
-use crate::commands::short_name;
 use crate::commands::train::configuration::{self, Resolved};
-use crate::commands::train::{Context, RUNS, train};
-use crate::device::set_threads;
+use crate::commands::train::{RUNS, train};
+use crate::commands::{context, load_for, short_name};
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, decimal, percent};
-use crate::signals::StopFlag;
 
 pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
-    let context = Context {
-        threads: set_threads(arguments.hardware.threads)?,
-        backend: arguments.hardware.backend(),
-        device: arguments.hardware.device,
-        tensorboard: false,
-        keep: Keep::All,
-        lines: None,
-        shown: Some(verbosity),
-        stop: StopFlag::install()?,
-    };
+    let context = context(&arguments.hardware, Keep::All, verbosity)?;
     // Whatever is wrong is found before an hour is spent on the first of them.
     let mut names: Vec<String> = Vec::new();
     let mut sets = Vec::new();
@@ -48,12 +37,8 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     }
     let search = Search::new(arguments.data_dir.clone());
     let sets = sets.into_iter().map(|(source, resolved)| {
-        let reading = Reading {
-            pictures: resolved.config.pictures,
-            strict: arguments.strict,
-            transposed: resolved.config.transposed,
-        };
-        Ok((source, resolved, source.load(&search, reading)?))
+        let loaded = load_for(&resolved.config, source, &search, arguments.strict)?;
+        Ok((source, resolved, loaded))
     });
     let sets = sets.collect::<Outcome<Vec<_>>>()?;
     // What is compared has one recipe: `small` is the default only if it is that of every set.
@@ -79,21 +64,16 @@ pub fn run(arguments: &Compare, verbosity: &Verbosity) -> Outcome {
     for ((source, resolved, loaded), run) in sets.into_iter().zip(&runs) {
         let state = configuration::state(run, &resolved.config)?;
         if state == State::Finished {
-            info!(
-                "{}: already finished, in {}",
-                source.title(),
-                printable(run.display(), &[])
-            );
+            let run = printable(run.display(), &[]);
+            info!("{}: already finished, in {run}", source.title());
             continue;
         }
         let resume = (state == State::Begun).then_some(OtherTraining::Refuse);
         let open = || state.open(run);
         let trained = train(&context, resolved, source, loaded, resume, open)?;
         if trained.is_none() || context.stop.is_raised() {
-            warn!(
-                "stopped; the same command with --output {} continues",
-                printable(folder.display(), &[])
-            );
+            let folder = printable(folder.display(), &[]);
+            warn!("stopped; the same command with --output {folder} continues");
             return Ok(context.stop.exit_code());
         }
     }
@@ -151,7 +131,6 @@ impl Row {
 
 fn print(rows: &[Row]) -> Outcome<()> {
     let heading = "data set,classes,accuracy,error,errors,loss,parameters,trained";
-    let heading = heading.split(',').map(str::to_owned).collect();
     let rows = rows.iter().map(|row| {
         vec![
             row.dataset.clone(),
@@ -164,5 +143,5 @@ fn print(rows: &[Row]) -> Outcome<()> {
             format!("{:.1} s", row.train_seconds),
         ]
     });
-    output::table(heading, rows.collect(), |column| column == 0)
+    output::table(heading.split(','), rows.collect(), |column| column == 0)
 }

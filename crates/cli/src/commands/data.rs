@@ -184,11 +184,9 @@ pub fn download(
     stop: &StopFlag,
 ) -> Outcome<PathBuf> {
     search.check()?;
-    let folder = search.download_folder(spec).ok_or_else(|| {
-        Failure::usage(format!(
-            "there is no home folder to download to: {CHOOSE_FOLDER}"
-        ))
-    })?;
+    let message = || format!("there is no home folder to download to: {CHOOSE_FOLDER}");
+    let folder = search.download_folder(spec);
+    let folder = folder.ok_or_else(|| Failure::usage(message()))?;
     let mut reporter = Reporter::new(verbosity);
     let result = download::download(
         spec,
@@ -198,15 +196,10 @@ pub fn download(
         &|| stop.is_raised(),
     );
     reporter.finish();
-    result.map_err(with_choice_of_folder)?;
+    // If a folder cannot be created or written to, the user can choose another.
+    result.map_err(|error| match error.kind() {
+        Kind::Io => Error::new(Kind::Io, format!("{error}; {CHOOSE_FOLDER}")),
+        _ => error,
+    })?;
     Ok(folder)
-}
-
-/// If a folder cannot be created or written to, the user can choose another.
-fn with_choice_of_folder(error: Error) -> Error {
-    if error.kind() == Kind::Io {
-        Error::new(Kind::Io, format!("{error}; {CHOOSE_FOLDER}"))
-    } else {
-        error
-    }
 }

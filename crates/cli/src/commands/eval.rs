@@ -116,18 +116,13 @@ fn print(evaluation: &Evaluation) -> Outcome<()> {
         percent(evaluation.expected_calibration_error),
         percent(evaluation.unfamiliar),
     ))?;
-    let heading = ["class", "precision", "recall", "F1", "images"].map(str::to_owned);
+    let heading = ["class", "precision", "recall", "F1", "images"];
     let rows = evaluation.per_class.iter().map(|class| {
         let [precision, recall, f1] = [class.precision, class.recall, class.f1].map(percent);
-        vec![
-            class.class.clone(),
-            precision,
-            recall,
-            f1,
-            class.support.to_string(),
-        ]
+        let (name, images) = (class.class.clone(), class.support.to_string());
+        vec![name, precision, recall, f1, images]
     });
-    output::table(heading.into(), rows.collect(), |column| column == 0)
+    output::table(heading, rows.collect(), |column| column == 0)
 }
 
 /// The confusion matrix as CSV: a row for each true class, a column for each predicted one.
@@ -149,9 +144,8 @@ fn check_outside(source: &Source, output: &Path) -> Outcome<()> {
         return Ok(());
     };
     let output = std::path::absolute(output).unwrap_or_default();
-    let above = output
-        .ancestors()
-        .find_map(|path| fs::canonicalize(path).ok());
+    let mut above = output.ancestors();
+    let above = above.find_map(|path| fs::canonicalize(path).ok());
     let data = fs::canonicalize(data).ok();
     if data.is_some_and(|data| above.is_some_and(|above| above.starts_with(data))) {
         return Err(Failure::usage(format!(
@@ -167,15 +161,8 @@ fn write_errors(folder: &Path, tested: &Tested, dataset: &Dataset) -> Outcome<()
     output::empty_folder(folder)?;
     let names = dataset.class_names();
     let name = |class: u32| names.get(class as usize).map_or("?", String::as_str);
-    let heading = [
-        "file",
-        "index",
-        "label",
-        "predicted",
-        "probability",
-        "label_probability",
-    ];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    let heading = "file,index,label,predicted,probability,label_probability".split(',');
+    let mut rows: Vec<Vec<String>> = vec![heading.map(str::to_owned).collect()];
     for mistake in &tested.mistakes {
         let (label, predicted) = (name(mistake.label), name(mistake.predicted));
         let plain = |name: &str| name.replace(|c| !is_plain(c), "_");
@@ -196,10 +183,7 @@ fn write_errors(folder: &Path, tested: &Tested, dataset: &Dataset) -> Outcome<()
     let confusion = confusion(&tested.metrics, names)?;
     write_atomic(&folder.join("confusion.csv"), confusion.as_bytes())?;
     write_atomic(&folder.join("errors.csv"), output::csv(rows)?.as_bytes())?;
-    tracing::info!(
-        "{} mistakes: {}",
-        tested.mistakes.len(),
-        printable(folder.display(), &[])
-    );
+    let folder = printable(folder.display(), &[]);
+    tracing::info!("{} mistakes: {folder}", tested.mistakes.len());
     Ok(())
 }

@@ -66,14 +66,11 @@ pub fn run(arguments: &Export) -> Outcome {
 fn check_flags(arguments: &Export) -> Outcome<()> {
     use ExportFormat::{CHeader, Hf, Onnx, OnnxInt8};
     let has_data = arguments.source.dataset.is_some() || arguments.source.data_dir.is_some();
+    let is_calibrated = arguments.calibration_images.is_some();
     let int8: &[_] = &[OnnxInt8, CHeader];
     let flags: [(&str, bool, &[ExportFormat]); 4] = [
         ("--normalize", arguments.normalize, &[Onnx, OnnxInt8]),
-        (
-            "--calibration-images",
-            arguments.calibration_images.is_some(),
-            int8,
-        ),
+        ("--calibration-images", is_calibrated, int8),
         ("--license", arguments.license.is_some(), &[Hf]),
         (
             "--dataset and --data-dir",
@@ -83,9 +80,7 @@ fn check_flags(arguments: &Export) -> Outcome<()> {
     ];
     for (flag, is_given, formats) in flags {
         if is_given && !formats.contains(&arguments.format) {
-            let names = formats
-                .iter()
-                .filter_map(|format| format.to_possible_value());
+            let names = formats.iter().filter_map(ExportFormat::to_possible_value);
             let names: Vec<String> = names.map(|value| value.get_name().to_owned()).collect();
             return Err(Failure::usage(format!(
                 "{flag} is only for --format {}",

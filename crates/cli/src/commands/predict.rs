@@ -37,7 +37,7 @@ const PIECES: usize = 8;
 struct Task<'a> {
     arguments: &'a Predict,
     pictures: Preparation,
-    printer: Printer,
+    printer: Printer<'a>,
     explanation: Mutex<Option<Explanation>>,
 }
 
@@ -56,7 +56,7 @@ pub fn run(arguments: &Predict) -> Outcome {
     let task = Task {
         arguments,
         pictures,
-        printer: Printer::new(arguments),
+        printer: Printer(arguments),
         explanation: Mutex::new(explanation.transpose()?),
     };
     let classes = Classes::new(&weights.metadata.class_names);
@@ -180,10 +180,10 @@ impl Task<'_> {
                     };
                     (name, answer)
                 }
-                Err(error) => (
-                    error.path().unwrap_or(Path::new("")).to_owned(),
-                    Err(error.into()),
-                ),
+                Err(error) => {
+                    let name = error.path().unwrap_or(Path::new(""));
+                    (name.to_owned(), Err(error.into()))
+                }
             };
             let answer = match answer {
                 // One bad picture is no reason to leave out the others.
@@ -256,7 +256,8 @@ struct Total {
     failed: usize,
     blank: usize,
     rejected: usize,
-    lacks_memory: bool,
+    /// Of a picture that could not be read: lack of memory, if that was the reason for one.
+    failure: Option<Kind>,
 }
 
 impl Total {
@@ -266,7 +267,10 @@ impl Total {
             let answered = answered?;
             for error in &answered.errors {
                 print_error(error);
-                self.lacks_memory |= error.kind() == Kind::Memory;
+                if error.kind() == Kind::Memory {
+                    self.failure = Some(Kind::Memory);
+                }
+                self.failure.get_or_insert(Kind::Input);
             }
             self.seen += answered.seen;
             self.failed += answered.errors.len();
@@ -279,28 +283,16 @@ impl Total {
     }
 
     fn finish(self, arguments: &Predict) -> Outcome {
-        let Self {
-            seen,
-            failed,
-            blank,
-            rejected,
-            ..
-        } = self;
-        if failed > 0 {
+        let (seen, failed, rejected) = (self.seen, self.failed, self.rejected);
+        if let Some(kind) = self.failure {
             let message = format!("{failed} of {seen} pictures could not be read");
-            let kind = if self.lacks_memory {
-                Kind::Memory
-            } else {
-                Kind::Input
-            };
             return Err(Error::new(kind, message).into());
         }
+        let seen_and_blank = format!("{seen} pictures, {} of them blank", self.blank);
         if arguments.reject {
-            tracing::info!(
-                "{seen} pictures, {blank} of them blank; {rejected} unlike any training image are left out"
-            );
+            tracing::info!("{seen_and_blank}; {rejected} unlike any training image are left out");
         } else if seen > 1 {
-            tracing::info!("{seen} pictures, {blank} of them blank");
+            tracing::info!("{seen_and_blank}");
         }
         Ok(ExitCode::SUCCESS)
     }

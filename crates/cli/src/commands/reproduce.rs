@@ -4,19 +4,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use candle_core::Device;
-use lenet_data::{Reading, Search};
+use lenet_data::Search;
 use lenet_files::{Error, Kind, read};
 use lenet_model::Weights;
 use lenet_run::{Keep, Records, RunFolder, name};
 use tracing::info;
 
 use crate::arguments::{Reproduce, Values, Verbosity};
-use crate::commands::recorded_source;
-use crate::commands::train::{Context, configuration, train};
-use crate::device::{instruction_set, set_threads};
+use crate::commands::train::{configuration, train};
+use crate::commands::{context, load_for, recorded_source};
+use crate::device::instruction_set;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use crate::signals::StopFlag;
 
 /// The largest weights file that is compared.
 const MAX_BYTES: usize = 1 << 30;
@@ -28,23 +27,10 @@ pub fn run(arguments: &Reproduce, verbosity: &Verbosity) -> Outcome {
         return Err(Error::input(message).at(&arguments.run).into());
     }
     let resolved = configuration::resolve(Some(&arguments.run), None, &Values::default())?;
-    let context = Context {
-        backend: arguments.hardware.backend(),
-        device: arguments.hardware.device,
-        threads: set_threads(arguments.hardware.threads)?,
-        tensorboard: false,
-        keep: Keep::Model,
-        lines: None,
-        shown: Some(verbosity),
-        stop: StopFlag::install()?,
-    };
+    let context = context(&arguments.hardware, Keep::Model, verbosity)?;
     let source = recorded_source(&resolved.config.dataset, Some(&arguments.run))?;
-    let reading = Reading {
-        pictures: resolved.config.pictures,
-        transposed: resolved.config.transposed,
-        ..Reading::default()
-    };
-    let loaded = source.load(&Search::new(arguments.data_dir.clone()), reading)?;
+    let search = Search::new(arguments.data_dir.clone());
+    let loaded = load_for(&resolved.config, &source, &search, false)?;
     if let Some(record) = &first.environment {
         if record.data.sha256 != loaded.sha256 {
             return Err(differs("the data: their digests are others"));
@@ -129,9 +115,8 @@ fn compare_weights(before: &Path, now: &Path) -> Outcome<()> {
             )));
         }
     }
-    Err(differs(
-        "the metadata of model.safetensors; the parameters are equal",
-    ))
+    let what = "the metadata of model.safetensors; the parameters are equal";
+    Err(differs(what))
 }
 
 fn differs(what: impl std::fmt::Display) -> Failure {

@@ -24,14 +24,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub fn run(arguments: &Serve) -> Outcome {
     let stop = StopFlag::install()?;
     let reload = reload_flag()?;
-    let server = Server::start(
-        &model(arguments)?,
-        &Settings {
-            address: arguments.addr,
-            hosts: arguments.host.clone(),
-            origins: arguments.allow_origin.clone(),
-        },
-    )?;
+    let settings = Settings {
+        address: arguments.addr,
+        hosts: arguments.host.clone(),
+        origins: arguments.allow_origin.clone(),
+    };
+    let server = Server::start(&model(arguments)?, &settings)?;
     let address = server.address();
     if !address.ip().is_loopback() {
         tracing::warn!(

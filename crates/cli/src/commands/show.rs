@@ -20,10 +20,8 @@ use crate::output;
 const EPOCHS: u32 = 9;
 
 pub fn run(arguments: &Show) -> Outcome {
-    let default = PathBuf::from(format!(
-        "{}.png",
-        short_name(&source(&arguments.source, None)?)
-    ));
+    let name = short_name(&source(&arguments.source, None)?);
+    let default = PathBuf::from(format!("{name}.png"));
     let file = arguments.output.as_ref().unwrap_or(&default);
     // Before anything is computed.
     output::check(file, arguments.force)?;
@@ -51,26 +49,18 @@ pub fn run(arguments: &Show) -> Outcome {
 
 /// A row for each class.
 fn samples(arguments: &Show, source: &Source, split: &str, set: &Dataset) -> ContactSheet {
-    let mut rows: Vec<SheetRow> = by_class(arguments, set)
-        .into_iter()
-        .zip(set.class_names())
-        .map(|(chosen, name)| SheetRow {
-            label: name.clone(),
-            pictures: chosen
-                .into_iter()
-                .map(|(_, pixels)| pixels.to_vec())
-                .collect(),
-        })
-        .collect();
-    rows.retain(|row| !row.pictures.is_empty());
+    let rows = std::iter::zip(by_class(arguments, set), set.class_names());
+    let rows = rows.filter(|(chosen, _)| !chosen.is_empty());
+    let rows = rows.map(|(chosen, name)| SheetRow {
+        label: name.clone(),
+        pictures: chosen.iter().map(|(_, pixels)| pixels.to_vec()).collect(),
+    });
+    let drawn = format!("{split} images, drawn with seed {}", arguments.seed);
     ContactSheet {
         title: source.title(),
-        captions: vec![format!(
-            "{split} images, drawn with seed {}",
-            arguments.seed
-        )],
+        captions: vec![drawn],
         side: IMAGE_SIDE,
-        rows,
+        rows: rows.collect(),
         ..ContactSheet::default()
     }
 }
@@ -136,23 +126,17 @@ fn by_class<'a>(arguments: &Show, set: &'a Dataset) -> Vec<Vec<(u32, &'a [u8; IM
 /// The settings that are not 0, in a line.
 fn settings(of: &Augmentation) -> String {
     let parts = [
-        ("rotation", of.rotation, "°"),
-        ("scale", of.scale, ""),
-        ("shear", of.shear, ""),
-        ("shift", of.shift, " px"),
-        ("elastic", of.elastic, " px"),
+        ("rotation ±", of.rotation, "°"),
+        ("scale ±", of.scale, ""),
+        ("shear ±", of.shear, ""),
+        ("shift ±", of.shift, " px"),
+        ("elastic ±", of.elastic, " px"),
+        ("mirrored with probability ", of.mirror, ""),
+        ("erase with probability ", of.erase, ""),
     ];
-    let mut words: Vec<String> = parts
-        .iter()
-        .filter(|(_, value, _)| *value != 0.)
-        .map(|(name, value, unit)| format!("{name} ±{value}{unit}"))
-        .collect();
-    if of.mirror != 0. {
-        words.push(format!("mirrored with probability {}", of.mirror));
-    }
-    if of.erase != 0. {
-        words.push(format!("erase with probability {}", of.erase));
-    }
+    let parts = parts.iter().filter(|(_, value, _)| *value != 0.);
+    let words = parts.map(|(name, value, unit)| format!("{name}{value}{unit}"));
+    let words: Vec<String> = words.collect();
     if words.is_empty() {
         return "no augmentation".to_owned();
     }
@@ -167,16 +151,14 @@ fn resolve(flags: &ShowAugmentation) -> Outcome<Augmentation> {
         None if given.is_empty() && flags.config.is_none() => "best",
         None => "classic",
     };
-    let set = given
-        .iter()
-        .map(|(key, value)| format!("augmentation.{key}={value}"));
+    let set = given.iter();
+    let set = set.map(|(key, value)| format!("augmentation.{key}={value}"));
     let values = Values {
         recipe: Some(base.to_owned()),
         config: flags.config.clone(),
         set: set.collect(),
         ..Values::default()
     };
-    Ok(configuration::resolve(None, None, &values)?
-        .config
-        .augmentation)
+    let resolved = configuration::resolve(None, None, &values)?;
+    Ok(resolved.config.augmentation)
 }

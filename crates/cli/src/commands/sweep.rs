@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use lenet_data::{Loaded, Reading, Search, Source};
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
+use lenet_data::{Loaded, Search, Source};
 use lenet_engine::pool::{Pool, cores};
 use lenet_files::{Error, Kind, no_threads, outputs, printable, read_text, write_atomic};
 use lenet_picture::Preparation;
@@ -18,6 +20,7 @@ use lenet_train::{Backend, OtherTraining, Trial};
 use tracing::{info, warn};
 
 use crate::arguments::{Format, Sweep, Values};
+use crate::commands::load_for;
 use crate::commands::train::configuration::{self, Resolved};
 use crate::commands::train::{Context, RUNS, complete, train};
 use crate::device::{DeviceName, set_threads};
@@ -40,10 +43,9 @@ pub fn run(arguments: &Sweep) -> Outcome {
     }
     set_threads(Some(arguments.threads))?;
     let stop = StopFlag::install()?;
-    let dataset = sweep.dataset.as_deref();
-    let dataset = dataset
-        .map(|name| Source::parse(name.as_ref()))
-        .transpose()?;
+    let dataset = sweep.dataset.as_ref();
+    let dataset = dataset.map(|name| Source::parse(name.as_ref()));
+    let dataset = dataset.transpose()?;
     // Whatever is wrong is found before the first of them is trained.
     let values = |trial: &Trial| Values {
         recipe: sweep.recipe.clone(),
@@ -61,25 +63,16 @@ pub fn run(arguments: &Sweep) -> Outcome {
     let mut fitted = Vec::new();
     for (trial, resolved) in resolved {
         let config = &resolved.config;
-        let (pictures, transposed) = (config.pictures, config.transposed);
-        let key = (
-            config.dataset.clone(),
-            pictures.map(Preparation::name),
-            transposed,
-        );
-        let data = match sets.entry(key) {
-            Entry::Occupied(entry) => Arc::clone(entry.get()),
+        let pictures = config.pictures.map(Preparation::name);
+        let key = (config.dataset.clone(), pictures, config.transposed);
+        let data = Arc::clone(match sets.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let source = Source::parse(config.dataset.as_ref())?;
-                let reading = Reading {
-                    pictures,
-                    transposed,
-                    ..Reading::default()
-                };
-                let loaded = source.load(&search, reading)?;
-                Arc::clone(entry.insert(Arc::new((source, loaded))))
+                let loaded = load_for(config, &source, &search, false)?;
+                entry.insert(Arc::new((source, loaded)))
             }
-        };
+        });
         let resolved = resolved.fitted(&data.0, &data.1, &values(trial))?;
         fitted.push((trial, resolved, data));
     }
@@ -132,7 +125,7 @@ struct Trainings<'a> {
 }
 
 impl Trainings<'_> {
-    fn train_all(&self) -> Outcome<()> {
+    fn train_all(self) -> Outcome<()> {
         let threads = usize::from(self.arguments.threads);
         let jobs = self.arguments.jobs.map_or(cores() / threads, usize::from);
         let jobs = jobs.clamp(1, self.trials.len());
@@ -150,11 +143,8 @@ impl Trainings<'_> {
                 }
             }
         });
-        let failure = self
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let failure = self.failure.into_inner();
+        let failure = failure.unwrap_or_else(PoisonError::into_inner);
         failure.map_or(Ok(()), Err)
     }
 
@@ -233,13 +223,7 @@ fn summarise(
     match arguments.format {
         Format::Json => groups.iter().try_for_each(output::json)?,
         Format::Text => {
-            let heading = [
-                "setting",
-                "seeds",
-                "validation",
-                "test",
-                "against the first",
-            ];
+            let heading = "setting,seeds,validation,test,against the first";
             let row = |group: &Group| {
                 let difference = group.difference;
                 vec![
@@ -251,9 +235,7 @@ fn summarise(
                 ]
             };
             let rows = groups.iter().map(row).collect();
-            output::table(heading.map(str::to_owned).to_vec(), rows, |column| {
-                column == 0
-            })?;
+            output::table(heading.split(','), rows, |column| column == 0)?;
             output::line(format!("all runs: {}", page.display()))?;
         }
     }
@@ -284,7 +266,8 @@ fn command(arguments: &Sweep, sweep: &lenet_train::Sweep, trial: &Trial) -> Stri
     }
     flag("--seed", &trial.seed.to_string());
     flag("--threads", &arguments.threads.to_string());
-    flag("--keep", arguments.keep.name());
+    let keep = arguments.keep.to_possible_value();
+    flag("--keep", keep.as_ref().map_or("", PossibleValue::get_name));
     flag("--output", &folder.join(&trial.name).to_string_lossy());
     words.push("--continue --quiet".to_owned());
     words.join(" ")

@@ -43,12 +43,8 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
             set_threads(None)?;
             let test = loaded.splits.test;
             check_classes(&source, &test, weights)?;
-            let metrics = evaluate(
-                &weights.model,
-                &Backend::default(),
-                &test,
-                weights.metadata.input,
-            )?;
+            let (model, input) = (&weights.model, weights.metadata.input);
+            let metrics = evaluate(model, &Backend::default(), &test, input)?;
             info!("evaluated on the {} test images", metrics.count());
             let figures = Figures {
                 count: metrics.count(),
@@ -67,16 +63,12 @@ pub fn card(arguments: &Export, weights: &Weights) -> Outcome<Card> {
 
 /// The figures of a run folder, if the model is one: they are of the data that it was trained on.
 fn summary(arguments: &Export) -> Outcome<Option<Figures>> {
-    if arguments.source.dataset.is_some() {
-        return Ok(None);
-    }
-    let Some(run) = arguments.model.as_deref().filter(|path| path.is_dir()) else {
+    let run = arguments.model.as_ref();
+    let run = run.filter(|_| arguments.source.dataset.is_none());
+    let file = run.map(|run| run.join(name::SUMMARY));
+    let Some(file) = file.filter(|file| file.is_file()) else {
         return Ok(None);
     };
-    let file = run.join(name::SUMMARY);
-    if !file.is_file() {
-        return Ok(None);
-    }
     let test = read_summary(&file)?.test;
     Ok(Some(Figures {
         count: test.count,

@@ -29,15 +29,10 @@ pub fn quantized(arguments: &Export, weights: &Weights) -> Outcome<Quantized> {
     check_classes(&source, &train, weights)?;
     let count = arguments.calibration_images.unwrap_or(CALIBRATION_IMAGES) as usize;
     let order = order(SEED, 1, train.len());
-    let mut calibration = batches(
-        &train,
-        order.iter().copied().take(count),
-        count,
-        weights.metadata.input,
-    );
-    let batch = calibration
-        .next()
-        .ok_or_else(|| Error::input(format!("{} has no training images", source.name())))??;
+    let chosen = order.iter().copied().take(count);
+    let mut calibration = batches(&train, chosen, count, metadata.input);
+    let message = || format!("{} has no training images", source.name());
+    let batch = (calibration.next()).ok_or_else(|| Error::input(message()))??;
     let quantized = Quantized::new(weights, &batch.images)?;
     info!(
         "int8: calibrated on {} training images of {}",

@@ -8,7 +8,7 @@ use lenet_engine::engine::{Engine, Images, Precision, Purpose};
 use lenet_engine::pool::Pool;
 use lenet_engine::single::Single;
 use lenet_files::Result;
-use lenet_model::{Seen, Weights, roughness, softmax};
+use lenet_model::{Familiarity, Seen, Weights, roughness, softmax};
 use lenet_picture::{IMAGE_PIXELS, IMAGE_SIDE};
 
 use super::prediction::{Classes, Reading};
@@ -51,29 +51,18 @@ impl<'a> Classifier<'a> {
 
     /// The classes of a picture's image.
     pub fn classify(&mut self, pixels: &[u8; IMAGE_PIXELS]) -> Result<Reading<'a>> {
-        let logits = self.single.logits(Pixels::Bytes(pixels, &self.table));
-        let mut probabilities = softmax(logits);
-        let familiarity = self.weights.metadata.familiarity.as_ref();
-        let familiarity = familiarity.map(|familiarity| (familiarity, logits.to_vec()));
-        let familiar = familiarity.map(|(familiarity, logits)| {
-            familiarity.is_familiar(Seen {
-                features: &self.single.features(),
-                logits: &logits,
-                roughness: roughness(pixels),
-            })
-        });
+        let bytes = Pixels::Bytes(pixels, &self.table);
+        let logits = self.single.logits(bytes).to_vec();
+        let features = self.single.features();
+        let mut reading = reading(self.weights, self.classes, pixels, &logits, &features);
         if let Some(device) = self.candle {
             let input = pixels.map(|pixel| self.table[usize::from(pixel)]);
             let shape = (1, 1, IMAGE_SIDE, IMAGE_SIDE);
             let image = Tensor::from_slice(&input, shape, device)?;
             let logits = self.weights.model.forward(&image)?.flatten_all()?;
-            probabilities = softmax(&logits.to_vec1::<f32>()?);
+            reading.probabilities = softmax(&logits.to_vec1::<f32>()?);
         }
-        Ok(Reading {
-            classes: self.classes,
-            probabilities,
-            familiar,
-        })
+        Ok(reading)
     }
 
     /// The classes of a data set's images, which come in numbers. The bits of an image's
@@ -90,37 +79,39 @@ impl<'a> Classifier<'a> {
                 none.insert(model.to_engine(Purpose::Inference, BATCH, Precision::F32, pool)?)
             }
         };
-        let familiarity = self.weights.metadata.familiarity.as_ref();
+        let (weights, classes) = (self.weights, self.classes);
         let mut readings = Vec::with_capacity(images.len());
         for images in images.chunks(BATCH) {
-            let batch = Batch(images, &self.table);
-            let features: Vec<Vec<f32>> = match familiarity {
-                Some(_) => {
-                    let features = engine.features(&batch, images.len())?;
-                    features.map(<[f32]>::to_vec).collect()
-                }
-                None => {
-                    engine.forward(&batch, images.len())?;
-                    Vec::new()
-                }
-            };
-            for (at, (logits, image)) in engine.logits().zip(images).enumerate() {
+            let features = engine.features(&Batch(images, &self.table), images.len())?;
+            let features: Vec<Vec<f32>> = features.map(<[f32]>::to_vec).collect();
+            for ((logits, features), image) in engine.logits().zip(&features).zip(images) {
                 let logits: Vec<f32> = logits.collect();
-                let familiar = familiarity.map(|familiarity| {
-                    familiarity.is_familiar(Seen {
-                        features: &features[at],
-                        logits: &logits,
-                        roughness: roughness(&image[..]),
-                    })
-                });
-                readings.push(Reading {
-                    classes: self.classes,
-                    probabilities: softmax(&logits),
-                    familiar,
-                });
+                readings.push(reading(weights, classes, image, &logits, features));
             }
         }
         Ok(readings)
+    }
+}
+
+fn reading<'a>(
+    weights: &Weights,
+    classes: &'a Classes,
+    image: &[u8; IMAGE_PIXELS],
+    logits: &[f32],
+    features: &[f32],
+) -> Reading<'a> {
+    let is_familiar = |familiarity: &Familiarity| {
+        let roughness = roughness(image);
+        familiarity.is_familiar(Seen {
+            features,
+            logits,
+            roughness,
+        })
+    };
+    Reading {
+        classes,
+        probabilities: softmax(logits),
+        familiar: weights.metadata.familiarity.as_ref().map(is_familiar),
     }
 }
 

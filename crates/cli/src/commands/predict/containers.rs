@@ -190,8 +190,6 @@ fn number(field: &[u8]) -> Option<u64> {
 /// The path in a pax header, of records `LENGTH KEY=VALUE\n`.
 fn path_of(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    let path = text
-        .lines()
-        .find_map(|line| line.split_once(' ')?.1.strip_prefix("path="));
-    path.map(str::to_owned)
+    let path = |line: &str| Some(line.split_once(' ')?.1.strip_prefix("path=")?.to_owned());
+    text.lines().find_map(path)
 }

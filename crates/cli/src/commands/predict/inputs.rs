@@ -32,20 +32,13 @@ pub struct Inputs {
 
 impl Inputs {
     pub fn new(arguments: &Predict) -> Result<Self, Error> {
-        let list = arguments
-            .files_from
-            .as_ref()
-            .map(|path| -> Result<_, Error> {
-                let reader: Box<dyn Read + Send> = if path == Path::new("-") {
-                    Box::new(io::stdin())
-                } else {
-                    Box::new(open(path)?)
-                };
-                Ok((path.clone(), BufReader::new(reader)))
-            });
+        let list = match &arguments.files_from {
+            Some(path) => Some((path.clone(), BufReader::new(stream(path)?))),
+            None => None,
+        };
         Ok(Self {
             named: Box::new(all(arguments.files.clone())),
-            list: list.transpose()?,
+            list,
             of_list: None,
             inside: None,
             shard: arguments.shard.unwrap_or((1, 1)),
@@ -98,17 +91,14 @@ impl Inputs {
                 Ok(name) => name,
                 Err(error) => return Some(Err(error)),
             };
-            if name == Path::new("-") {
-                self.inside = Some(pictures(&name, Box::new(io::stdin())));
-                continue;
-            }
             let many = [Format::IDX, Format::TAR, Format::GZIP].map(Some);
-            if is_picture(&name) || !many.contains(&Format::of_file(&name)) {
+            let is_one = || is_picture(&name) || !many.contains(&Format::of_file(&name));
+            if name != Path::new("-") && is_one() {
                 let content = Content::File;
                 return Some(Ok(Input { name, content }));
             }
-            match open(&name) {
-                Ok(file) => self.inside = Some(pictures(&name, Box::new(BufReader::new(file)))),
+            match stream(&name) {
+                Ok(stream) => self.inside = Some(pictures(&name, Box::new(BufReader::new(stream)))),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -128,6 +118,14 @@ impl Iterator for Inputs {
             }
         }
     }
+}
+
+/// A file, or standard input.
+fn stream(path: &Path) -> Result<Box<dyn Read + Send>, Error> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(open(path)?))
 }
 
 #[cfg(unix)]
@@ -223,8 +221,8 @@ impl Walk {
         };
         paths.retain(|path| is_wanted(path));
         paths.sort_unstable_by(|a, b| b.cmp(a));
-        self.stack
-            .extend(paths.into_iter().map(|path| (path, place)));
+        let found = paths.into_iter().map(|path| (path, place));
+        self.stack.extend(found);
         None
     }
 

@@ -119,7 +119,7 @@ impl Serialize for Probabilities<'_> {
 }
 
 /// What is said about a picture, as `--format json` prints it.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Prediction<'a> {
     file: String,
     #[serde(flatten)]
@@ -154,11 +154,7 @@ impl<'a> Prediction<'a> {
     pub fn new(file: &Path, answer: Result<&'a Answer<'a>, String>) -> Self {
         let mut prediction = Self {
             file: file.display().to_string(),
-            figures: Figures::default(),
-            blank: false,
-            digits: None,
-            several: None,
-            error: None,
+            ..Self::default()
         };
         match answer {
             Err(error) => prediction.error = Some(error),
@@ -212,10 +208,7 @@ impl<'a> Prediction<'a> {
 }
 
 /// Brings predictions into the form that was asked for.
-pub struct Printer {
-    format: PredictFormat,
-    top_k: usize,
-}
+pub struct Printer<'a>(pub &'a Predict);
 
 /// What is to be printed: lines, or with `--format table` the cells of rows.
 #[derive(Default)]
@@ -224,17 +217,10 @@ pub struct Printed {
     pub rows: Vec<Vec<String>>,
 }
 
-impl Printer {
-    pub fn new(arguments: &Predict) -> Self {
-        Self {
-            format: arguments.format,
-            top_k: usize::from(arguments.top_k),
-        }
-    }
-
+impl Printer<'_> {
     /// What comes before the first picture.
     pub fn heading(&self) -> &'static str {
-        match self.format {
+        match self.0.format {
             PredictFormat::Csv => "file,label,probability,blank,familiar,error\n",
             _ => "",
         }
@@ -242,22 +228,18 @@ impl Printer {
 
     /// Adds what is to be printed about a picture.
     pub fn add(&self, printed: &mut Printed, prediction: &Prediction<'_>) -> Outcome<()> {
-        match self.format {
+        match self.0.format {
             PredictFormat::Json => {
                 let json = serde_json::to_string(prediction);
                 printed.lines += &json.map_err(|error| Failure::Output(error.into()))?;
                 printed.lines.push('\n');
             }
             PredictFormat::Csv => {
-                let Figures {
-                    label,
-                    probability,
-                    familiar,
-                    ..
-                } = &prediction.figures;
+                let figures = &prediction.figures;
+                let (label, share) = (&figures.label, figures.probability);
                 let (file, blank, error) = (&prediction.file, prediction.blank, &prediction.error);
-                printed.lines +=
-                    &output::csv([(file, label, probability, blank, familiar, error)])?;
+                let row = (file, label, share, blank, figures.familiar, error);
+                printed.lines += &output::csv([row])?;
             }
             PredictFormat::Text => self.add_lines(&mut printed.lines, prediction),
             PredictFormat::Table => self.add_rows(&mut printed.rows, prediction),
@@ -277,7 +259,7 @@ impl Printer {
             // It is on standard error.
             return;
         }
-        let words = |reading: &Reading<'_>| reading.in_words(self.top_k);
+        let words = |reading: &Reading<'_>| reading.in_words(self.0.top_k.into());
         let words_of_all = prediction.reading().map(words).unwrap_or_default();
         if prediction.blank {
             add(format!("{file}: nothing drawn"));
@@ -299,7 +281,8 @@ impl Printer {
 
     fn add_rows(&self, rows: &mut Vec<Vec<String>>, prediction: &Prediction<'_>) {
         let likeliest = |reading: &Reading<'_>| -> Vec<String> {
-            let mut cells: Vec<String> = reading.likeliest(self.top_k).flatten().collect();
+            let likeliest = reading.likeliest(self.0.top_k.into());
+            let mut cells: Vec<String> = likeliest.flatten().collect();
             if let (Some(label), Some(false)) = (cells.first_mut(), reading.familiar) {
                 label.push('?');
             }
@@ -317,8 +300,7 @@ impl Printer {
             prediction.figures.label.iter().cloned().collect()
         };
         let digits = prediction.digits.iter().flatten().zip(1..);
-        let digits =
-            digits.map(|(digit, number)| (format!("  {number}"), likeliest(digit.reading)));
+        let digits = digits.map(|(digit, n)| (format!("  {n}"), likeliest(digit.reading)));
         let all = std::iter::once((prediction.file.clone(), of_picture)).chain(digits);
         rows.extend(all.map(|(first, cells)| std::iter::once(first).chain(cells).collect()));
     }
@@ -337,5 +319,5 @@ pub fn print_table(rows: Vec<Vec<String>>) -> Outcome<()> {
     });
     // Names to the left, figures to the right.
     let is_left = |column| column == 0 || column % 2 == 1;
-    output::table(heading.collect(), rows, is_left)
+    output::table(heading, rows, is_left)
 }
