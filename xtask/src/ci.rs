@@ -149,16 +149,11 @@ fn aarch64(workspace: &Workspace) -> Result<()> {
     const LINKER: &str = "aarch64-linux-gnu-gcc";
     let runs = |program: &&str| output(Command::new(program).arg("--version")).is_ok();
     // Debian's qemu-user-static has the one, its qemu-user the other.
-    let emulator = ["qemu-aarch64-static", "qemu-aarch64"]
-        .into_iter()
-        .find(runs);
+    let mut emulators = ["qemu-aarch64-static", "qemu-aarch64"].into_iter();
     let libraries = ["--print", "target-libdir", "--target", TARGET];
     let libraries = output(Command::new("rustc").args(libraries))?;
-    let (Some(emulator), true, true) = (
-        emulator,
-        runs(&LINKER),
-        Path::new(libraries.trim()).exists(),
-    ) else {
+    let is_complete = runs(&LINKER) && Path::new(libraries.trim()).exists();
+    let Some(emulator) = emulators.find(runs).filter(|_| is_complete) else {
         let reason = "needs `apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
                       qemu-user-static` and `rustup target add aarch64-unknown-linux-gnu`";
         bail!(Skipped(reason.to_owned()));
@@ -206,17 +201,12 @@ fn package(workspace: &Workspace) -> Result<()> {
     checked(command.arg(&folder))?;
     for entry in fs::read_dir(folder.join("package"))? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "crate")
-        {
+        if path.extension() == Some("crate".as_ref()) {
             let size = fs::metadata(&path)?.len();
             let name = path.file_name().unwrap_or_default().display();
-            println!("{name}: {size} bytes, limit {CRATE_LIMIT}");
-            ensure!(
-                size < CRATE_LIMIT,
-                "{name} has {size} bytes, limit {CRATE_LIMIT}"
-            );
+            let found = format!("{name}: {size} bytes, limit {CRATE_LIMIT}");
+            println!("{found}");
+            ensure!(size < CRATE_LIMIT, found);
         }
     }
     Ok(())

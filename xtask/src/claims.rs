@@ -46,20 +46,17 @@ pub fn main(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCode>
         fs::write(&file, format!("recipe = {recipe:?}\nseeds = {seeds}\n"))?;
         let mut command = Command::new(&program);
         command
-            .args([
-                "sweep", "--jobs", "1", "--format", "json", "--keep", "result",
-            ])
-            .args(["--threads", &threads, "--output"])
+            .args("sweep --jobs 1 --format json --keep result --threads".split(' '))
+            .args([&threads, "--output"])
             .arg(folder.join("runs"))
             .arg(file)
             .args(&passed_on)
             .stderr(Stdio::inherit());
         let setting: Value = serde_json::from_str(&output(&mut command)?)?;
         let values = |name: &str| -> Result<Vec<f64>> {
-            let values = setting[name]
-                .as_array()
-                .context("a sweep without results")?;
-            Ok(values.iter().filter_map(Value::as_f64).collect())
+            let values = setting[name].as_array();
+            let values = values.context("a sweep without results")?.iter();
+            Ok(values.filter_map(Value::as_f64).collect())
         };
         table += &row(recipe, &values("test")?, &values("train_seconds")?);
     }

@@ -12,6 +12,7 @@ use crate::run::{PROFILE, Skipped, Workspace, cargo_on, checked, output};
 use crate::usage_error;
 
 const GOLDEN: &str = "crates/model/tests/golden";
+const EXPORTS: &str = "crates/cli/tests/cli/exports";
 
 /// The interpreter of the environment `target/NAME-venv`, which is made unless it is there and has
 /// what the file lists.
@@ -67,9 +68,7 @@ pub fn exports(workspace: &Workspace) -> Result<()> {
 /// The same with PyTorch and tract.
 pub fn all_exports(workspace: &Workspace) -> Result<()> {
     let target = workspace.target.join("exports-tract");
-    let manifest = workspace
-        .root
-        .join("crates/cli/tests/cli/exports/tract/Cargo.toml");
+    let manifest = workspace.root.join(EXPORTS).join("tract/Cargo.toml");
     let mut build = cargo_on(&manifest, "build --locked --target-dir");
     checked(build.arg(&target))?;
     let mut tests = export_tests(workspace)?;
@@ -78,7 +77,7 @@ pub fn all_exports(workspace: &Workspace) -> Result<()> {
 }
 
 fn export_tests(workspace: &Workspace) -> Result<Command> {
-    tests(workspace, "exports", "crates/cli/tests/cli/exports")
+    tests(workspace, "exports", EXPORTS)
 }
 
 /// Has TensorBoard read the event files of a training.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::run::{PROFILE, Workspace, checked, output};
 use crate::usage_error;
+use crate::web::WEIGHTS;
 
 /// Recipe, data set (a name, or a folder from the root), the folder that holds its files if it is
 /// not in the program, and the least test accuracy: a little below what the recipe reaches by any
@@ -76,10 +77,8 @@ pub fn determinism(workspace: &Workspace) -> Result<()> {
         read(&folder.join(name).join("model.safetensors"))
     };
     let weights = train("one", &["--threads", "1"])?;
-    ensure!(
-        weights == train("all", &[])?,
-        "the weights differ: {folder:?}"
-    );
+    let is_equal = weights == train("all", &[])?;
+    ensure!(is_equal, "the weights differ: {folder:?}");
     println!("determinism: {} bytes of weights, equal", weights.len());
     Ok(())
 }
@@ -102,24 +101,16 @@ pub fn weights(workspace: &Workspace, arguments: Vec<OsString>) -> Result<ExitCo
     let mut export = Command::new(&program);
     export.args(["export", "--format", "safetensors", "--model"]);
     checked(export.arg(&run).arg("--output").arg(&published))?;
-    let file = workspace
-        .root
-        .join("crates/model/weights/mnist.safetensors");
+    let file = workspace.root.join(WEIGHTS);
     let trained = read(&published)?;
     if read(&file).is_ok_and(|embedded| embedded == trained) {
         println!("weights: {} bytes, as embedded", trained.len());
     } else if check {
-        println!(
-            "weights: other bytes than the embedded ones; other instruction sets round otherwise"
-        );
+        println!("weights: not those embedded; other instruction sets round otherwise");
         return Ok(ExitCode::FAILURE);
     } else {
         fs::write(&file, &trained)?;
-        println!(
-            "weights: {} bytes, new in {}",
-            trained.len(),
-            file.display()
-        );
+        println!("weights: {} bytes, new in {WEIGHTS}", trained.len());
     }
     Ok(ExitCode::SUCCESS)
 }

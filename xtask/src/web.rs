@@ -23,7 +23,7 @@ const MODULE: [&str; 2] = [
 ];
 /// The page's network, for hosts of files; `lenet serve` serves its own by this name.
 const NETWORK: &str = "crates/serve/page/model.safetensors";
-const WEIGHTS: &str = "crates/model/weights/mnist.safetensors";
+pub const WEIGHTS: &str = "crates/model/weights/mnist.safetensors";
 const RECORD: &str = "crates/web/built.sha256";
 /// Bytes of the WebAssembly, which holds no weights.
 const LIMIT: u64 = 1_100_000;
@@ -70,6 +70,7 @@ fn build(workspace: &Workspace) -> Result<()> {
 fn flags(workspace: &Workspace) -> Result<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let home = home.context("no home folder")?;
     let flags = [
         // getrandom has two ways to a browser's random numbers and must be told one.
         r#"--cfg=getrandom_backend="wasm_js""#.to_owned(),
@@ -77,10 +78,7 @@ fn flags(workspace: &Workspace) -> Result<String> {
         "-Ctarget-feature=+simd128".to_owned(),
         // Equal sources make an equal module: messages name no folder of this machine.
         format!("--remap-path-prefix={}=.", workspace.root.display()),
-        format!(
-            "--remap-path-prefix={}=cargo",
-            home.context("no home folder")?.display()
-        ),
+        format!("--remap-path-prefix={}=cargo", home.display()),
     ];
     Ok(flags.join("\u{1f}"))
 }
@@ -106,34 +104,24 @@ fn dependencies(rule: &str) -> Vec<PathBuf> {
 
 fn digest(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    let digest = Sha256::digest(bytes);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Fails if the committed module, or a source of it, is not the recorded one.
 pub fn check(workspace: &Workspace) -> Result<()> {
     let record = fs::read_to_string(workspace.root.join(RECORD))?;
-    let changed: Vec<_> = record
-        .lines()
-        .filter_map(|line| line.split_once("  "))
-        .filter(|(expected, path)| {
-            digest(&workspace.root.join(path)).ok().as_deref() != Some(expected)
-        })
-        .map(|(_, path)| path)
-        .collect();
+    let digest = |path: &str| digest(&workspace.root.join(path));
+    let records = record.lines().filter_map(|line| line.split_once("  "));
+    let is_other = |(old, path): &(&str, &str)| digest(path).map_or(true, |new| new != *old);
+    let changed: Vec<_> = records.filter(is_other).map(|(_, path)| path).collect();
+    let changed = changed.join(" ");
     if !changed.is_empty() {
-        bail!(
-            "the page's module is out of date (`cargo xtask web` builds it): {}",
-            changed.join(" ")
-        );
+        bail!("the page's module is out of date (`cargo xtask web` builds it): {changed}");
     }
-    let is_copy = digest(&workspace.root.join(NETWORK))? == digest(&workspace.root.join(WEIGHTS))?;
-    ensure!(
-        is_copy,
-        "{NETWORK} is not a copy of {WEIGHTS}: `cargo xtask web` copies it"
-    );
+    if digest(NETWORK)? != digest(WEIGHTS)? {
+        bail!("{NETWORK} is not a copy of {WEIGHTS}: `cargo xtask web` copies it");
+    }
     let size = fs::metadata(workspace.root.join(MODULE[1]))?.len();
     println!("web: the module has {size} bytes, limit {LIMIT}");
     ensure!(size < LIMIT, "the module has {size} bytes, limit {LIMIT}");

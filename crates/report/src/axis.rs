@@ -20,11 +20,8 @@ impl Axis {
     /// For losses: from zero, unless the values all lie far above it.
     pub(crate) fn loss(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = bounds(values).unwrap_or((0.0, 1.0));
-        let low = if 0.0 <= low && low < 0.6 * high {
-            0.0
-        } else {
-            low
-        };
+        let is_near_zero = 0.0 <= low && low < 0.6 * high;
+        let low = if is_near_zero { 0.0 } else { low };
         Self::around(low, high, if high == 0.0 { 1.0 } else { 0.1 * high.abs() })
     }
 
@@ -70,9 +67,8 @@ impl Axis {
         let last = (self.high / self.step + 1e-6).floor();
         // A step that vanishes beside its values would make ticks without end.
         let count = (last - first + 1.0).clamp(0.0, 50.0) as usize;
-        (0..count)
-            .map(|index| (first + index as f64) * self.step)
-            .collect()
+        let tick = |index: usize| (first + index as f64) * self.step;
+        (0..count).map(tick).collect()
     }
 
     /// Where a value stands: 0 at `low`, 1 at `high`.
@@ -82,17 +78,11 @@ impl Axis {
 
     /// A tick's number, with the decimals that tell it from the next.
     pub(crate) fn label(&self, tick: f64) -> String {
-        let tick = if tick.abs() < 1e-9 * self.step {
-            0.0
-        } else {
-            tick
-        };
+        let is_zero = tick.abs() < 1e-9 * self.step;
+        let tick = if is_zero { 0.0 } else { tick };
         if self.high.abs().max(self.low.abs()) >= 1e6 || self.step < 1e-5 {
-            return if tick == 0.0 {
-                "0".to_owned()
-            } else {
-                format!("{tick:.1e}")
-            };
+            let text = format!("{tick:.1e}");
+            return if is_zero { "0".to_owned() } else { text };
         }
         let decimals = (-(self.step * 1.000_001).log10().floor()).max(0.0) as usize;
         format!("{tick:.decimals$}")
@@ -101,12 +91,9 @@ impl Axis {
 
 /// Least and greatest of the drawable values.
 fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values
-        .filter(|value| is_drawable(*value))
-        .fold(None, |bounds, value| match bounds {
-            None => Some((value, value)),
-            Some((low, high)) => Some((value.min(low), value.max(high))),
-        })
+    let drawable = values.filter(|value| is_drawable(*value));
+    let ends = drawable.map(|value| (value, value));
+    ends.reduce(|(low, high), (value, _)| (value.min(low), value.max(high)))
 }
 
 /// The least of 1, 2, 5 times a power of ten that is at least the given step.
@@ -115,9 +102,8 @@ fn round_step(step: f64) -> f64 {
         return 1.0;
     }
     let magnitude = 10_f64.powf(step.log10().floor());
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|factor| factor * magnitude >= step * 0.999_999);
+    let mut factors = [1.0, 2.0, 5.0].into_iter();
+    let factor = factors.find(|factor| factor * magnitude >= step * 0.999_999);
     factor.unwrap_or(10.0) * magnitude
 }
 

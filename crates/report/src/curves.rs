@@ -161,10 +161,8 @@ pub(crate) fn panel(
 /// Training, and validation if images were held out.
 fn series(quantity: Quantity, epochs: &[Epoch]) -> Vec<Series> {
     let values = |value: fn(Quantity, &Epoch) -> Option<f64>| {
-        let points = epochs.iter();
-        points
-            .map(|epoch| (epoch.epoch, value(quantity, epoch)))
-            .collect()
+        let point = |epoch: &Epoch| (epoch.epoch, value(quantity, epoch));
+        epochs.iter().map(point).collect()
     };
     let mut series = vec![Series {
         name: "Training".to_owned(),

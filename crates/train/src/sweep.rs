@@ -188,10 +188,8 @@ fn combinations(grid: &Table) -> Result<Vec<Vec<(String, Value)>>> {
             let message = format!("grid.{key}: a list, such as [{values}]");
             return Err(Error::usage(message));
         };
-        let pairs: Vec<_> = values
-            .into_iter()
-            .map(|value| (key.clone(), value))
-            .collect();
+        let pair = |value| (key.clone(), value);
+        let pairs: Vec<_> = values.into_iter().map(pair).collect();
         let with = |before: &Vec<_>| {
             let longer = |pair| [before.as_slice(), std::slice::from_ref(pair)].concat();
             pairs.iter().map(longer).collect::<Vec<_>>()
