@@ -66,7 +66,11 @@ const STEPS: &[Step] = &[
         "recipes reach their accuracies: digits, clothes, a folder of letters",
         Task(trainings::accuracy),
     ),
-    ("mpi", "processes share a training, by MPI", Task(mpi)),
+    (
+        "mpi",
+        "processes share a training, by MPI",
+        Task(|workspace| mpi(workspace, "test WITH --test cli -- mpi::")),
+    ),
     (
         "exports",
         "onnxruntime, ONNX's checker, the hub's library and a C compiler read the exports",
