@@ -33,7 +33,11 @@ pub struct Inputs {
 impl Inputs {
     pub fn new(arguments: &Predict) -> Result<Self, Error> {
         let list = match &arguments.files_from {
-            Some(path) => Some((path.clone(), BufReader::new(stream(path)?))),
+            // Some rounds of paths, of which the next is read while one is answered.
+            Some(path) => Some((
+                path.clone(),
+                BufReader::with_capacity(1 << 18, stream(path)?),
+            )),
             None => None,
         };
         Ok(Self {
