@@ -309,8 +309,8 @@ impl Shared {
     }
 }
 
-/// The part of `count` things that falls to a thread, or to a process: consecutive ranges, whose lengths differ by one
-/// at most.
+/// The part of `count` things that falls to a thread, or to a process: consecutive ranges, whose
+/// lengths differ by one at most.
 pub(crate) fn share(count: usize, thread: usize, threads: usize) -> std::ops::Range<usize> {
     count * thread / threads..count * (thread + 1) / threads
 }
