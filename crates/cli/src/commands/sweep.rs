@@ -22,7 +22,7 @@ use tracing::{info, warn};
 use crate::arguments::{Format, Sweep, Values};
 use crate::commands::load_for;
 use crate::commands::train::configuration::{self, Resolved};
-use crate::commands::train::{Context, RUNS, complete, train};
+use crate::commands::train::{Context, RUNS, complete_finished, train};
 use crate::device::{DeviceName, set_threads};
 use crate::failure::{Failure, Outcome};
 use crate::output;
@@ -194,7 +194,7 @@ impl Trainings<'_> {
     ) -> Outcome<String> {
         let state = configuration::state(run, &resolved.config)?;
         if state == State::Finished {
-            complete(&state.open(run)?, context.keep)?;
+            complete_finished(run, context.keep)?;
             return Ok("already finished".to_owned());
         }
         let resume = (state == State::Begun).then_some(OtherTraining::Refuse);

@@ -252,13 +252,20 @@ pub fn train(
 }
 
 /// Draws a finished run, or removes what is not to be kept of it.
-pub fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
+fn complete(folder: &RunFolder, keep: Keep) -> Outcome<()> {
     if keep == Keep::All {
         draw(folder);
-    } else {
-        note_whole_checkpoints(folder)?;
     }
     Ok(folder.keep(keep)?)
+}
+
+/// The same for a run that another process finished: which checkpoints are its own is not known.
+pub fn complete_finished(folder: &Path, keep: Keep) -> Outcome<()> {
+    let folder = RunFolder::open(folder)?;
+    if keep != Keep::All {
+        note_whole_checkpoints(&folder)?;
+    }
+    complete(&folder, keep)
 }
 
 /// Events as lines of JSON on standard output.
@@ -367,7 +374,7 @@ fn already_finished(ranks: &Ranks, folder: &Path, arguments: &Train) -> Outcome 
     }
     // The page is the last file of a run: without it, the process was killed while it drew.
     if !folder.join(name::PAGE).exists() || arguments.keep != KeepFiles::All {
-        complete(&RunFolder::open(folder)?, arguments.keep.into())?;
+        complete_finished(folder, arguments.keep.into())?;
     }
     let epochs = Config::read(&folder.join(name::CONFIG))?.epochs;
     let message = format!("{folder:?} is already finished: {epochs} of {epochs} epochs");
